@@ -1,0 +1,22 @@
+"""What every table promises: sources, silver and gold."""
+
+from spanishgas.contracts.base import Column, Contract, KnownAt
+from spanishgas.contracts.gold import GOLD_TABLES
+from spanishgas.contracts.silver import SILVER_TABLES
+from spanishgas.contracts.sources import SOURCES
+
+ALL_CONTRACTS: tuple[Contract, ...] = (*SOURCES, *SILVER_TABLES, *GOLD_TABLES)
+
+__all__ = ["ALL_CONTRACTS", "GOLD_TABLES", "SILVER_TABLES", "SOURCES", "Column", "Contract", "KnownAt", "find_contract"]
+
+
+def find_contract(layer: str, name: str) -> Contract:
+    """The contract of a table.
+
+    Raises:
+        KeyError: No contract has that layer and name.
+    """
+    for contract in ALL_CONTRACTS:
+        if contract.layer == layer and contract.name == name:
+            return contract
+    raise KeyError(f"no contract for {layer} table {name!r}")

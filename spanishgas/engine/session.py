@@ -1,0 +1,128 @@
+"""One engine session: where table expressions run, how large they may grow, and how they reach disk."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+
+from spanishgas.config import EngineSettings
+from spanishgas.errors import PublishError
+
+ROW_GROUP_ROWS = 122_880
+
+
+class Engine:
+    """An embedded DuckDB session behind Ibis.
+
+    Rooms write Ibis expressions and never see the backend; what must be said in the engine's own dialect is said here.
+
+    Args:
+        settings: Threads and memory.
+        scratch: Folder for what does not fit into memory; made when needed.
+    """
+
+    def __init__(self, settings: EngineSettings, scratch: Path) -> None:
+        self.settings = settings
+        self.threads = settings.threads or os.cpu_count() or 1
+        self._scratch = scratch
+        self._backend = ibis.duckdb.connect(
+            threads=self.threads,
+            memory_limit=f"{settings.memory_limit_mib}MiB",
+            temp_directory=str(scratch),
+        )
+        self._names = 0
+
+    def close(self) -> None:
+        """Ends the session and frees its memory."""
+        self._backend.disconnect()
+
+    def _fresh_name(self, stem: str) -> str:
+        self._names += 1
+        return f"{stem}_{self._names}"
+
+    def scan(self, files: Sequence[Path], *, provenance: bool = False) -> ir.Table:
+        """A table over Parquet files of one schema, read when it is used.
+
+        Args:
+            files: At least one file.
+            provenance: Add ``source_file`` (the file's name) and ``source_line`` (row in the file, from 1).
+
+        Raises:
+            PublishError: No file is given.
+        """
+        if not files:
+            raise PublishError("there is no file to read", todo="Run the stage that writes the table")
+        listed = "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
+        name = self._fresh_name("scan")
+        if provenance:
+            body = (
+                "SELECT * EXCLUDE (filename, file_row_number), "
+                "parse_filename(filename) AS source_file, file_row_number + 1 AS source_line "
+                f"FROM read_parquet({listed}, filename=true, file_row_number=true, union_by_name=true)"
+            )
+        else:
+            body = f"SELECT * FROM read_parquet({listed}, union_by_name=true)"
+        self.run_sql(f"CREATE TEMP VIEW {name} AS {body}")
+        return self._backend.table(name, database=("temp", "main"))
+
+    def table(self, frame: pd.DataFrame | pa.Table) -> ir.Table:
+        """A table over an in-memory frame."""
+        arrow = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
+        return self._backend.create_table(self._fresh_name("frame"), arrow, temp=True)
+
+    def materialize(self, expression: ir.Table) -> ir.Table:
+        """Computes an expression once; later uses read the result, which spills to disk when it is large."""
+        return self._backend.create_table(self._fresh_name("step"), expression, temp=True)
+
+    def frame(self, expression: ir.Table) -> pd.DataFrame:
+        """Computes an expression into a frame. Only for results of a bounded size."""
+        return self._backend.execute(expression)
+
+    def arrow(self, expression: ir.Table) -> pa.Table:
+        """Computes an expression into an Arrow table. Only for results of a bounded size."""
+        return self._backend.to_pyarrow(expression)
+
+    def write(self, expression: ir.Table, file: Path, *, order_by: Sequence[str] = ()) -> None:
+        """Computes an expression into one zstd Parquet file, sorted where an order is given."""
+        ordered = expression.order_by([expression[name] for name in order_by]) if order_by else expression
+        self._backend.to_parquet(ordered, file, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+
+    def content_hash(self, files: Sequence[Path]) -> tuple[str, int]:
+        """Digest and row count of the logical rows in Parquet files; the order of rows and files does not matter."""
+        import hashlib
+
+        listed = "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
+        source = f"read_parquet({listed}, union_by_name=true)"
+        columns = self.run_sql(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {source}) ORDER BY 1")
+        names = ", ".join('"' + str(name).replace('"', '""') + '"' for name, _ in columns)
+        ((rows, total, mixed),) = self.run_sql(
+            f"SELECT count(*), sum(hash({names})::HUGEINT)::VARCHAR, bit_xor(hash({names}))::VARCHAR FROM {source}"
+        )
+        text = repr((columns, rows, total, mixed))
+        return hashlib.sha256(text.encode()).hexdigest(), int(rows)
+
+    def run_sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Runs a statement in the engine's own dialect; only for code inside this package."""
+        cursor = self._backend.raw_sql(statement)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+
+
+@contextmanager
+def open_engine(settings: EngineSettings, scratch: Path) -> Iterator[Engine]:
+    """An engine session that is closed at the end, whatever happens."""
+    engine = Engine(settings, scratch)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,75 @@
+"""Errors that a user can act on.
+
+Every error carries its facts as fields (what failed, where, how many, examples, what to do) and renders them into one
+bounded message, so that a terminal, a log line and an HTTP body tell the same story.
+"""
+
+from collections.abc import Sequence
+
+MAX_EXAMPLES = 5
+MAX_MESSAGE = 4000
+
+
+class SpanishGasError(Exception):
+    """Base of every error this project raises on purpose.
+
+    Args:
+        what: What failed, as a sentence without its full stop.
+        where: The table, file, stage or key concerned.
+        count: How many rows, files or keys are concerned, if that can be counted.
+        examples: A few of them; at most five are shown.
+        todo: What the user can do about it.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        count: int | None = None,
+        examples: Sequence[object] = (),
+        todo: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.count = count
+        self.examples = tuple(examples)
+        self.todo = todo
+        super().__init__(self._render())
+
+    def _render(self) -> str:
+        parts = [self.what if self.where is None else f"{self.where}: {self.what}"]
+        if self.count is not None:
+            parts.append(f"({self.count:,} affected)")
+        if self.examples:
+            shown = ", ".join(str(example) for example in self.examples[:MAX_EXAMPLES])
+            more = len(self.examples) - MAX_EXAMPLES
+            parts.append(f"e.g. {shown}" + (f" and {more} more" if more > 0 else ""))
+        message = " ".join(parts)
+        if self.todo:
+            message += f". {self.todo}"
+        return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
+
+
+class ConfigError(SpanishGasError):
+    """A setting is unknown, missing or out of its range."""
+
+
+class SourceError(SpanishGasError):
+    """A raw source is missing or cannot be read as its configuration says."""
+
+
+class ContractError(SpanishGasError):
+    """A table does not keep the promise that its contract makes."""
+
+
+class PublishError(SpanishGasError):
+    """A published table is missing, damaged, or could not be put in place."""
+
+
+class LockTimeoutError(PublishError):
+    """Another run holds the partition that this run wants to publish."""
+
+
+class TrackingError(SpanishGasError):
+    """The tracking store cannot be reached or prepared."""
