@@ -46,12 +46,13 @@ class Engine:
         self._names += 1
         return f"{stem}_{self._names}"
 
-    def scan(self, files: Sequence[Path], *, provenance: bool = False) -> ir.Table:
+    def scan(self, files: Sequence[Path], *, origins: Sequence[str] | None = None) -> ir.Table:
         """A table over Parquet files of one schema, read when it is used.
 
         Args:
             files: At least one file.
-            provenance: Add ``source_file`` (the file's name) and ``source_line`` (row in the file, from 1).
+            origins: Name of the raw file behind each file; adds ``source_file`` (that name) and ``source_line`` (row in
+                the file, from 1).
 
         Raises:
             PublishError: No file is given.
@@ -60,10 +61,13 @@ class Engine:
             raise PublishError("there is no file to read", todo="Run the stage that writes the table")
         listed = "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
         name = self._fresh_name("scan")
-        if provenance:
+        if origins is not None:
+            pairs = ", ".join(
+                f"{_quoted(str(file))}: {_quoted(origin)}" for file, origin in zip(files, origins, strict=True)
+            )
             body = (
                 "SELECT * EXCLUDE (filename, file_row_number), "
-                "parse_filename(filename) AS source_file, file_row_number + 1 AS source_line "
+                f"MAP {{{pairs}}}[filename] AS source_file, file_row_number + 1 AS source_line "
                 f"FROM read_parquet({listed}, filename=true, file_row_number=true, union_by_name=true)"
             )
         else:

@@ -1,0 +1,348 @@
+"""Published tables: what readers see, and how it changes in one step.
+
+A *publication* is what one stage publishes at once: one table or several, of one partition. Its data files carry names
+that are never used twice; its manifest names them. Readers open only what a manifest names, so replacing the manifest by
+one ``os.replace`` is what makes a publication visible, all of it or nothing.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spanishgas.errors import LockTimeoutError, PublishError
+
+GRACE_SECONDS = 3600.0
+LOCK_WAIT_SECONDS = 1800.0
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Publication(_Record):
+    """Identity of what a stage publishes at once.
+
+    Attributes:
+        layer: First folder under the data root: ``raw``, ``bronze``, ``silver`` or ``gold``.
+        name: Name within the layer.
+        partition: ``key=value``, or None for what has no partitions.
+    """
+
+    layer: str
+    name: str
+    partition: str | None = None
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.layer, self.name, self.partition) if part)
+
+    @property
+    def value(self) -> str:
+        """The partition's value, or an empty text."""
+        return "" if self.partition is None else self.partition.partition("=")[2]
+
+
+class DataFile(_Record):
+    """One data file.
+
+    Attributes:
+        path: Where it lies, relative to the data root.
+        origin: Name of the raw file that it was landed from, if it was.
+        part: Which part of the source's configuration it belongs to.
+    """
+
+    path: str
+    origin: str | None = None
+    part: int = 0
+
+
+class PublishedTable(_Record):
+    """One table of a publication."""
+
+    files: tuple[DataFile, ...]
+    rows: int
+    content_hash: str
+    contract_version: int
+    columns: dict[str, str]
+
+
+class Manifest(_Record):
+    """What a publication consists of, where it came from, and which run made it."""
+
+    publication: Publication
+    fingerprint: str
+    inputs: dict[str, str]
+    tables: dict[str, PublishedTable]
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    run_id: str
+    created_at: str
+
+    @property
+    def content_hash(self) -> str:
+        """Digest of all tables, for the fingerprints of those who read them."""
+        return "+".join(f"{name}:{table.content_hash}" for name, table in sorted(self.tables.items()))
+
+
+class TableStore:
+    """The published tables under one data root.
+
+    Args:
+        root: The data set's root folder.
+        grace_seconds: Age from which a file that no manifest names any more is removed.
+        lock_wait_seconds: How long to wait for another run that publishes the same partition.
+    """
+
+    def __init__(
+        self, root: Path, *, grace_seconds: float = GRACE_SECONDS, lock_wait_seconds: float = LOCK_WAIT_SECONDS
+    ) -> None:
+        self.root = root
+        self.grace_seconds = grace_seconds
+        self.lock_wait_seconds = lock_wait_seconds
+
+    # reading
+
+    def find(self, publication: Publication) -> Manifest | None:
+        """The visible manifest, or None where nothing is published.
+
+        Raises:
+            PublishError: The manifest cannot be read.
+        """
+        file = self._manifest_file(publication)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        try:
+            return Manifest.model_validate_json(text)
+        except ValidationError as error:
+            raise PublishError(
+                "the manifest cannot be read",
+                where=str(file),
+                todo="Remove the file and run the stage again",
+            ) from error
+
+    def read(self, publication: Publication, *, made_by: str) -> Manifest:
+        """The visible manifest of something that must be there.
+
+        Args:
+            publication: What to read.
+            made_by: The command that makes it, for the message.
+
+        Raises:
+            PublishError: It is not published, or a file that it names is gone.
+        """
+        manifest = self.find(publication)
+        if manifest is None:
+            raise PublishError("is not published yet", where=str(publication), todo=f"Run `{made_by}` first")
+        missing = self.missing_files(manifest)
+        if missing:
+            raise PublishError(
+                "files named by the manifest are gone",
+                where=str(publication),
+                count=len(missing),
+                examples=missing,
+                todo=f"Run `{made_by}` again",
+            )
+        return manifest
+
+    def partitions(self, layer: str, name: str) -> list[Publication]:
+        """Published partitions of a name, in order of their values."""
+        folder = self.root / layer / "_meta" / name
+        found = [Publication(layer=layer, name=name, partition=file.stem) for file in folder.glob("*.json")]
+        return sorted(found, key=lambda publication: publication.value)
+
+    def newest(self, layer: str, name: str, at_or_before: date) -> Publication | None:
+        """The newest partition dated at or before a day, or None."""
+        dated = [found for found in self.partitions(layer, name) if found.value <= at_or_before.isoformat()]
+        return dated[-1] if dated else None
+
+    def files(self, manifest: Manifest, table: str) -> list[Path]:
+        """Data files of one table, as paths.
+
+        Raises:
+            PublishError: The publication has no such table.
+        """
+        if table not in manifest.tables:
+            raise PublishError(
+                f"has no table {table!r}", where=str(manifest.publication), examples=sorted(manifest.tables)
+            )
+        return [self.root / file.path for file in manifest.tables[table].files]
+
+    def missing_files(self, manifest: Manifest) -> list[str]:
+        """Files that the manifest names and that are not there."""
+        named = (file.path for table in manifest.tables.values() for file in table.files)
+        return [path for path in named if not (self.root / path).is_file()]
+
+    # publishing
+
+    @contextmanager
+    def lock(self, *publications: Publication) -> Iterator[None]:
+        """Holds the locks of publications; taken in one order, so that two runs never block each other for good.
+
+        The operating system frees a lock when its process ends, however it ends.
+
+        Raises:
+            LockTimeoutError: Another run holds one of them for too long.
+        """
+        with ExitStack() as stack:
+            for publication in sorted(publications, key=str):
+                stack.enter_context(self._lock_one(publication))
+            yield
+
+    @contextmanager
+    def _lock_one(self, publication: Publication) -> Iterator[None]:
+        file = self.root / "_locks" / (str(publication).replace("/", ".") + ".lock")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=self.lock_wait_seconds)
+        except Timeout as error:
+            raise LockTimeoutError(
+                f"another run has been publishing it for more than {self.lock_wait_seconds:.0f} s",
+                where=str(publication),
+                todo="Wait for that run to end, or stop it, then run again",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def draft(self, publication: Publication) -> "Draft":
+        """An empty staging folder for a publication; the caller holds its lock.
+
+        What an earlier, interrupted run left in it is removed.
+        """
+        folder = self.root / publication.layer / "_staging" / str(publication).replace("/", ".")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return Draft(self, publication, folder)
+
+    def table_folder(self, publication: Publication, table: str) -> Path:
+        """Folder of one table's data files, relative to the root.
+
+        A layer's folder holds one folder per table, and the partition below it.
+        """
+        parts = [publication.layer, table, *([publication.partition] if publication.partition else [])]
+        return Path(*parts)
+
+    def _manifest_file(self, publication: Publication) -> Path:
+        meta = self.root / publication.layer / "_meta"
+        if publication.partition is None:
+            return meta / f"{publication.name}.json"
+        return meta / publication.name / f"{publication.partition}.json"
+
+    def _show(self, manifest: Manifest) -> None:
+        file = self._manifest_file(manifest.publication)
+        write_atomically(file, manifest.model_dump_json(indent=1))
+        self._collect(manifest)
+
+    def _collect(self, manifest: Manifest) -> None:
+        """Removes data files of this publication that are no longer named, once readers have had time to finish."""
+        kept = {self.root / file.path for table in manifest.tables.values() for file in table.files}
+        oldest = time.time() - self.grace_seconds
+        for table in manifest.tables:
+            folder = self.root / self.table_folder(manifest.publication, table)
+            for file in folder.glob("*.parquet"):
+                if file not in kept and file.stat().st_mtime < oldest:
+                    file.unlink(missing_ok=True)
+
+
+class Draft:
+    """Files of a publication that nobody sees yet."""
+
+    def __init__(self, store: TableStore, publication: Publication, folder: Path) -> None:
+        self.publication = publication
+        self.folder = folder
+        self._store = store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def file(self, table: str, part: int = 0) -> Path:
+        """Where to write one data file of a table."""
+        file = self.folder / table / f"{part:05d}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return file
+
+    def commit(
+        self,
+        *,
+        fingerprint: str,
+        inputs: Mapping[str, str],
+        tables: Mapping[str, PublishedTable],
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        run_id: str,
+    ) -> Manifest:
+        """Moves the files to their final names and makes them visible in one step.
+
+        Args:
+            fingerprint: Fingerprint of the publication.
+            inputs: Digest of every input.
+            tables: The tables; the paths of their files are relative to the draft's folder.
+            metrics: Figures that a cached run repeats.
+            tags: Tags that a cached run repeats.
+            run_id: The run that made it.
+        """
+        token = uuid4().hex[:8]
+        placed: dict[str, PublishedTable] = {}
+        for name, table in tables.items():
+            folder = self._store.table_folder(self.publication, name)
+            (self._store.root / folder).mkdir(parents=True, exist_ok=True)
+            final: list[DataFile] = []
+            for number, file in enumerate(table.files):
+                target = folder / f"{fingerprint[:16]}-{token}-{number:05d}.parquet"
+                _sync(self.folder / file.path)
+                os.replace(self.folder / file.path, self._store.root / target)
+                final.append(file.model_copy(update={"path": target.as_posix()}))
+            placed[name] = table.model_copy(update={"files": tuple(final)})
+        manifest = Manifest(
+            publication=self.publication,
+            fingerprint=fingerprint,
+            inputs=dict(inputs),
+            tables=placed,
+            metrics=dict(metrics),
+            tags=dict(tags),
+            run_id=run_id,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self._store._show(manifest)
+        return manifest
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Writes a text file so that a reader sees the old content or the new, never a part."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        _sync(temporary)
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_json(file: Path) -> Any:
+    """Content of a JSON file, or None where it is absent or damaged (it is then made again)."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
