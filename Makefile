@@ -21,6 +21,36 @@ $(READY): requirements.lock pyproject.toml
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+demo: $(READY) ## generate the demo retailer and build its gold tables, as tracked runs
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m pipelines.run_pipeline $(ARGS)
+
+test: $(READY) ## run the tests with branch coverage
+	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
+
+lint: $(READY) ## format check, lint, types, floors and doors
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(READY) ## format and fix what can be fixed
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+bench: $(READY) ## measure; CASE=name for one case
+	@$(BIN)/python -m tests.benchmarks $(CASE)
+
+ui: $(READY) ## open the MLflow UI on the local store
+	@PATH="$(CURDIR)/$(BIN):$$PATH" mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(or $(PORT),5000)
+
+dictionary: $(READY) ## generate the documents that are made from declarations
+	@$(BIN)/python -m spanishgas.contracts --write docs/DATA_DICTIONARY.md
+	@$(BIN)/python -m spanishgas.features --write docs/FEATURES.md
+
+clean: ## remove the environment, outputs and caches
+	@rm -rf $(VENV) data mlflow.db mlflow.db-* mlruns .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	@rm -rf .import_linter_cache *.egg-info
+
 lock: $(READY) ## resolve the dependencies again into requirements.lock
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 		--extra dev pyproject.toml -o requirements.lock

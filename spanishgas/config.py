@@ -264,7 +264,9 @@ class LabelSettings(SettingsModel):
     @model_validator(mode="after")
     def _consistent(self) -> "LabelSettings":
         if self.horizon_days % self.window_days:
-            raise ValueError(f"horizon_days ({self.horizon_days}) must be a multiple of window_days ({self.window_days})")
+            raise ValueError(
+                f"horizon_days ({self.horizon_days}) must be a multiple of window_days ({self.window_days})"
+            )
         if self.kind == "dated" and set(self.split) != {"train", "valid", "test"}:
             raise ValueError("dated labels need split.train, split.valid and split.test")
         if self.kind == "snapshot" and abs(sum(self.shares.values()) - 1.0) > 1e-9:

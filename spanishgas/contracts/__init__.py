@@ -7,7 +7,16 @@ from spanishgas.contracts.sources import SOURCES
 
 ALL_CONTRACTS: tuple[Contract, ...] = (*SOURCES, *SILVER_TABLES, *GOLD_TABLES)
 
-__all__ = ["ALL_CONTRACTS", "GOLD_TABLES", "SILVER_TABLES", "SOURCES", "Column", "Contract", "KnownAt", "find_contract"]
+__all__ = [
+    "ALL_CONTRACTS",
+    "GOLD_TABLES",
+    "SILVER_TABLES",
+    "SOURCES",
+    "Column",
+    "Contract",
+    "KnownAt",
+    "find_contract",
+]
 
 
 def find_contract(layer: str, name: str) -> Contract:

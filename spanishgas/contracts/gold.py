@@ -38,7 +38,11 @@ CUSTOMER_MONTH_MARGIN = Contract(
             type="bool",
             description="A price was filled from the customer, the segment's month or the month.",
         ),
-        Column(name="is_cost_carried", type="bool", description="The month's cost was not known yet; the last one was."),
+        Column(
+            name="is_cost_carried",
+            type="bool",
+            description="The month's cost was not known yet; the last one was.",
+        ),
         Column(
             name="coverage",
             type="float",

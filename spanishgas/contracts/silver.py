@@ -123,7 +123,10 @@ CONSUMPTION_DAILY = Contract(
         _energy("gas_negative_m3", "Their volume, as a negative number.", unit="m3"),
         _count("estimated_count", "Estimated readings."),
         _energy("estimated_kwh", "Electricity in estimated readings; part of the sums above."),
-        _count("duplicate_count", "Readings dropped because the same hour stood twice with the same known-at day."),
+        _count(
+            "duplicate_count",
+            "Readings dropped because the same hour stood twice with the same known-at day.",
+        ),
         KNOWN_AT,
     ),
 )

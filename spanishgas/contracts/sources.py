@@ -385,7 +385,11 @@ RETENTION_OFFERS = Contract(
     columns=(
         Column(name="campaign_id", type="string", description="Campaign."),
         CUSTOMER_ID,
-        Column(name="offer_date", type="date", description="Day of the offer, or of the decision not to make one."),
+        Column(
+            name="offer_date",
+            type="date",
+            description="Day of the offer, or of the decision not to make one.",
+        ),
         Column(
             name="channel",
             type="string",
@@ -443,7 +447,13 @@ CONSUMPTION_PERIODS = Contract(
             description="Electricity of the period.",
             nullable=True,
         ),
-        Column(name="consumption_gas_m3", type="float", unit="m3", description="Gas of the period.", nullable=True),
+        Column(
+            name="consumption_gas_m3",
+            type="float",
+            unit="m3",
+            description="Gas of the period.",
+            nullable=True,
+        ),
         RECORDED_AT,
     ),
 )

@@ -107,7 +107,7 @@ def _parents(name: str) -> Iterable[str]:
 
 
 @cache
-def _tree(file: Path, changed_ns: int) -> ast.Module:
+def _tree(file: Path, changed_ns: int) -> ast.Module:  # noqa: ARG001 - a part of the cache's key
     return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 
 

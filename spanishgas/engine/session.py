@@ -1,5 +1,6 @@
 """One engine session: where table expressions run, how large they may grow, and how they reach disk."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -86,7 +87,12 @@ class Engine:
 
     def frame(self, expression: ir.Table) -> pd.DataFrame:
         """Computes an expression into a frame. Only for results of a bounded size."""
-        return self._backend.execute(expression)
+        frame: pd.DataFrame = self._backend.execute(expression)
+        return frame
+
+    def integer(self, scalar: ir.IntegerScalar) -> int:
+        """Computes a scalar expression, such as a count."""
+        return int(self._backend.execute(scalar))
 
     def arrow(self, expression: ir.Table) -> pa.Table:
         """Computes an expression into an Arrow table. Only for results of a bounded size."""
@@ -99,8 +105,6 @@ class Engine:
 
     def content_hash(self, files: Sequence[Path]) -> tuple[str, int]:
         """Digest and row count of the logical rows in Parquet files; the order of rows and files does not matter."""
-        import hashlib
-
         listed = "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
         source = f"read_parquet({listed}, union_by_name=true)"
         columns = self.run_sql(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {source}) ORDER BY 1")
@@ -110,6 +114,13 @@ class Engine:
         )
         text = repr((columns, rows, total, mixed))
         return hashlib.sha256(text.encode()).hexdigest(), int(rows)
+
+    def column_types(self, file: Path) -> dict[str, str]:
+        """Column name -> engine type of a Parquet file."""
+        rows = self.run_sql(
+            f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({_quoted(str(file))}))"
+        )
+        return {str(name): str(kind) for name, kind in rows}
 
     def run_sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Runs a statement in the engine's own dialect; only for code inside this package."""

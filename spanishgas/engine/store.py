@@ -1,12 +1,13 @@
 """Published tables: what readers see, and how it changes in one step.
 
 A *publication* is what one stage publishes at once: one table or several, of one partition. Its data files carry names
-that are never used twice; its manifest names them. Readers open only what a manifest names, so replacing the manifest by
-one ``os.replace`` is what makes a publication visible, all of it or nothing.
+that are never used twice; its manifest names them. Readers open only what a manifest names, so replacing the manifest
+in one step is what makes a publication visible, all of it or nothing.
 """
 
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ from spanishgas.errors import LockTimeoutError, PublishError
 
 GRACE_SECONDS = 3600.0
 LOCK_WAIT_SECONDS = 1800.0
+CURRENT = "current"
+EDITION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
 
 
 class _Record(BaseModel):
@@ -103,7 +106,11 @@ class TableStore:
     """
 
     def __init__(
-        self, root: Path, *, grace_seconds: float = GRACE_SECONDS, lock_wait_seconds: float = LOCK_WAIT_SECONDS
+        self,
+        root: Path,
+        *,
+        grace_seconds: float = GRACE_SECONDS,
+        lock_wait_seconds: float = LOCK_WAIT_SECONDS,
     ) -> None:
         self.root = root
         self.grace_seconds = grace_seconds
@@ -246,6 +253,17 @@ class TableStore:
         write_atomically(file, manifest.model_dump_json(indent=1))
         self._collect(manifest)
 
+    def _point_current(self, layer: str, edition: str) -> None:
+        """Lets the layer's ``current`` link point to a folder, in one step."""
+        link = self.root / layer / CURRENT
+        temporary = link.with_name(f".{CURRENT}.{uuid4().hex[:8]}")
+        temporary.symlink_to(edition, target_is_directory=True)
+        temporary.replace(link)
+        oldest = time.time() - self.grace_seconds
+        for folder in link.parent.iterdir():
+            if EDITION.fullmatch(folder.name) and folder.name != edition and folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def _collect(self, manifest: Manifest) -> None:
         """Removes data files of this publication that are no longer named, once readers have had time to finish."""
         kept = {self.root / file.path for table in manifest.tables.values() for file in table.files}
@@ -286,6 +304,7 @@ class Draft:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         run_id: str,
+        named: bool = False,
     ) -> Manifest:
         """Moves the files to their final names and makes them visible in one step.
 
@@ -296,17 +315,22 @@ class Draft:
             metrics: Figures that a cached run repeats.
             tags: Tags that a cached run repeats.
             run_id: The run that made it.
+            named: Keep the names of the draft's files, in a folder of their own that the layer's ``current`` link
+                points to: for files that others address by name.
         """
-        token = uuid4().hex[:8]
+        edition = f"{fingerprint[:16]}-{uuid4().hex[:8]}"
         placed: dict[str, PublishedTable] = {}
         for name, table in tables.items():
             folder = self._store.table_folder(self.publication, name)
-            (self._store.root / folder).mkdir(parents=True, exist_ok=True)
             final: list[DataFile] = []
             for number, file in enumerate(table.files):
-                target = folder / f"{fingerprint[:16]}-{token}-{number:05d}.parquet"
+                if named:
+                    target = Path(self.publication.layer, edition, file.path)
+                else:
+                    target = folder / f"{edition}-{number:05d}.parquet"
+                (self._store.root / target).parent.mkdir(parents=True, exist_ok=True)
                 _sync(self.folder / file.path)
-                os.replace(self.folder / file.path, self._store.root / target)
+                (self.folder / file.path).replace(self._store.root / target)
                 final.append(file.model_copy(update={"path": target.as_posix()}))
             placed[name] = table.model_copy(update={"files": tuple(final)})
         manifest = Manifest(
@@ -319,6 +343,8 @@ class Draft:
             run_id=run_id,
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+        if named:
+            self._store._point_current(self.publication.layer, edition)
         self._store._show(manifest)
         return manifest
 
@@ -330,7 +356,7 @@ def write_atomically(file: Path, text: str) -> None:
     try:
         temporary.write_text(text, encoding="utf-8")
         _sync(temporary)
-        os.replace(temporary, file)
+        temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
 

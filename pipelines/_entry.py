@@ -1,0 +1,247 @@
+"""The only place that knows Hydra: from a command line to validated settings, and a stage that runs with them."""
+
+import difflib
+import itertools
+import re
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+from rich.console import Console
+
+from pipelines._arguments import Arguments, read_arguments
+from spanishgas.config import Settings
+from spanishgas.errors import ConfigError, SpanishGasError
+from spanishgas.registry import RunLog, Tracker
+from spanishgas.stages.base import Stage
+from spanishgas.stages.runner import Outcome, run_stage
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+# Keys of the composed configuration that only serve interpolation.
+INTERNAL = ("data_root", "experiment")
+
+
+def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -> int:
+    """Runs stages as the command line says and returns the exit code.
+
+    Args:
+        name: Name of the entry point; with several stages, also of the run that they are children of.
+        stages: One stage, or the stages that a pipeline may choose from.
+        argv: Arguments; None takes the process's.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        arguments = read_arguments(list(sys.argv[1:] if argv is None else argv))
+        if arguments.help:
+            print(describe(name))
+            return 0
+        if arguments.show:
+            print(OmegaConf.to_yaml(_compose(arguments.overrides), resolve=True), end="")
+            return 0
+        _run(name, stages, arguments, console)
+    except SpanishGasError as error:
+        console.print(f"[bold red]{name} failed[/]", end=" ")
+        console.print(str(error), markup=False)
+        return 1
+    return 0
+
+
+def _run(name: str, stages: Sequence[Stage], arguments: Arguments, console: Console) -> None:
+    combinations = expand_sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]
+    try:
+        jobs = [(overrides, load_settings(overrides)) for overrides in combinations]
+    except ConfigError as error:
+        _leave_failed_run(name, error)
+        raise
+    tracker = Tracker(jobs[0][1].tracking)
+    if not arguments.multirun:
+        _run_job(name, stages, jobs[0][1], tracker, None, console)
+        return
+    tags = {"stage": name, "sweep": " ".join(arguments.overrides), "data": jobs[0][1].data.name}
+    with tracker.run(f"{name} sweep", tags=tags) as parent:
+        parent.log_metrics({"children": float(len(jobs))})
+        for overrides, settings in jobs:
+            console.print(f"{name} {' '.join(overrides)}", markup=False)
+            _run_job(name, stages, settings, tracker, parent, console)
+
+
+def _run_job(
+    name: str,
+    stages: Sequence[Stage],
+    settings: Settings,
+    tracker: Tracker,
+    parent: RunLog | None,
+    console: Console,
+) -> None:
+    if len(stages) == 1:
+        _tell(run_stage(stages[0], settings, tracker, parent=parent, console=console), console)
+        return
+    known = {stage.name: stage for stage in stages}
+    unknown = [wanted for wanted in settings.pipeline.stages if wanted not in known]
+    if unknown:
+        error = ConfigError(
+            "no such stage",
+            where="pipeline.stages",
+            examples=unknown,
+            todo=f"Known stages: {', '.join(known)}",
+        )
+        _leave_failed_run(name, error)
+        raise error
+    with tracker.run(name, tags={"stage": name, "data": settings.data.name}, parent=parent) as run:
+        run.log_settings(settings.model_dump(mode="json"))
+        outcomes = []
+        for wanted in settings.pipeline.stages:
+            outcomes.append(run_stage(known[wanted], settings, tracker, parent=run, console=console))
+            _tell(outcomes[-1], console)
+        run.log_metrics({f"seconds.{outcome.stage}": outcome.seconds for outcome in outcomes})
+        run.log_metrics({"cached_stages": float(sum(outcome.cached for outcome in outcomes))})
+
+
+def _tell(outcome: Outcome, console: Console) -> None:
+    state = "cached" if outcome.cached else "done"
+    console.print(f"[bold]{outcome.stage}[/] {state} in {outcome.seconds:.1f} s", end="  ")
+    console.print(outcome.headline, markup=False)
+
+
+def _leave_failed_run(name: str, error: ConfigError) -> None:
+    """Leaves a failed run behind a command whose settings are wrong, so that the attempt is on record."""
+    tracker = Tracker(load_settings(()).tracking)
+    try:
+        with tracker.run(name, tags={"stage": name}):
+            raise error
+    except ConfigError:
+        return
+
+
+def load_settings(overrides: Sequence[str]) -> Settings:
+    """Composes and validates the settings.
+
+    Args:
+        overrides: Hydra overrides without sweeps.
+
+    Raises:
+        ConfigError: A key or option is unknown, or a value is not allowed. The message names the nearest known ones.
+    """
+    composed = OmegaConf.to_container(_compose(overrides), resolve=True)
+    assert isinstance(composed, dict)
+    values: dict[str, Any] = {str(key): value for key, value in composed.items() if key not in INTERNAL}
+    if not isinstance(values["as_of"], list):
+        values["as_of"] = [values["as_of"]]
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigError(
+            "a value is not allowed",
+            where="settings",
+            count=len(faults),
+            examples=faults,
+            todo="See the comments in conf/ for what is allowed",
+        ) from error
+
+
+def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
+    """All combinations of the comma-separated values in some overrides, in the order given.
+
+    Raises:
+        ConfigError: An override cannot be read.
+    """
+    choices: list[list[str]] = []
+    for override in _parse(overrides):
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([str(override.input_line)])
+    return list(itertools.product(*choices))
+
+
+def _parse(overrides: Sequence[str]) -> list[Any]:
+    try:
+        return list(OverridesParser.create().parse_overrides(list(overrides)))
+    except HydraException as error:
+        raise ConfigError(f"an override cannot be read: {error}", where="command line") from error
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    for override in _parse(overrides):
+        if override.is_sweep_override():
+            raise ConfigError(
+                "has several values",
+                where=str(override.input_line),
+                todo="Add -m to run once for each of them",
+            )
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3", job_name="spanishgas"):
+        try:
+            return compose("config", overrides=list(overrides))
+        except (HydraException, OmegaConfBaseException) as error:
+            known = _known_names(compose("config"))
+            raise _explain(error, overrides, known) from error
+
+
+def _explain(error: Exception, overrides: Sequence[str], known: Iterable[str]) -> ConfigError:
+    """What Hydra found wrong, with the nearest known names."""
+    text = str(error)
+    named = {override.partition("=")[0].lstrip("+~") for override in overrides}
+    options = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if options:
+        group, option = options.groups()
+        available = sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+        return ConfigError(
+            f"has no option {option!r}", where=group, todo=f"Known options: {', '.join(available) or 'none'}"
+        )
+    known = list(known)
+    unknown = [name for name in named if name not in known and not name.startswith("hydra")]
+    if unknown:
+        nearest = {name: _nearest(name, known) for name in sorted(unknown)}
+        hints = "; ".join(f"nearest to {name}: {', '.join(found) or 'nothing'}" for name, found in nearest.items())
+        return ConfigError("unknown setting", where=", ".join(sorted(unknown)), todo=f"{hints}")
+    return ConfigError(text.strip().splitlines()[0], where="settings")
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    last = name.rpartition(".")[2]
+    by_leaf = [found for found in known if found.rpartition(".")[2] == last]
+    return list(dict.fromkeys([*by_leaf, *difflib.get_close_matches(name, known, n=3, cutoff=0.5)]))[:3]
+
+
+def _known_names(config: DictConfig) -> list[str]:
+    """Every key of the default configuration, and every group."""
+    names: list[str] = [folder.name for folder in CONF.iterdir() if folder.is_dir()]
+
+    def walk(node: dict[Any, Any], prefix: str) -> None:
+        for key, inner in node.items():
+            names.append(f"{prefix}{key}")
+            if isinstance(inner, dict):
+                walk(inner, f"{prefix}{key}.")
+
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    walk(plain, "")
+    return names
+
+
+def describe(name: str) -> str:
+    """How to call an entry point, with the groups and options there are."""
+    lines = [
+        f"python -m pipelines.{name} [group=option ...] [key=value ...] [-m] [--cfg] [--help]",
+        f'mlflow run . -e {name} -P key=value -P overrides="group=option key=value"',
+        "",
+        "-m       run once per combination of comma-separated values, as children of one run",
+        "--cfg    print the resolved settings and stop",
+        "",
+        "Groups and their options:",
+    ]
+    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
+        options = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        lines.append(f"  {folder.name}: {options or '(none)'}")
+    return "\n".join(lines)

@@ -1,0 +1,144 @@
+"""One tracked run: what is written to it, under names that are the same for every stage and model."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+SETTINGS_PREFIX = "conf."
+BATCH = 100
+MAX_PARAM = 6000
+MAX_TAG = 8000
+MAX_DIGEST = 36
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What is told of one table that a run reads or writes.
+
+    Attributes:
+        name: Table, with its partition.
+        digest: Content digest; the tracking store keeps its first 36 characters.
+        path: Folder of its files.
+        columns: Column name -> type.
+        rows: Row count.
+    """
+
+    name: str
+    digest: str
+    path: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 0
+
+
+class RunLog:
+    """A run that is open for writing.
+
+    Args:
+        client: Client of the tracking store.
+        run_id: Identity of the run.
+        experiment_id: Experiment that it stands in.
+    """
+
+    def __init__(self, client: "MlflowClient", run_id: str, experiment_id: str) -> None:
+        self.id = run_id
+        self.experiment_id = experiment_id
+        self._client = client
+
+    def log_settings(self, settings: Mapping[str, Any]) -> None:
+        """Logs resolved settings as parameters under a prefix that no launch parameter uses.
+
+        Source mappings are long and never compared: they go into the artifact ``settings.json`` only, which holds all.
+        """
+        from mlflow.entities import Param
+
+        flat = {
+            name: value for name, value in _flatten(settings) if not name.startswith(("data.sources", "data.extras"))
+        }
+        params = [Param(SETTINGS_PREFIX + name, value[:MAX_PARAM]) for name, value in flat.items()]
+        for start in range(0, len(params), BATCH):
+            self._client.log_batch(self.id, params=params[start : start + BATCH])
+        self.log_text(json.dumps(settings, indent=1, sort_keys=True), "settings.json")
+
+    def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
+        """Logs figures; names that the store does not accept are made acceptable."""
+        import time
+
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        entries = [Metric(_name(name), float(value), now, step) for name, value in metrics.items()]
+        for start in range(0, len(entries), BATCH):
+            self._client.log_batch(self.id, metrics=entries[start : start + BATCH])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Sets tags."""
+        from mlflow.entities import RunTag
+
+        entries = [RunTag(name, value[:MAX_TAG]) for name, value in tags.items()]
+        if entries:
+            self._client.log_batch(self.id, tags=entries)
+
+    def describe(self, text: str) -> None:
+        """Sets the description that the run's page shows, in Markdown."""
+        self.set_tags({"mlflow.note.content": text})
+
+    def log_text(self, text: str, file: str) -> None:
+        """Stores a text as an artifact."""
+        self._client.log_text(self.id, text, file)
+
+    def log_figure(self, figure: "Figure", file: str) -> None:
+        """Stores a figure as an artifact and frees its memory."""
+        with TemporaryDirectory() as folder:
+            local = Path(folder) / Path(file).name
+            figure.savefig(local, dpi=120, bbox_inches="tight")
+            parent = str(Path(file).parent)
+            self._client.log_artifact(self.id, str(local), None if parent == "." else parent)
+        figure.clear()
+
+    def log_datasets(self, tables: Iterable[DatasetFacts], context: Literal["input", "output"]) -> None:
+        """Records the tables that the run reads or writes, with their digests."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(
+                Dataset(
+                    name=table.name,
+                    digest=table.digest[:MAX_DIGEST],
+                    source_type="local",
+                    source=json.dumps({"uri": table.path}),
+                    schema=_schema(table.columns),
+                    profile=json.dumps({"num_rows": table.rows}),
+                ),
+                [InputTag("mlflow.data.context", context)],
+            )
+            for table in tables
+        ]
+        if inputs:
+            self._client.log_inputs(self.id, inputs)
+
+
+def _schema(columns: Mapping[str, str]) -> str:
+    fields = [{"type": type_, "name": name, "required": False} for name, type_ in columns.items()]
+    return json.dumps({"mlflow_colspec": fields})
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(inner, Mapping) and inner:
+            yield from _flatten(inner, f"{name}.")
+        elif isinstance(inner, (list, tuple, Mapping)):
+            yield name, json.dumps(inner)
+        else:
+            yield name, str(inner)
+
+
+def _name(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "_-./ " else "_" for letter in name)[:250]

@@ -1,0 +1,164 @@
+"""Where runs are recorded, and how one is opened: resumed, nested or stand-alone."""
+
+import getpass
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+
+from spanishgas.config import TrackingSettings
+from spanishgas.errors import TrackingError
+from spanishgas.registry.processes import is_dead, process_tags
+from spanishgas.registry.runs import RunLog
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+RUN_ID_VARIABLE = "MLFLOW_RUN_ID"
+INIT_WAIT_SECONDS = 120.0
+
+
+class Tracker:
+    """The tracking store.
+
+    ``MLFLOW_TRACKING_URI`` wins over the settings; ``MLFLOW_EXPERIMENT_NAME`` names the experiment of stand-alone runs;
+    ``MLFLOW_RUN_ID``, which a launched stage is given, is resumed once and then forgotten.
+
+    Args:
+        settings: Store, artifact folder and experiment.
+    """
+
+    def __init__(self, settings: TrackingSettings) -> None:
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or settings.uri
+        self.experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or settings.experiment
+        self._settings = settings
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """Client of the store. A SQLite store is initialised here, by one process at a time.
+
+        Raises:
+            TrackingError: The store cannot be reached or prepared.
+        """
+        import mlflow
+
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        try:
+            with self._initialising():
+                client = mlflow.MlflowClient(self.uri, self.uri)
+                client.search_experiments(max_results=1)
+        except Exception as error:
+            raise TrackingError(
+                f"the tracking store does not answer: {error}",
+                where=self.uri,
+                todo="Check MLFLOW_TRACKING_URI, or unset it to use the local store",
+            ) from error
+        return client
+
+    @contextmanager
+    def _initialising(self) -> Iterator[None]:
+        if not self.uri.startswith(SQLITE):
+            yield
+            return
+        file = Path(self.uri.removeprefix(SQLITE))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.with_name(f"{file.name}-init.lock"), timeout=INIT_WAIT_SECONDS):
+            yield
+
+    def _experiment_id(self) -> str:
+        with self._initialising():
+            found = self.client.get_experiment_by_name(self.experiment)
+            if found is not None:
+                return str(found.experiment_id)
+            local = self.uri.startswith(SQLITE)
+            location = self._settings.artifacts.resolve().as_uri() if local else None
+            return str(self.client.create_experiment(self.experiment, artifact_location=location))
+
+    @contextmanager
+    def run(self, name: str, *, tags: Mapping[str, str], parent: RunLog | None = None) -> Iterator[RunLog]:
+        """Opens a run and ends it with the status that fits how its body ended.
+
+        Args:
+            name: Name of the run: its stage.
+            tags: Tags that hold from the start.
+            parent: The run that this one is a child of.
+
+        Raises:
+            TrackingError: The store cannot be reached.
+        """
+        run = self._open(name, tags, parent)
+        try:
+            yield run
+        except Exception as error:
+            run.set_tags({"error": f"{type(error).__name__}: {error}"})
+            self.client.set_terminated(run.id, "FAILED")
+            raise
+        except BaseException:
+            run.set_tags({"error": "interrupted"})
+            self.client.set_terminated(run.id, "KILLED")
+            raise
+        self.client.set_terminated(run.id, "FINISHED")
+
+    def _open(self, name: str, tags: Mapping[str, str], parent: RunLog | None) -> RunLog:
+        marks = {**tags, **process_tags(), "mlflow.runName": name}
+        resumed = os.environ.pop(RUN_ID_VARIABLE, None) if parent is None else None
+        if resumed is not None:
+            info = self.client.get_run(resumed).info
+            run = RunLog(self.client, info.run_id, info.experiment_id)
+            self.mark_dead_runs(run.experiment_id)
+            run.set_tags(marks)
+            return run
+        if parent is not None:
+            experiment_id = parent.experiment_id
+            marks["mlflow.parentRunId"] = parent.id
+        else:
+            experiment_id = self._experiment_id()
+            self.mark_dead_runs(experiment_id)
+        marks.update(_origin_tags(name))
+        created = self.client.create_run(experiment_id, run_name=name, tags=marks)
+        return RunLog(self.client, created.info.run_id, experiment_id)
+
+    def mark_dead_runs(self, experiment_id: str) -> list[str]:
+        """Marks runs as KILLED that are recorded as running and whose process is gone; returns their ids."""
+        running = self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'", max_results=1000)
+        dead = [run.info.run_id for run in running if is_dead(run.data.tags)]
+        for run_id in dead:
+            self.client.set_tag(run_id, "error", "its process ended without a word")
+            self.client.set_terminated(run_id, "KILLED")
+        return dead
+
+
+def _origin_tags(name: str) -> dict[str, str]:
+    """Tags that a launched run gets from its launcher, for one that was not launched."""
+    tags = {
+        "mlflow.user": _user(),
+        "mlflow.source.name": f"pipelines.{name}",
+        "mlflow.source.type": "LOCAL",
+    }
+    commit = git_commit()
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+    return tags
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"
+
+
+def git_commit() -> str | None:
+    """Commit of the working tree, or None outside a checkout."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,1 @@
+"""The stages: one runner, and the wiring of each."""

@@ -1,0 +1,162 @@
+"""What a stage is: what it publishes, what that depends on, and the function that makes it.
+
+Stages are wiring. They translate between published tables and the rooms' functions, and say what the runner must know
+to skip, lock, check, publish and log; the work itself stands in the rooms.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import ibis.expr.types as ir
+import pandas as pd
+from pydantic import BaseModel
+
+from spanishgas.config import Settings
+from spanishgas.contracts import Contract
+from spanishgas.engine import Engine
+from spanishgas.engine.store import Manifest, Publication, TableStore
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One publication that a stage is asked for.
+
+    Attributes:
+        publication: What is published.
+        settings: The settings that its result depends on; the stage sees no others.
+        inputs: Digest of every input.
+        manifests: The published inputs, by a name of the stage's choice.
+    """
+
+    publication: Publication
+    settings: BaseModel
+    inputs: Mapping[str, str]
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A file that the stage wrote into its draft, with what is known of it without reading it again."""
+
+    path: Path
+    rows: int
+    content_hash: str
+    origin: str
+    part: int = 0
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a stage made for one target.
+
+    Attributes:
+        tables: Table name -> expression or frame; the runner checks, writes and publishes them.
+        contracts: Contract of each of these tables; every table has one.
+        landed: Table name -> files already written into the draft, with the columns they have.
+        landed_columns: Column name -> type of landed tables.
+        named: Landed files keep their names, see ``Draft.commit``.
+        order_by: Table name -> sort order of its rows on disk.
+        metrics: Figures of this target for the run.
+        tags: Facts in words for the run.
+    """
+
+    tables: Mapping[str, ir.Table | pd.DataFrame] = field(default_factory=dict)
+    contracts: Mapping[str, Contract] = field(default_factory=dict)
+    landed: Mapping[str, Sequence[LandedFile]] = field(default_factory=dict)
+    landed_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    named: bool = False
+    order_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run tells its reader.
+
+    Attributes:
+        markdown: The report.
+        figures: File name without ending -> figure.
+        texts: Further artifacts, file name -> content.
+        headline: One or two lines for the terminal.
+    """
+
+    markdown: str
+    figures: Mapping[str, "Figure"] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    headline: str = ""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What a stage's build function is given.
+
+    Attributes:
+        engine: An open engine session.
+        store: The data set's published tables.
+        drafts: Staging folder of each publication, for files that the stage writes itself.
+        progress: Tells the user what long work is doing.
+    """
+
+    engine: Engine
+    store: TableStore
+    drafts: Mapping[Publication, Path]
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Build:
+    """Everything one call of a stage made."""
+
+    products: Mapping[Publication, Product]
+    report: Report
+
+
+@dataclass(frozen=True)
+class Request:
+    """A stage that must have run before, with the settings to run it with."""
+
+    stage: "Stage"
+    settings: Settings
+
+
+class Stage(Protocol):
+    """A stage of the platform; the runner does everything that all stages share."""
+
+    @property
+    def name(self) -> str:
+        """Name of the stage, its entry point and its runs."""
+
+    @property
+    def module(self) -> str:
+        """The module whose import closure is the stage's code."""
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """Tags that tell this run from others of the stage: ``run_date`` or ``as_of``."""
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
+        """Stages to run first, as children of this run."""
+
+    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+        """What to publish, with the digests of the inputs.
+
+        Raises:
+            SpanishGasError: An input is missing.
+        """
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Makes the targets that are not published yet."""
+
+
+class _NoSettings(BaseModel):
+    """For targets that depend on no setting."""
+
+
+NO_SETTINGS = _NoSettings()

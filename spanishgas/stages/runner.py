@@ -1,0 +1,298 @@
+"""One way to run every stage: resolve, lock, skip or call, check, publish, log.
+
+What a stage publishes is decided by its fingerprint: where that is published already, the run is marked as cached and
+repeats the figures of the run that made it.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis.expr.types as ir
+from rich.console import Console
+
+from spanishgas.config import Settings
+from spanishgas.contracts import Contract, find_contract
+from spanishgas.engine import Engine, open_engine
+from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
+from spanishgas.engine.store import DataFile, Draft, Manifest, Publication, PublishedTable, TableStore
+from spanishgas.errors import ContractError
+from spanishgas.registry import RunLog, Tracker
+from spanishgas.registry.runs import DatasetFacts
+from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
+from spanishgas.stages.checks import check_table
+from spanishgas.stages.memory import peak_mib, reset_peak
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage's run ended.
+
+    Attributes:
+        stage: Name of the stage.
+        run_id: Its tracked run.
+        cached: Whether nothing had to be made.
+        seconds: Seconds from the opening of the run to its end.
+        manifests: What is published now.
+        headline: One or two lines for the terminal.
+    """
+
+    stage: str
+    run_id: str
+    cached: bool
+    seconds: float
+    manifests: tuple[Manifest, ...]
+    headline: str
+
+
+def run_stage(
+    stage: Stage,
+    settings: Settings,
+    tracker: Tracker,
+    *,
+    parent: RunLog | None = None,
+    console: Console | None = None,
+) -> Outcome:
+    """Runs one stage as a tracked run.
+
+    Args:
+        stage: The stage.
+        settings: Resolved settings.
+        tracker: The tracking store.
+        parent: The run to nest under.
+        console: Where progress is shown; None shows it on standard error.
+
+    Raises:
+        SpanishGasError: An input is missing or breaks its contract, an output does, or another run holds the partition.
+            The run is marked as failed, with the message; nothing is published.
+    """
+    console = console or Console(stderr=True, highlight=False)
+    started = time.perf_counter()
+    reset_peak()
+    tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
+    with tracker.run(stage.name, tags=tags, parent=parent) as run:
+        run.log_settings(settings.model_dump(mode="json"))
+        store = TableStore(settings.data.root)
+        for request in stage.requests(settings, store):
+            run_stage(request.stage, request.settings, tracker, parent=run, console=console)
+        targets = stage.plan(settings, store)
+        for target in targets:
+            _check_versions(target)
+        _log_tables(run, store, [found for target in targets for found in target.manifests.values()], "input")
+        prints = _fingerprints(stage, targets)
+        run.set_tags({"fingerprint": ",".join(sorted({prints[target.publication][:16] for target in targets}))})
+        with store.lock(*(target.publication for target in targets)):
+            published = _published(store, prints, force=settings.force)
+            pending = [target for target in targets if target.publication not in published]
+            if pending:
+                with console.status(f"{stage.name}: starting") as status:
+                    build, made = _make(stage, settings, store, pending, prints, run, status.update)
+                published.update(made)
+            else:
+                build = Build(products={}, report=Report(markdown=""))
+        manifests = tuple(published[target.publication] for target in targets)
+        seconds = time.perf_counter() - started
+        _log_outcome(run, store, manifests, build.report, cached=not pending, seconds=seconds)
+    headline = build.report.headline or _cached_headline(manifests)
+    return Outcome(stage.name, run.id, not pending, seconds, manifests, headline)
+
+
+def _fingerprints(stage: Stage, targets: Sequence[Target]) -> dict[Publication, str]:
+    code, lock = code_digest(stage.module), lock_digest()
+    return {
+        target.publication: fingerprint(
+            stage=stage.name,
+            target=str(target.publication),
+            settings=target.settings,
+            inputs=target.inputs,
+            code=code,
+            lock=lock,
+        )
+        for target in targets
+    }
+
+
+def _published(store: TableStore, prints: Mapping[Publication, str], *, force: bool) -> dict[Publication, Manifest]:
+    """Targets that are published with the wanted fingerprint and whose files are all there."""
+    found: dict[Publication, Manifest] = {}
+    for publication, wanted in prints.items():
+        manifest = None if force else store.find(publication)
+        if manifest is not None and manifest.fingerprint == wanted and not store.missing_files(manifest):
+            found[publication] = manifest
+    return found
+
+
+def _make(
+    stage: Stage,
+    settings: Settings,
+    store: TableStore,
+    pending: Sequence[Target],
+    prints: Mapping[Publication, str],
+    run: RunLog,
+    progress: Progress,
+) -> tuple[Build, dict[Publication, Manifest]]:
+    made: dict[Publication, Manifest] = {}
+    with ExitStack() as stack:
+        drafts = {target.publication: stack.enter_context(store.draft(target.publication)) for target in pending}
+        scratch = next(iter(drafts.values())).folder / "_scratch"
+        engine = stack.enter_context(open_engine(settings.engine, scratch))
+
+        def say(text: str) -> None:
+            progress(f"{stage.name}: {text}")
+
+        workspace = Workspace(
+            engine=engine,
+            store=store,
+            drafts={publication: draft.folder for publication, draft in drafts.items()},
+            progress=say,
+        )
+        build = stage.build(workspace, pending)
+        written = {
+            target.publication: _write(engine, drafts[target.publication], build.products[target.publication], say)
+            for target in pending
+        }
+        for target in pending:
+            product = build.products[target.publication]
+            tables = written[target.publication]
+            metrics = {f"rows_{name}": float(table.rows) for name, table in tables.items()}
+            made[target.publication] = drafts[target.publication].commit(
+                fingerprint=prints[target.publication],
+                inputs=target.inputs,
+                tables=tables,
+                metrics={**metrics, **product.metrics},
+                tags=product.tags,
+                run_id=run.id,
+                named=product.named,
+            )
+    return build, made
+
+
+def _write(engine: Engine, draft: Draft, product: Product, say: Progress) -> dict[str, PublishedTable]:
+    """Writes and checks every table of a product; nothing is visible yet."""
+    written: dict[str, PublishedTable] = {}
+    for name, rows in product.tables.items():
+        say(f"writing {name}")
+        contract = product.contracts[name]
+        expression = rows if isinstance(rows, ir.Table) else engine.table(rows)
+        file = draft.file(name)
+        engine.write(expression, file, order_by=product.order_by.get(name, contract.primary_key))
+        check_table(engine, contract, engine.scan([file]))
+        digest, count = engine.content_hash([file])
+        written[name] = PublishedTable(
+            files=(DataFile(path=_relative(draft, file)),),
+            rows=count,
+            content_hash=digest,
+            contract_version=contract.version,
+            columns=engine.column_types(file),
+        )
+    for name, files in product.landed.items():
+        digests = sorted(f"{file.part}:{file.content_hash}" for file in files)
+        written[name] = PublishedTable(
+            files=tuple(
+                DataFile(path=_relative(draft, file.path), origin=file.origin, part=file.part) for file in files
+            ),
+            rows=sum(file.rows for file in files),
+            content_hash=_join(digests),
+            contract_version=product.contracts[name].version if name in product.contracts else 0,
+            columns=dict(product.landed_columns.get(name, {})),
+        )
+    return written
+
+
+def _relative(draft: Draft, file: Path) -> str:
+    return file.relative_to(draft.folder).as_posix()
+
+
+def _join(digests: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _check_versions(target: Target) -> None:
+    """An input published under another version of its contract must not be read as if it were of this one."""
+    stale = [
+        f"{manifest.publication} {name} v{table.contract_version} (now v{contract.version})"
+        for manifest in target.manifests.values()
+        for name, table in manifest.tables.items()
+        for contract in [_contract_or_none(manifest.publication.layer, name)]
+        if contract is not None and table.contract_version != contract.version
+    ]
+    if stale:
+        raise ContractError(
+            "inputs were published under another contract version",
+            where=str(target.publication),
+            count=len(stale),
+            examples=stale,
+            todo="Run the stages that make them again",
+        )
+
+
+def _contract_or_none(layer: str, name: str) -> Contract | None:
+    try:
+        return find_contract(layer if layer in ("silver", "gold") else "source", name)
+    except KeyError:
+        return None
+
+
+def _log_tables(run: RunLog, store: TableStore, manifests: Sequence[Manifest], context: str) -> None:
+    unique = {manifest.publication: manifest for manifest in manifests}
+    run.log_datasets(
+        [
+            DatasetFacts(
+                name="/".join(filter(None, (manifest.publication.layer, name, manifest.publication.partition))),
+                digest=table.content_hash,
+                path=str(store.root / store.table_folder(manifest.publication, name)),
+                columns=table.columns,
+                rows=table.rows,
+            )
+            for manifest in unique.values()
+            for name, table in manifest.tables.items()
+        ],
+        "input" if context == "input" else "output",
+    )
+
+
+def _log_outcome(
+    run: RunLog,
+    store: TableStore,
+    manifests: Sequence[Manifest],
+    report: Report,
+    *,
+    cached: bool,
+    seconds: float,
+) -> None:
+    _log_tables(run, store, manifests, "output")
+    metrics: dict[str, float] = {}
+    tags: dict[str, str] = {}
+    for manifest in manifests:
+        for name, value in manifest.metrics.items():
+            # Row counts of several partitions add up; other figures of several partitions stand under their own name.
+            if len(manifests) == 1:
+                metrics[name] = value
+            elif name.startswith("rows_"):
+                metrics[name] = metrics.get(name, 0.0) + value
+                metrics[f"{name}.{manifest.publication.value}"] = value
+            else:
+                metrics[f"{name}.{manifest.publication.value}"] = value
+        tags.update(manifest.tags)
+    metrics["seconds"] = seconds
+    metrics["peak_memory_mib"] = peak_mib()
+    metrics["cached"] = float(cached)
+    run.log_metrics(metrics)
+    if cached:
+        tags["cached_from"] = ",".join(sorted({manifest.run_id for manifest in manifests}))
+    run.set_tags(tags)
+    if report.markdown:
+        run.log_text(report.markdown, "report.md")
+        run.describe(report.markdown)
+    for name, figure in report.figures.items():
+        run.log_figure(figure, f"figures/{name}.png")
+    for name, text in report.texts.items():
+        run.log_text(text, name)
+
+
+def _cached_headline(manifests: Sequence[Manifest]) -> str:
+    rows = sum(table.rows for manifest in manifests for table in manifest.tables.values())
+    return f"already published: {rows:,} rows"
