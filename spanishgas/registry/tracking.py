@@ -73,13 +73,14 @@ class Tracker:
             yield
 
     def _experiment_id(self) -> str:
+        client = self.client
         with self._initialising():
-            found = self.client.get_experiment_by_name(self.experiment)
+            found = client.get_experiment_by_name(self.experiment)
             if found is not None:
                 return str(found.experiment_id)
             local = self.uri.startswith(SQLITE)
             location = self._settings.artifacts.resolve().as_uri() if local else None
-            return str(self.client.create_experiment(self.experiment, artifact_location=location))
+            return str(client.create_experiment(self.experiment, artifact_location=location))
 
     @contextmanager
     def run(self, name: str, *, tags: Mapping[str, str], parent: RunLog | None = None) -> Iterator[RunLog]:

@@ -1,0 +1,139 @@
+"""Runs: opened in the right place, ended with the right status, and never left running by a dead process."""
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from spanishgas.config import TrackingSettings
+from spanishgas.errors import TrackingError
+from spanishgas.registry import Tracker
+from spanishgas.registry.runs import DatasetFacts
+
+
+def test_runs_nest_and_end_with_the_status_of_their_body(tracking: TrackingSettings) -> None:
+    tracker = Tracker(tracking)
+    with tracker.run("pipeline", tags={"stage": "pipeline"}) as parent:
+        with tracker.run("silver", tags={"stage": "silver"}, parent=parent) as child:
+            child.log_metrics({"rows": 3})
+        with pytest.raises(ValueError, match="broken"), tracker.run("features", tags={}, parent=parent) as failed:
+            raise ValueError("broken")
+        with pytest.raises(KeyboardInterrupt), tracker.run("train", tags={}, parent=parent) as stopped:
+            raise KeyboardInterrupt
+    runs = {
+        name: tracker.client.get_run(run.id)
+        for name, run in {"parent": parent, "child": child, "failed": failed, "stopped": stopped}.items()
+    }
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "parent": "FINISHED",
+        "child": "FINISHED",
+        "failed": "FAILED",
+        "stopped": "KILLED",
+    }
+    assert runs["failed"].data.tags["error"] == "ValueError: broken"
+    assert {name: run.data.tags.get("mlflow.parentRunId") for name, run in runs.items()} == {
+        "parent": None,
+        "child": parent.id,
+        "failed": parent.id,
+        "stopped": parent.id,
+    }
+    assert [run.info.run_name for run in runs.values()] == ["pipeline", "silver", "features", "train"]
+    experiment = tracker.client.get_experiment_by_name("spanishgas")
+    assert experiment is not None
+    assert {run.info.experiment_id for run in runs.values()} == {experiment.experiment_id}
+
+
+def test_a_launched_run_is_resumed_once(tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = Tracker(tracking)
+    experiment_id = tracker.client.create_experiment("elsewhere")
+    launched = tracker.client.create_run(experiment_id)
+    monkeypatch.setenv("MLFLOW_RUN_ID", launched.info.run_id)
+    with tracker.run("silver", tags={"stage": "silver"}) as run:
+        assert (run.id, run.experiment_id) == (launched.info.run_id, experiment_id)
+        with tracker.run("features", tags={}, parent=run) as child:
+            assert child.id != run.id
+            assert child.experiment_id == experiment_id
+    assert "MLFLOW_RUN_ID" not in os.environ
+    with tracker.run("silver", tags={}) as alone:
+        assert alone.id != launched.info.run_id
+
+
+def test_the_experiment_of_the_environment_wins(tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "nightly")
+    tracker = Tracker(tracking)
+    with tracker.run("silver", tags={}) as run:
+        pass
+    assert tracker.client.get_experiment(run.experiment_id).name == "nightly"
+
+
+def _die_inside_a_run(tracking: TrackingSettings, connection: "multiprocessing.connection.Connection") -> None:
+    with Tracker(tracking).run("ingest", tags={}) as run:
+        connection.send(run.id)
+        connection.close()
+        os._exit(9)
+
+
+def test_a_run_whose_process_died_is_killed_at_the_next_start(tracking: TrackingSettings) -> None:
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("spawn").Process(target=_die_inside_a_run, args=(tracking, sending))
+    process.start()
+    dead = receiving.recv()
+    process.join()
+    tracker = Tracker(tracking)
+    assert tracker.client.get_run(dead).info.status == "RUNNING"
+    with tracker.run("ingest", tags={}) as first, tracker.run("silver", tags={}):
+        assert tracker.client.get_run(dead).info.status == "KILLED"
+        assert tracker.client.get_run(first.id).info.status == "RUNNING"
+
+
+def test_settings_datasets_and_texts_are_on_record(tracking: TrackingSettings) -> None:
+    tracker = Tracker(tracking)
+    with tracker.run("silver", tags={}) as run:
+        run.log_settings({"engine": {"threads": 2, "list": [1, 2]}, "data": {"sources": {"x": 1}, "name": "demo"}})
+        run.log_datasets([DatasetFacts("silver/prices", "d" * 64, "data/silver/prices", {"a": "DOUBLE"}, 7)], "output")
+        run.log_text("# Report\n", "report.md")
+    found = tracker.client.get_run(run.id)
+    assert found.data.params == {"conf.engine.threads": "2", "conf.engine.list": "[1, 2]", "conf.data.name": "demo"}
+    (entry,) = found.inputs.dataset_inputs
+    assert (entry.dataset.name, entry.dataset.digest) == ("silver/prices", "d" * 36)
+    assert json.loads(entry.dataset.profile) == {"num_rows": 7}
+    assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "output")]
+    stored = {item.path for item in tracker.client.list_artifacts(run.id)}
+    assert stored == {"report.md", "settings.json"}
+
+
+def test_more_than_a_batch_of_parameters_is_logged(tracking: TrackingSettings) -> None:
+    tracker = Tracker(tracking)
+    with tracker.run("silver", tags={}) as run:
+        run.log_settings({"many": {f"key{number}": number for number in range(250)}})
+    assert len(tracker.client.get_run(run.id).data.params) == 250
+
+
+def test_a_store_that_does_not_answer_is_a_clear_error(tracking: TrackingSettings, tmp_path: Path) -> None:
+    (tmp_path / "notadb").write_text("this is not a database, and long enough to be sure of it" * 20)
+    broken = tracking.model_copy(update={"uri": f"sqlite:///{tmp_path / 'notadb'}"})
+    with pytest.raises(TrackingError, match="does not answer"), Tracker(broken).run("silver", tags={}):
+        pass
+
+
+def _open_and_close(tracking: TrackingSettings) -> None:
+    with Tracker(tracking).run("ingest", tags={}):
+        pass
+
+
+def test_four_processes_may_start_on_a_fresh_store_at_once(fresh_tracking: TrackingSettings) -> None:
+    tracking = fresh_tracking
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_open_and_close, args=(tracking,)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    tracker = Tracker(tracking)
+    experiment = tracker.client.get_experiment_by_name("spanishgas")
+    assert experiment is not None
+    runs = tracker.client.search_runs([experiment.experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 4
