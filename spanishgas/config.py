@@ -188,11 +188,19 @@ class DataSettings(SettingsModel):
     sources: dict[str, SourceSettings]
     extras: tuple[ExtraTable, ...] = ()
 
+    def complete_until(self) -> date | None:
+        """Last day that the files are complete for, where the configuration knows it."""
+        return self.cut
+
 
 class DemoData(DemoSettings, DataSettings):
     """The demo retailer: a data set whose raw files the ``demo_data`` stage writes."""
 
     kind: Literal["demo"] = "demo"  # type: ignore[assignment]
+
+    def complete_until(self) -> date | None:
+        """The end of the generated world."""
+        return self.cut or self.until or self.end
 
 
 class EngineSettings(SettingsModel):

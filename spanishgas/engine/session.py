@@ -69,10 +69,10 @@ class Engine:
             body = (
                 "SELECT * EXCLUDE (filename, file_row_number), "
                 f"MAP {{{pairs}}}[filename] AS source_file, file_row_number + 1 AS source_line "
-                f"FROM read_parquet({listed}, filename=true, file_row_number=true, union_by_name=true)"
+                f"FROM read_parquet({listed}, filename=true, file_row_number=true, union_by_name=true, hive_partitioning=false)"
             )
         else:
-            body = f"SELECT * FROM read_parquet({listed}, union_by_name=true)"
+            body = f"SELECT * FROM read_parquet({listed}, union_by_name=true, hive_partitioning=false)"
         self.run_sql(f"CREATE TEMP VIEW {name} AS {body}")
         return self._backend.table(name, database=("temp", "main"))
 
@@ -106,7 +106,7 @@ class Engine:
     def content_hash(self, files: Sequence[Path]) -> tuple[str, int]:
         """Digest and row count of the logical rows in Parquet files; the order of rows and files does not matter."""
         listed = "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
-        source = f"read_parquet({listed}, union_by_name=true)"
+        source = f"read_parquet({listed}, union_by_name=true, hive_partitioning=false)"
         columns = self.run_sql(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {source}) ORDER BY 1")
         names = ", ".join('"' + str(name).replace('"', '""') + '"' for name, _ in columns)
         ((rows, total, mixed),) = self.run_sql(
@@ -118,7 +118,7 @@ class Engine:
     def column_types(self, file: Path) -> dict[str, str]:
         """Column name -> engine type of a Parquet file."""
         rows = self.run_sql(
-            f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({_quoted(str(file))}))"
+            f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({_quoted(str(file))}, hive_partitioning=false))"
         )
         return {str(name): str(kind) for name, kind in rows}
 
