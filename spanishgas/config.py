@@ -58,12 +58,15 @@ class DemoSettings(SettingsModel):
 class ColumnMapping(SettingsModel):
     """Where a contract column comes from in a raw file, and how its values are to be read.
 
-    Exactly one of ``column``, ``value`` and ``file_pattern`` is given. In YAML a bare string stands for ``column``.
+    Exactly one of ``column``, ``value``, ``file_pattern`` and ``absent`` is given. In YAML a bare string stands for
+    ``column``.
 
     Attributes:
         column: Raw column, or the dotted path of a nested JSON field.
         value: A constant.
         file_pattern: Regular expression on the file's name; its first group is the value.
+        absent: Why the source has no such column; the contract column is then null.
+        plus: Further raw numeric columns that are added to ``column``; a missing one makes the sum missing.
         factor: The raw number is multiplied by this to reach the contract's unit.
         codes: Raw code -> contract value. Codes that are not listed stay as they are.
         zero: What a zero means: a value, or that the value is missing.
@@ -73,6 +76,8 @@ class ColumnMapping(SettingsModel):
     column: str | None = None
     value: str | int | float | bool | date | None = None
     file_pattern: str | None = None
+    absent: str | None = None
+    plus: tuple[str, ...] = ()
     factor: float = 1.0
     codes: dict[str, str] = Field(default_factory=dict)
     zero: Literal["value", "missing"] = "value"
@@ -80,9 +85,12 @@ class ColumnMapping(SettingsModel):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ColumnMapping":
-        given = [name for name in ("column", "value", "file_pattern") if getattr(self, name) is not None]
+        origins = ("column", "value", "file_pattern", "absent")
+        given = [name for name in origins if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of column, value and file_pattern, not {given or 'none'}")
+            raise ValueError(f"give exactly one of {', '.join(origins)}, not {given or 'none'}")
+        if self.plus and self.column is None:
+            raise ValueError("plus needs a column to add to")
         return self
 
 

@@ -43,7 +43,8 @@ class Engine:
         """Ends the session and frees its memory."""
         self._backend.disconnect()
 
-    def _fresh_name(self, stem: str) -> str:
+    def fresh_name(self, stem: str) -> str:
+        """A name that nothing in the session has yet; only for code inside this package."""
         self._names += 1
         return f"{stem}_{self._names}"
 
@@ -60,11 +61,11 @@ class Engine:
         """
         if not files:
             raise PublishError("there is no file to read", todo="Run the stage that writes the table")
-        listed = "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
-        name = self._fresh_name("scan")
+        listed = "[" + ", ".join(quoted(str(file)) for file in files) + "]"
+        name = self.fresh_name("scan")
         if origins is not None:
             pairs = ", ".join(
-                f"{_quoted(str(file))}: {_quoted(origin)}" for file, origin in zip(files, origins, strict=True)
+                f"{quoted(str(file))}: {quoted(origin)}" for file, origin in zip(files, origins, strict=True)
             )
             body = (
                 "SELECT * EXCLUDE (filename, file_row_number), "
@@ -79,11 +80,11 @@ class Engine:
     def table(self, frame: pd.DataFrame | pa.Table) -> ir.Table:
         """A table over an in-memory frame."""
         arrow = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
-        return self._backend.create_table(self._fresh_name("frame"), arrow, temp=True)
+        return self._backend.create_table(self.fresh_name("frame"), arrow, temp=True)
 
     def materialize(self, expression: ir.Table) -> ir.Table:
         """Computes an expression once; later uses read the result, which spills to disk when it is large."""
-        return self._backend.create_table(self._fresh_name("step"), expression, temp=True)
+        return self._backend.create_table(self.fresh_name("step"), expression, temp=True)
 
     def frame(self, expression: ir.Table) -> pd.DataFrame:
         """Computes an expression into a frame. Only for results of a bounded size."""
@@ -105,7 +106,7 @@ class Engine:
 
     def content_hash(self, files: Sequence[Path]) -> tuple[str, int]:
         """Digest and row count of the logical rows in Parquet files; the order of rows and files does not matter."""
-        listed = "[" + ", ".join(_quoted(str(file)) for file in files) + "]"
+        listed = "[" + ", ".join(quoted(str(file)) for file in files) + "]"
         source = f"read_parquet({listed}, union_by_name=true, hive_partitioning=false)"
         columns = self.run_sql(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {source}) ORDER BY 1")
         names = ", ".join('"' + str(name).replace('"', '""') + '"' for name, _ in columns)
@@ -118,9 +119,14 @@ class Engine:
     def column_types(self, file: Path) -> dict[str, str]:
         """Column name -> engine type of a Parquet file."""
         rows = self.run_sql(
-            f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({_quoted(str(file))}, hive_partitioning=false))"
+            f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({quoted(str(file))}, hive_partitioning=false))"
         )
         return {str(name): str(kind) for name, kind in rows}
+
+    def progress(self) -> float | None:
+        """Share done of the statement that runs now, from 0 to 1, or None where the engine cannot tell."""
+        percent = float(self._backend.con.query_progress())
+        return percent / 100.0 if percent >= 0.0 else None
 
     def run_sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Runs a statement in the engine's own dialect; only for code inside this package."""
@@ -139,5 +145,6 @@ def open_engine(settings: EngineSettings, scratch: Path) -> Iterator[Engine]:
         engine.close()
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as a literal of the engine's dialect; only for code inside this package."""
     return "'" + text.replace("'", "''") + "'"
