@@ -1,0 +1,128 @@
+"""The market, what the retailer charges and what energy costs it, month by month."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from spanishgas.config import DemoSettings
+from spanishgas.demo.noise import Floats, Noise
+from spanishgas.demo.population import CORPORATE, PROVINCES, SME, Days, Ints, Population
+
+# Log shifts of the wholesale price that come at once and fade: (months after January of the start's year, size).
+SHOCKS = ((8, 0.22), (13, -0.10), (20, 0.25), (26, -0.08))
+FADE = 0.88
+BASE_PRICE = 0.140
+BASE_COST = 0.079
+TOLL = 0.031
+
+
+@dataclass(frozen=True)
+class Market:
+    """Price paths.
+
+    Attributes:
+        months: First day of each month, shape (months,).
+        level: Market price for new customers in EUR/kWh, shape (months,).
+        price: The customer's mean energy price in EUR/kWh, shape (customers, months).
+        gap: log(price / level): how much dearer the customer pays than a newcomer would.
+        rise: Relative change of the price against a year (or the first month) before.
+        to_renewal: Months until the next renewal, 0 in its month, shape (customers, months).
+    """
+
+    months: Days
+    level: Floats
+    price: Floats
+    gap: Floats
+    rise: Floats
+    to_renewal: Ints
+
+
+def draw_market(settings: DemoSettings, population: Population, noise: Noise, months: Days) -> Market:
+    """Draws the market and every customer's price on it; prices are set anew at each renewal and indexed in between."""
+    count = len(months)
+    step = np.arange(count)
+    log_level = 0.004 * step + 0.03 * np.sin(2 * np.pi * (step + 1) / 12) + 0.015 * noise.normal("market", step)
+    for month, size in SHOCKS:
+        log_level = log_level + np.where(step >= month, size * FADE ** np.maximum(step - month, 0), 0.0)
+    level = BASE_PRICE * np.exp(log_level)
+    anniversary = population.activation.astype("datetime64[M]").astype("int64") % 12
+    month_of_year = months.astype("datetime64[M]").astype("int64") % 12
+    to_renewal = (anniversary[:, None] - month_of_year[None, :]) % 12
+    # The price was last set at the renewal before, or before the world began.
+    last_set = step[None, :] - (12 - to_renewal) % 12
+    set_level = np.where(last_set >= 0, level[np.maximum(last_set, 0)], BASE_PRICE)
+    markup = (
+        0.02
+        + 0.09 * noise.normal("markup", population.index)[:, None]
+        + 0.08 * noise.normal("term_markup", population.index[:, None], np.maximum(last_set, -1) + 1)
+    )
+    indexed = 0.004 * noise.normal("indexing", population.index[:, None], step[None, :])
+    discount = np.where(population.segment == CORPORATE, -0.25, np.where(population.segment == SME, -0.05, 0.0))
+    price = set_level * np.exp(markup + indexed)
+    gap = np.log(price / level[None, :])
+    before = price[:, np.maximum(step - 12, 0)]
+    return Market(months, level, price * np.exp(discount)[:, None], gap, price / before - 1.0, to_renewal)
+
+
+def price_history(population: Population, market: Market, noise: Noise, supplied: np.ndarray) -> pd.DataFrame:
+    """The price file: customer x month while supplied, with the faults that the real file has.
+
+    Args:
+        population: Customers.
+        market: Price paths.
+        noise: Draws.
+        supplied: Whether the customer is supplied in the month, shape (customers, months).
+    """
+    customer, month = np.nonzero(supplied)
+    price = market.price[customer, month]
+    kw = population.power_kw[customer]
+    fee = (2.1 + 0.95 * kw).round(2)
+    gas_price = (
+        1.05
+        * np.exp(
+            0.08 * noise.normal("gas_price", customer, market.months[month].astype("datetime64[Y]").astype("int64"))
+        )
+    ).round(4)
+    frame = pd.DataFrame(
+        {
+            "customer_id": population.ids[customer],
+            "pricing_date": market.months[month],
+            "variable_price_tier1_eur_kwh": (price * 1.32).round(6),
+            "variable_price_tier2_eur_kwh": (price * 1.02).round(6),
+            "variable_price_tier3_eur_kwh": (price * 0.78).round(6),
+            "elec_fixed_fee_eur_month": fee,
+            "elec_fixed_cost_eur_month": (fee * 0.74).round(2),
+            "gas_variable_price_eur_m3": np.where(population.has_gas[customer], gas_price, np.nan),
+            # The real file carries a fixed gas revenue for customers without gas as well.
+            "gas_fixed_revenue_eur_year": np.where(population.has_gas[customer], 96.0, 63.7),
+            "gas_fixed_cost_eur_year": np.where(population.has_gas[customer], 61.0, 0.0),
+        }
+    )
+    fault = noise.uniform("price_fault", customer, month)
+    tiers = [f"variable_price_tier{tier}_eur_kwh" for tier in (1, 2, 3)]
+    frame.loc[fault < 0.004, tiers] = 0.0
+    frame.loc[(fault >= 0.004) & (fault < 0.010), tiers] = np.nan
+    lost = noise.uniform("price_id", customer) < 0.00105
+    frame.loc[lost, "customer_id"] = None
+    order = np.argsort(noise.uniform("price_order", customer, month), kind="stable")
+    return frame.iloc[order].reset_index(drop=True)
+
+
+def province_costs(market: Market, noise: Noise, months: int) -> pd.DataFrame:
+    """The cost file: every province and month."""
+    province = np.repeat(np.arange(len(PROVINCES)), months)
+    month = np.tile(np.arange(months), len(PROVINCES))
+    local = 0.015 * noise.normal("province_cost", province)
+    wholesale = 0.5 * np.log(market.level[month] / BASE_PRICE)
+    return pd.DataFrame(
+        {
+            "province_code": np.array(PROVINCES)[province],
+            "month": market.months[month],
+            "elec_var_cost_eur_kwh": (BASE_COST * np.exp(local + wholesale)).round(6),
+            "gas_var_cost_eur_m3": (0.76 * np.exp(0.05 * noise.normal("gas_cost", province) + 0.4 * wholesale)).round(
+                6
+            ),
+            "peaje_elec_eur_kwh": np.round(TOLL * np.exp(0.5 * local), 6),
+        }
+    )
