@@ -1,14 +1,16 @@
-"""What every table promises: sources, silver and gold."""
+"""What every table promises: sources, bronze, silver and gold."""
 
 from spanishgas.contracts.base import Column, Contract, KnownAt
+from spanishgas.contracts.bronze import BRONZE_TABLES
 from spanishgas.contracts.gold import GOLD_TABLES
 from spanishgas.contracts.silver import SILVER_TABLES
 from spanishgas.contracts.sources import SOURCES
 
-ALL_CONTRACTS: tuple[Contract, ...] = (*SOURCES, *SILVER_TABLES, *GOLD_TABLES)
+ALL_CONTRACTS: tuple[Contract, ...] = (*SOURCES, *BRONZE_TABLES, *SILVER_TABLES, *GOLD_TABLES)
 
 __all__ = [
     "ALL_CONTRACTS",
+    "BRONZE_TABLES",
     "GOLD_TABLES",
     "SILVER_TABLES",
     "SOURCES",

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 ColumnType = Literal["string", "int", "float", "bool", "date", "timestamp"]
-Layer = Literal["source", "silver", "gold"]
+Layer = Literal["source", "bronze", "silver", "gold"]
 
 
 class _Frozen(BaseModel):
@@ -75,7 +75,7 @@ class Contract(_Frozen):
 
     Attributes:
         name: Table name, the last part of its path.
-        layer: ``source`` (raw files), ``silver`` or ``gold``.
+        layer: ``source`` (raw files), ``bronze`` (what landing tells of them), ``silver`` or ``gold``.
         version: Raised by one with every change that a reader can notice.
         grain: What one row stands for.
         description: What the table is for.

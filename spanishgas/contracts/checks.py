@@ -60,7 +60,9 @@ def check_frame(contract: Contract, frame: pd.DataFrame) -> None:
         repeated = frame.duplicated(key, keep="first")
         if repeated.any():
             examples = "; ".join(map(str, frame.loc[repeated, key].head(EXAMPLES).itertuples(index=False, name=None)))
-            faults.append(f"key ({', '.join(key)}) stands more than once: {int(repeated.sum()):,} rows, e.g. {examples}")
+            faults.append(
+                f"key ({', '.join(key)}) stands more than once: {int(repeated.sum()):,} rows, e.g. {examples}"
+            )
             total += int(repeated.sum())
     if faults:
         raise ContractError(

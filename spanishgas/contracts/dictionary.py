@@ -6,6 +6,7 @@ from spanishgas.contracts.base import Column, Contract
 
 LAYERS = {
     "source": "Sources",
+    "bronze": "Bronze: what landing tells of the raw files",
     "silver": "Silver tables",
     "gold": "Gold tables",
 }

@@ -2,6 +2,7 @@
 
 from spanishgas.contracts import sources
 from spanishgas.contracts.base import Column, Contract, KnownAt
+from spanishgas.contracts.bronze import REJECTED_ROW
 
 KNOWN_AT = Column(
     name="known_at",
@@ -197,14 +198,7 @@ QUARANTINE = Contract(
     primary_key=("source", "source_file", "source_line", "reason"),
     event_time=None,
     known_at=KnownAt(column=None),
-    columns=(
-        Column(name="source", type="string", description="Source contract."),
-        Column(name="source_file", type="string", description="Name of the raw file."),
-        Column(name="source_line", type="int", description="Row within the file's data, from 1."),
-        Column(name="reason", type="string", description="Stable code of the reason, e.g. `missing_customer_id`."),
-        Column(name="detail", type="string", description="What was wrong, in words.", nullable=True),
-        Column(name="row", type="string", description="The row as JSON text.", nullable=True),
-    ),
+    columns=REJECTED_ROW,
 )
 
 QUALITY = Contract(

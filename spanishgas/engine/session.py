@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from spanishgas.config import EngineSettings
+from spanishgas.engine.chunks import Chunk, Result, Spool, map_chunks
 from spanishgas.errors import PublishError
 
 ROW_GROUP_ROWS = 122_880
@@ -38,6 +39,7 @@ class Engine:
             temp_directory=str(scratch),
         )
         self._names = 0
+        self._scanned: dict[str, tuple[tuple[Path, ...], tuple[str, ...]]] = {}
 
     def close(self) -> None:
         """Ends the session and frees its memory."""
@@ -75,6 +77,7 @@ class Engine:
         else:
             body = f"SELECT * FROM read_parquet({listed}, union_by_name=true, hive_partitioning=false)"
         self.run_sql(f"CREATE TEMP VIEW {name} AS {body}")
+        self._scanned[name] = tuple(files), tuple(origins or map(str, files))
         return self._backend.table(name, database=("temp", "main"))
 
     def table(self, frame: pd.DataFrame | pa.Table) -> ir.Table:
@@ -82,9 +85,34 @@ class Engine:
         arrow = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
         return self._backend.create_table(self.fresh_name("frame"), arrow, temp=True)
 
+    def view(self, rows: pa.Table) -> ir.Table:
+        """A table over Arrow data that is not copied; it lives as long as the session."""
+        name = self.fresh_name("view")
+        self._backend.con.register(name, rows)
+        return self._backend.table(name)
+
+    def empty(self, schema: Mapping[str, str]) -> ir.Table:
+        """A table without rows; column name -> Ibis type."""
+        return self._backend.create_table(self.fresh_name("empty"), schema=ibis.schema(dict(schema)), temp=True)
+
     def materialize(self, expression: ir.Table) -> ir.Table:
         """Computes an expression once; later uses read the result, which spills to disk when it is large."""
         return self._backend.create_table(self.fresh_name("step"), expression, temp=True)
+
+    def map_chunks(self, table: ir.Table, columns: Sequence[str], work: Callable[[Chunk], Result]) -> Iterator[Result]:
+        """Applies a function to consecutive rows of a table from ``scan``; see ``chunks.map_chunks``."""
+        files, origins = self._scanned[table.op().name]
+        return map_chunks(files, origins, columns, work, self.threads)
+
+    @contextmanager
+    def spool(self, schema: pa.Schema) -> Iterator[Spool]:
+        """Collects rows that may be many; ``spooled`` reads them back once the block is left."""
+        with Spool(self._scratch / f"{self.fresh_name('spool')}.parquet", schema) as spool:
+            yield spool
+
+    def spooled(self, spool: Spool) -> ir.Table:
+        """The rows of a finished spool."""
+        return self.scan([spool.file])
 
     def frame(self, expression: ir.Table) -> pd.DataFrame:
         """Computes an expression into a frame. Only for results of a bounded size."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
+import pandas as pd
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -351,10 +352,22 @@ class Draft:
 
 def write_atomically(file: Path, text: str) -> None:
     """Writes a text file so that a reader sees the old content or the new, never a part."""
+    with _replacing(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_frame_atomically(file: Path, frame: pd.DataFrame) -> None:
+    """Writes a frame as one Parquet file, in the same way."""
+    with _replacing(file) as temporary:
+        frame.to_parquet(temporary, compression="zstd", index=False)
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[Path]:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        yield temporary
         _sync(temporary)
         temporary.replace(file)
     finally:

@@ -154,6 +154,20 @@ class Stage(Protocol):
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
         """Makes the targets that are not published yet."""
 
+    def finish(self, settings: Settings, store: TableStore) -> None:
+        """Brings up to date what is derived from all that is published, after every run, cached ones included."""
+
+
+class PlainStage:
+    """What most stages need of the rest of the protocol: nothing to run before, nothing to derive after."""
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:  # noqa: ARG002
+        """Nothing: what is published is used as it is."""
+        return ()
+
+    def finish(self, settings: Settings, store: TableStore) -> None:
+        """Nothing is derived."""
+
 
 class _NoSettings(BaseModel):
     """For targets that depend on no setting."""

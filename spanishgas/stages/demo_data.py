@@ -15,14 +15,14 @@ from spanishgas.config import DemoSettings, Settings
 from spanishgas.demo import World, build_world, hourly_blocks
 from spanishgas.engine.store import Publication, TableStore
 from spanishgas.errors import ConfigError, SourceError
-from spanishgas.stages.base import Build, LandedFile, Product, Report, Request, Target, Workspace
+from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
 
 RAW = Publication(layer="raw", name="demo")
 TRUTH = Publication(layer="ground_truth", name="demo")
 HOURLY_ROWS_PER_FILE = 30_000_000
 
 
-class DemoData:
+class DemoData(PlainStage):
     """Generates the demo retailer; other data sets have files of their own."""
 
     name = "demo_data"
@@ -31,10 +31,6 @@ class DemoData:
     def tags(self, settings: Settings) -> Mapping[str, str]:
         """No date tells two demo worlds apart: their settings do."""
         return {"world": getattr(settings.data, "world", "")}
-
-    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:  # noqa: ARG002
-        """Nothing has to run before."""
-        return ()
 
     def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:  # noqa: ARG002
         """The raw files and the ground truth.

@@ -93,6 +93,7 @@ def run_stage(
                 published.update(made)
             else:
                 build = Build(products={}, report=Report(markdown=""))
+        stage.finish(settings, store)
         manifests = tuple(published[target.publication] for target in targets)
         seconds = time.perf_counter() - started
         _log_outcome(run, store, manifests, build.report, cached=not pending, seconds=seconds)
@@ -230,10 +231,12 @@ def _check_versions(target: Target) -> None:
 
 
 def _contract_or_none(layer: str, name: str) -> Contract | None:
-    try:
-        return find_contract(layer if layer in ("silver", "gold") else "source", name)
-    except KeyError:
-        return None
+    for place in (layer, "source"):
+        try:
+            return find_contract(place, name)
+        except KeyError:
+            continue
+    return None
 
 
 def _log_tables(run: RunLog, store: TableStore, manifests: Sequence[Manifest], context: str) -> None:

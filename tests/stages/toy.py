@@ -19,7 +19,7 @@ from spanishgas.config import (
 )
 from spanishgas.contracts import Column, Contract, KnownAt
 from spanishgas.engine.store import Publication, TableStore
-from spanishgas.stages.base import Build, Product, Report, Request, Target, Workspace
+from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 
 CONTRACT = Contract(
     name="doubles",
@@ -42,7 +42,7 @@ class ToySettings(BaseModel):
 
 
 @dataclass
-class Toy:
+class Toy(PlainStage):
     """Publishes one partition per `as_of`; `calls` counts what was really built."""
 
     factor: int = 2

@@ -1,0 +1,152 @@
+"""Landing of one source: every raw file becomes one Parquet file, with the facts about it."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spanishgas.bronze.differences import Difference, compare_schema
+from spanishgas.bronze.locate import RawFile
+from spanishgas.config import ExtraTable
+from spanishgas.contracts import Contract
+from spanishgas.engine import Engine
+from spanishgas.engine.raw_files import FileContent, HashCache, Progress, land_file, quiet
+from spanishgas.errors import SourceError
+
+REJECTS_COLUMNS = ("source", "source_file", "source_line", "reason", "detail", "row")
+
+
+@dataclass(frozen=True)
+class LandedRawFile:
+    """One raw file and the Parquet file that it became.
+
+    Attributes:
+        raw: The raw file.
+        path: The Parquet file.
+        bytes: Size of the raw file.
+        sha256: Digest of the raw file's bytes.
+        content_hash: Digest of what was landed: the bytes, and how they were read.
+        content: Rows, rejects, inferred schema, and how the file had to be read.
+        differences: Differences to the contract, with the mapping applied.
+        seconds: Seconds that landing took.
+    """
+
+    raw: RawFile
+    path: Path
+    bytes: int
+    sha256: str
+    content_hash: str
+    content: FileContent
+    differences: tuple[Difference, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Landed:
+    """One landed source.
+
+    Attributes:
+        dataset: Name of the source contract, or ``customer_extras_<n>``.
+        contract_version: Version of the contract it was compared with; 0 for extra attributes.
+        files: Its files, in the order of their names.
+    """
+
+    dataset: str
+    contract_version: int
+    files: tuple[LandedRawFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows landed."""
+        return sum(file.content.rows for file in self.files)
+
+    @property
+    def rejected(self) -> int:
+        """Rows that could not be parsed."""
+        return sum(len(file.content.rejects) for file in self.files)
+
+
+def land_source(
+    engine: Engine,
+    files: Sequence[RawFile],
+    target: Path,
+    *,
+    contract: Contract | None,
+    hashes: HashCache,
+    extras: ExtraTable | None = None,
+    progress: Progress = quiet,
+) -> Landed:
+    """Lands the raw files of one source.
+
+    Args:
+        engine: The engine that reads and writes.
+        files: Its raw files, all of one dataset; at least one.
+        target: Folder for the Parquet files, named ``00000.parquet`` and so on; made when needed.
+        contract: The source's contract; None for extra attributes.
+        hashes: Digests of raw files.
+        extras: The extra attributes, where the dataset holds them.
+        progress: Is told about long work.
+
+    Raises:
+        SourceError: Files cannot be read as configured; one error lists them all.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    landed: list[LandedRawFile] = []
+    broken: list[SourceError] = []
+    for number, raw in enumerate(files):
+        progress(f"landing {raw.origin}")
+        try:
+            landed.append(_land(engine, raw, target / f"{number:05d}.parquet", contract, extras, hashes, progress))
+        except SourceError as error:
+            broken.append(error)
+    if len(broken) == 1:
+        raise broken[0]
+    if broken:
+        raise SourceError(
+            "raw files cannot be read: " + "; ".join(str(error) for error in broken),
+            where=files[0].dataset,
+            count=len(broken),
+        )
+    version = 0 if contract is None else contract.version
+    return Landed(dataset=files[0].dataset, contract_version=version, files=tuple(landed))
+
+
+def _land(
+    engine: Engine,
+    raw: RawFile,
+    path: Path,
+    contract: Contract | None,
+    extras: ExtraTable | None,
+    hashes: HashCache,
+    progress: Progress,
+) -> LandedRawFile:
+    started = time.perf_counter()
+    sha256 = hashes.digest(raw.path, progress)
+    content = land_file(
+        engine,
+        raw.path,
+        path,
+        format=raw.format,
+        delimiter=raw.settings.delimiter,
+        encoding=raw.settings.encoding,
+        progress=progress,
+    )
+    if hashes.digest(raw.path, progress) != sha256:
+        raise SourceError("changed while it was landed", where=str(raw.path), todo="Run again when it is complete")
+    return LandedRawFile(
+        raw=raw,
+        path=path,
+        bytes=raw.path.stat().st_size,
+        sha256=sha256,
+        content_hash=content_hash(raw, sha256),
+        content=content,
+        differences=compare_schema(content.schema, raw.settings.columns, contract, extras),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def content_hash(raw: RawFile, sha256: str) -> str:
+    """Digest of what a raw file is landed as: its bytes and the settings that they are read with."""
+    read_with = (sha256, raw.format, raw.settings.delimiter, raw.settings.encoding)
+    return hashlib.sha256(repr(read_with).encode()).hexdigest()

@@ -1,0 +1,206 @@
+"""Stage `ingest`: raw files landed as they are, with a log of what was found in them."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from spanishgas.bronze import (
+    Landed,
+    RawFile,
+    build_ingestion_log,
+    build_rejects,
+    content_hash,
+    land_source,
+    locate_sources,
+)
+from spanishgas.bronze.locate import extras_dataset
+from spanishgas.config import DataSettings, Settings, SettingsModel, SourceSettings
+from spanishgas.contracts import SOURCES, Contract
+from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
+from spanishgas.engine.raw_files import HashCache
+from spanishgas.engine.store import Publication, TableStore, write_frame_atomically
+from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
+
+LANDING = "ingest"
+CONTRACTS: dict[str, Contract] = {contract.name: contract for contract in SOURCES}
+HASHES = "raw_file_hashes.json"
+LOG = "ingestion_log.parquet"
+
+
+class IngestSettings(SettingsModel):
+    """What landing depends on beside the raw files."""
+
+    data: DataSettings
+
+
+class Ingest(PlainStage):
+    """Lands every raw file of a data set under one run date."""
+
+    name = "ingest"
+    module = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """The run date."""
+        return {"run_date": settings.run_date.isoformat()}
+
+    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+        """The partition of the run date; every raw file is an input.
+
+        Raises:
+            SourceError: Required sources are missing; one error lists them all.
+        """
+        data = _without_dates(settings.data)
+        hashes = HashCache(_hash_file(store))
+        inputs = {
+            f"{raw.dataset}/{raw.part}/{raw.origin}": content_hash(raw, hashes.digest(raw.path))
+            for raw in _all_files(locate_sources(data))
+        }
+        hashes.save()
+        return [Target(landing_of(settings), IngestSettings(data=data), inputs)]
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Lands the files, source by source."""
+        (target,) = targets
+        view = target.settings
+        assert isinstance(view, IngestSettings)
+        folder = workspace.drafts[target.publication]
+        hashes = HashCache(_hash_file(workspace.store))
+        extras = {extras_dataset(number): extra for number, extra in enumerate(view.data.extras)}
+        landed = [
+            land_source(
+                workspace.engine,
+                files,
+                folder / dataset,
+                contract=CONTRACTS.get(dataset),
+                hashes=hashes,
+                extras=extras.get(dataset),
+                progress=workspace.progress,
+            )
+            for dataset, files in locate_sources(view.data).items()
+        ]
+        log = build_ingestion_log(pd.Timestamp(target.publication.value).date(), landed)
+        product = Product(
+            tables={REJECTS.name: build_rejects(landed), INGESTION_LOG.name: log},
+            contracts={**CONTRACTS, REJECTS.name: REJECTS, INGESTION_LOG.name: INGESTION_LOG},
+            landed={source.dataset: list(_landed_files(source)) for source in landed},
+            landed_columns={source.dataset: _schema(source) for source in landed},
+            metrics=_metrics(landed),
+            tags={"absent_sources": ", ".join(_absent(view.data, landed)) or "none"},
+        )
+        return Build({target.publication: product}, _report(view.data, landed, log))
+
+    def finish(self, settings: Settings, store: TableStore) -> None:  # noqa: ARG002
+        """Writes `bronze/_meta/ingestion_log.parquet`: the logs of all run dates."""
+        with store.lock(Publication(layer="bronze", name=INGESTION_LOG.name)):
+            files = [
+                file
+                for publication in store.partitions("bronze", LANDING)
+                for manifest in [store.find(publication)]
+                if manifest is not None
+                for file in store.files(manifest, INGESTION_LOG.name)
+            ]
+            whole = pd.concat([pq.read_table(file, partitioning=None).to_pandas() for file in files], ignore_index=True)
+            write_frame_atomically(store.root / "bronze" / "_meta" / LOG, whole)
+
+
+def landing_of(settings: Settings) -> Publication:
+    """The publication of a run date's landing."""
+    return Publication(layer="bronze", name=LANDING, partition=f"run_date={settings.run_date.isoformat()}")
+
+
+def _without_dates(data: DataSettings) -> DataSettings:
+    """The data set without what landing does not read, so that it does not decide whether to land again."""
+    told = {name: getattr(data, name) for name in ("name", "root", "raw", "sources", "extras")}
+    same = DataSettings(**told, run_date=pd.Timestamp(0).date(), as_of=pd.Timestamp(0).date())
+    # The kind only words the advice of an error.
+    return same if data.kind == "files" else same.model_copy(update={"kind": data.kind})
+
+
+def _hash_file(store: TableStore) -> Path:
+    return store.root / "bronze" / "_meta" / HASHES
+
+
+def _all_files(found: Mapping[str, Sequence[RawFile]]) -> Iterator[RawFile]:
+    for files in found.values():
+        yield from files
+
+
+def _landed_files(source: Landed) -> Iterator[LandedFile]:
+    for file in source.files:
+        yield LandedFile(
+            path=file.path,
+            rows=file.content.rows,
+            content_hash=file.content_hash,
+            origin=file.raw.origin,
+            part=file.raw.part,
+        )
+
+
+def _schema(source: Landed) -> dict[str, str]:
+    schema: dict[str, str] = {}
+    for file in source.files:
+        schema |= file.content.schema
+    return schema
+
+
+def _metrics(landed: Sequence[Landed]) -> dict[str, float]:
+    files = [file for source in landed for file in source.files]
+    metrics = {
+        "raw_files": float(len(files)),
+        "raw_bytes": float(sum(file.bytes for file in files)),
+        "raw_rows": float(sum(source.rows for source in landed)),
+        "rejected_rows": float(sum(source.rejected for source in landed)),
+        "schema_differences": float(sum(len(file.differences) for file in files)),
+    }
+    return metrics | {f"rejected_{source.dataset}": float(source.rejected) for source in landed if source.rejected}
+
+
+def _absent(data: DataSettings, landed: Sequence[Landed]) -> dict[str, str]:
+    """Sources that the data set does not have -> why."""
+    have = {source.dataset for source in landed}
+    configured: Mapping[str, SourceSettings] = data.sources
+    return {
+        name: (configured[name].absent if name in configured else None) or "optional, and there are no such files"
+        for name in CONTRACTS
+        if name not in have
+    }
+
+
+def _report(data: DataSettings, landed: Sequence[Landed], log: pd.DataFrame) -> Report:
+    lines = [f"# Ingestion of {data.name}", "", "| dataset | files | MiB | rows | unreadable rows | differences |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for source in landed:
+        size = sum(file.bytes for file in source.files) / 2**20
+        differences = sum(len(file.differences) for file in source.files)
+        lines.append(
+            f"| {source.dataset} | {len(source.files)} | {size:,.1f} | {source.rows:,} | {source.rejected:,} "
+            f"| {differences} |"
+        )
+    absent = _absent(data, landed)
+    if absent:
+        lines += ["", "Absent sources; features that need them are null:", ""]
+        lines += [f"- `{name}`: {why}" for name, why in absent.items()]
+    lines += ["", "## Differences to the contracts", ""]
+    told = {
+        f"- `{source.dataset}` {difference.column}: {difference.kind.replace('_', ' ')} ({difference.detail})"
+        for source in landed
+        for file in source.files
+        for difference in file.differences
+    }
+    lines += sorted(told) or ["None."]
+    rows, bytes_ = int(log["rows"].sum()), int(log["bytes"].sum())
+    headline = (
+        f"{rows:,} rows from {len(log)} files ({bytes_ / 2**20:,.1f} MiB), {int(log['rejected'].sum()):,} unreadable"
+    )
+    schemas = {f"{row.dataset}/{row.source_file}": json.loads(str(row.schema)) for row in log.itertuples(index=False)}
+    texts = {
+        "ingestion_log.csv": log.drop(columns="schema").to_csv(index=False),
+        "schemas.json": json.dumps(schemas, indent=1, ensure_ascii=False) + "\n",
+    }
+    return Report(markdown="\n".join(lines) + "\n", texts=texts, headline=headline)
+
+
+STAGE = Ingest()
