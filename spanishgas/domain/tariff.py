@@ -1,8 +1,8 @@
 """Tariff periods of 2.0TD: peak, standard and off-peak, by the start of the hour.
 
-Source: Circular 3/2020 of the CNMC, article 7 and annex II. On the mainland, the Balearic and the Canary Islands peak is
-10-14 and 18-22 in civil time; in Ceuta and Melilla it is an hour later. Weekends and national holidays of fixed date are
-off-peak all day. Supplies above 15 kW are 3.0TD, whose six periods these three only approximate.
+Source: Circular 3/2020 of the CNMC, article 7 and annex II. On the mainland, the Balearic and the Canary Islands peak
+is 10-14 and 18-22 in civil time; in Ceuta and Melilla it is an hour later. Weekends and national holidays of fixed date
+are off-peak all day. Supplies above 15 kW are 3.0TD, whose six periods these three only approximate.
 """
 
 from typing import Final, Literal

@@ -69,7 +69,7 @@ def test_hours_of_the_spring_day_as_distributors_number_them() -> None:
 def test_a_year_has_two_days_that_are_not_24_hours_long() -> None:
     frame = hour_calendar(date(2024, 1, 1), date(2024, 12, 31))
     odd = frame.loc[frame["hours_expected"] != 24, ["day", "hours_expected"]].drop_duplicates()
-    assert odd.values.tolist() == [[pd.Timestamp("2024-03-31"), 23], [pd.Timestamp("2024-10-27"), 25]]
+    assert odd.to_numpy().tolist() == [[pd.Timestamp("2024-03-31"), 23], [pd.Timestamp("2024-10-27"), 25]]
     assert len(frame) == 8784
     assert frame["utc"].is_unique
 

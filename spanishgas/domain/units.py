@@ -1,0 +1,11 @@
+"""Units of the trade: what turns one measure into another."""
+
+GAS_KWH_PER_M3 = 11.0
+"""Energy in a cubic metre of gas."""
+
+MONTHS_PER_YEAR = 12
+HOURS_PER_DAY = 24
+HOURS_PER_YEAR = 8760
+
+POWER_LIMIT_20TD_KW = 15.0
+"""Supplies above this contracted power are on the six-period tariff 3.0TD."""

@@ -1,0 +1,152 @@
+"""Clean tables: typed, every version kept with its known-at day, nothing dropped in silence."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+
+from spanishgas.config import ExtraTable
+from spanishgas.engine import Engine
+from spanishgas.silver.churn_events import build_churn_events
+from spanishgas.silver.consumption_daily import build_consumption_daily
+from spanishgas.silver.consumption_periods import build_consumption_periods
+from spanishgas.silver.contracts import build_contracts
+from spanishgas.silver.costs import build_costs
+from spanishgas.silver.cross_checks import latest_event, relations, supply_zones
+from spanishgas.silver.customer_extras import build_customer_extras, map_extras
+from spanishgas.silver.customers import build_customers
+from spanishgas.silver.interactions import build_interactions
+from spanishgas.silver.mapping import QUARANTINE_SCHEMA, Mapped, map_source, require_columns
+from spanishgas.silver.prices import build_prices
+from spanishgas.silver.quality import Finding, handling_of, plot_quality, quality_frame, render_quality
+from spanishgas.silver.raw import RawPart, RawSource
+from spanishgas.silver.retention_offers import build_retention_offers
+from spanishgas.silver.versions import Resolved
+
+__all__ = ["RawPart", "RawSource", "SilverResult", "build_silver", "plot_quality", "render_quality"]
+
+Progress = Callable[[str], None]
+Builder = Callable[[Engine, Mapped], Resolved]
+
+# Source -> silver table and the rule that makes it. `consumption_hourly` has a pass of its own.
+BUILDERS: dict[str, tuple[str, Builder]] = {
+    "customer_attributes": ("customers", build_customers),
+    "customer_contracts": ("contracts", build_contracts),
+    "price_history": ("prices", build_prices),
+    "costs_by_province_month": ("costs", build_costs),
+    "customer_interactions": ("interactions", build_interactions),
+    "consumption_periods": ("consumption_periods", build_consumption_periods),
+    "churn_label": ("churn_events", build_churn_events),
+    "retention_offers": ("retention_offers", build_retention_offers),
+}
+HOURLY = "consumption_hourly"
+
+
+@dataclass(frozen=True)
+class SilverResult:
+    """All silver tables of a data set.
+
+    Attributes:
+        tables: Silver table name -> rows in its contract's columns.
+        facts: Figures and facts for the run.
+    """
+
+    tables: Mapping[str, ir.Table]
+    facts: Mapping[str, float | int | str]
+
+
+def build_silver(
+    engine: Engine,
+    sources: Mapping[str, RawSource],
+    extras: Sequence[tuple[ExtraTable, RawPart]],
+    rejects: ir.Table,
+    timezone: str,
+    progress: Progress,
+) -> SilverResult:
+    """Maps, checks, cleans and counts every source.
+
+    Args:
+        engine: The engine.
+        sources: Source name -> landed source; an absent source has no parts.
+        extras: Tables with attributes beyond the contracts.
+        rejects: Rows that ingestion could not parse, in the columns of the quarantine.
+        timezone: Civil time of the retailer's mainland.
+        progress: Is told about long work.
+
+    Raises:
+        ContractError: Columns that the contracts require are not in the files; all are listed.
+    """
+    require_columns(list(sources.values()))
+    findings: list[Finding] = []
+    tables: dict[str, ir.Table] = {}
+    quarantine = [rejects.select(*QUARANTINE_SCHEMA)]
+    for name, (table, build) in BUILDERS.items():
+        progress(table)
+        mapped = map_source(engine, sources[name], timezone)
+        resolved = build(engine, mapped)
+        tables[table] = resolved.rows
+        quarantine.append(mapped.rejected)
+        findings.extend(_findings(engine, name, mapped, resolved, absent=not sources[name].parts))
+    mapped = map_extras(engine, extras, sources["customer_attributes"].extracted_on)
+    resolved = build_customer_extras(engine, mapped)
+    tables["customer_extras"] = resolved.rows
+    quarantine.append(mapped.rejected)
+    findings.extend(_findings(engine, "customer_extras", mapped, resolved, absent=not extras))
+    progress("consumption_daily")
+    daily = build_consumption_daily(engine, sources[HOURLY], supply_zones(engine, tables["customers"]), progress)
+    tables["consumption_daily"] = daily.daily
+    quarantine.append(daily.rejected)
+    findings.extend(_hourly_findings(daily.counts, absent=not sources[HOURLY].parts))
+    findings.extend(relations(engine, tables))
+    rejected = engine.materialize(_stack(quarantine).distinct())
+    tables["quarantine"] = rejected
+    tables["quality"] = engine.table(quality_frame(findings))
+    facts: dict[str, float | int | str] = {
+        "quarantined_rows": engine.integer(rejected.select("source", "source_file", "source_line").distinct().count()),
+        "latest_event": latest_event(engine, tables),
+        "absent_sources": ", ".join(name for name, source in sources.items() if not source.parts) or "none",
+    }
+    facts.update(
+        {f"found_{finding.source}.{finding.check}": finding.affected for finding in findings if finding.affected}
+    )
+    return SilverResult(tables, facts)
+
+
+def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *, absent: bool) -> list[Finding]:
+    if absent:
+        return [Finding(source, "absent", 0, 1, handling_of("absent"))]
+    reasons = mapped.rejected.group_by("reason").aggregate(rows=mapped.rejected.count())
+    counted = {row.reason: int(row.rows) for row in engine.frame(reasons).itertuples()}
+    counts = {"missing_customer_id": 0, **counted} if "customer_id" in mapped.rows.columns else counted
+    kept = {**mapped.counts, "duplicate": resolved.duplicates, "conflicting_duplicate": resolved.conflicting}
+    return [Finding(source, check, mapped.read, count, handling_of("rejected")) for check, count in counts.items()] + [
+        Finding(source, check, mapped.read, count, handling_of(check)) for check, count in kept.items()
+    ]
+
+
+def _hourly_findings(counts: Mapping[str, int], *, absent: bool) -> list[Finding]:
+    if absent:
+        return [Finding(HOURLY, "absent", 0, 1, handling_of("absent"))]
+    told = {
+        "negative_elec": "counted and kept apart, with their energy",
+        "negative_gas": "counted and kept apart, with their volume",
+        "estimated": "kept, counted, with their energy",
+        "gap_hours": "not filled: hours seen and expected are told",
+    }
+    rows = counts["rows"]
+    return [
+        Finding(
+            HOURLY,
+            check,
+            max(rows, count) if check == "gap_hours" else rows,
+            count,
+            told.get(check, handling_of(check)),
+        )
+        for check, count in counts.items()
+        if check != "rows"
+    ]
+
+
+def _stack(tables: Sequence[ir.Table]) -> ir.Table:
+    first, *others = (table.cast(QUARANTINE_SCHEMA) for table in tables)
+    return first.union(*others) if others else first

@@ -1,0 +1,17 @@
+"""Silver `costs`: what energy costs the retailer, by province and month."""
+
+import ibis.expr.types as ir
+
+from spanishgas.contracts.silver import COSTS
+from spanishgas.engine import Engine
+from spanishgas.silver.mapping import Mapped
+from spanishgas.silver.versions import Resolved, resolve_duplicates
+
+
+def build_costs(engine: Engine, mapped: Mapped) -> Resolved:
+    """Months are told by their first day, whatever day the file writes."""
+    return resolve_duplicates(engine, _cleaned(mapped.rows), COSTS)
+
+
+def _cleaned(rows: ir.Table) -> ir.Table:
+    return rows.mutate(month=rows.month.truncate("M").cast("date"))

@@ -1,0 +1,85 @@
+"""What only several tables together can tell."""
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from spanishgas.domain.tariff import MAX_20TD_KW, ZONE_OF_PROVINCE
+from spanishgas.engine import Engine
+from spanishgas.silver.quality import Finding
+
+DATED = {
+    "contracts": "contract_start_date",
+    "prices": "pricing_date",
+    "interactions": "date",
+    "consumption_daily": "day",
+    "consumption_periods": "period_end",
+    "churn_events": "churn_date",
+    "retention_offers": "offer_date",
+}
+
+
+def supply_zones(engine: Engine, customers: ir.Table) -> ir.Table | None:
+    """Customers outside the mainland's tariff zone (``customer_id``, ``zone``), or None where there are none."""
+    zones = ibis.cases(
+        *((customers.province_code == code, zone) for code, zone in ZONE_OF_PROVINCE.items()), else_=ibis.null("string")
+    )
+    found = customers.mutate(zone=zones)
+    # The supply point does not move: the last version that names a province holds for all days.
+    latest = (
+        found.filter(found.zone.notnull())
+        .group_by("customer_id")
+        .aggregate(zone=found.zone.last(order_by=found.known_at))
+    )
+    table = engine.materialize(latest)
+    return table if engine.integer(table.count()) else None
+
+
+def relations(engine: Engine, tables: Mapping[str, ir.Table]) -> list[Finding]:
+    """Rows that point at nothing, and supplies that the three tariff periods only approximate."""
+    customers = tables["customers"]
+    ids = customers.select("customer_id").distinct()
+    total = engine.integer(ids.count())
+    large = customers.filter(customers.contracted_power_kw > MAX_20TD_KW).select("customer_id").distinct()
+    found = [
+        Finding("customer_attributes", "supply_above_15_kw", total, engine.integer(large.count()),
+                "3.0TD: its six periods are approximated by three"),
+    ]  # fmt: skip
+    for table, source in (("contracts", "customer_contracts"), ("prices", "price_history")):
+        with_row = tables[table].select("customer_id").distinct()
+        lacking = ids.anti_join(with_row, "customer_id")
+        strangers = with_row.anti_join(ids, "customer_id")
+        found.append(
+            Finding(source, "customer_without_row", total, engine.integer(lacking.count()), "features from it are null")
+        )
+        found.append(
+            Finding(
+                source,
+                "row_without_customer",
+                engine.integer(with_row.count()),
+                engine.integer(strangers.count()),
+                "kept; attributes are null",
+            )
+        )
+    placed = customers.filter(customers.province_code.notnull()).select("province_code").distinct()
+    provinces = tables["costs"].select("province_code").distinct()
+    found.append(
+        Finding(
+            "costs_by_province_month",
+            "province_without_cost",
+            engine.integer(placed.count()),
+            engine.integer(placed.anti_join(provinces, "province_code").count()),
+            "margins of its customers are null",
+        )
+    )
+    return found
+
+
+def latest_event(engine: Engine, tables: Mapping[str, ir.Table]) -> str:
+    """The latest day that any dated table tells of, as ISO text; empty without dated rows."""
+    latest = [
+        engine.frame(tables[name].aggregate(day=tables[name][column].max().cast("string")))["day"].iloc[0]
+        for name, column in DATED.items()
+    ]
+    return max((str(day)[:10] for day in latest if isinstance(day, str)), default="")

@@ -1,0 +1,196 @@
+"""Raw columns of hourly chunks as numpy arrays, read by the same rules as every other source.
+
+Text is dictionary-encoded: each distinct text is read once.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from spanishgas.config import ColumnMapping
+from spanishgas.engine.chunks import Chunk
+from spanishgas.silver.values import DECIMAL_COMMA, FALSE, TRUE
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+Made = TypeVar("Made")
+NO_DAY = np.iinfo(np.int32).min
+
+
+class Memo:
+    """What was worked out for the last few dictionaries; consecutive chunks mostly share theirs."""
+
+    def __init__(self, size: int = 6) -> None:
+        self._kept: deque[tuple[object, pa.Array, object]] = deque(maxlen=size)
+
+    def get(self, purpose: object, dictionary: pa.Array, make: Callable[[], Made]) -> Made:
+        """What ``make`` gives for a dictionary, made once while the dictionary stays in use."""
+        for told, known, made in tuple(self._kept):
+            if told == purpose and _same(known, dictionary):
+                return cast(Made, made)
+        made = make()
+        self._kept.appendleft((purpose, dictionary, made))
+        return made
+
+
+def _same(known: pa.Array, dictionary: pa.Array) -> bool:
+    """Whether two dictionaries hold the same texts; chunks of one row group share theirs."""
+    if len(known) != len(dictionary):
+        return False
+    one, other = known.buffers()[-1], dictionary.buffers()[-1]
+    shared = one is not None and other is not None and one.address == other.address and one.size == other.size
+    return (shared and known.offset == dictionary.offset) or bool(known.equals(dictionary))
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column of texts.
+
+    Attributes:
+        codes: Position in ``texts`` of every row; -1 where the value is missing.
+        texts: Trimmed; empty texts are None.
+        array: The same texts as an array.
+        dictionary: The raw texts, or None where they do not come from a column.
+    """
+
+    codes: Codes
+    texts: list[str | None]
+    array: pa.Array
+    dictionary: pa.Array | None = None
+
+
+def coded(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> Coded | None:
+    """A column as codes and texts, or None where the file has no such column."""
+    rows = chunk.batch.num_rows
+    if mapping.value is not None:
+        return _constant(rows, str(mapping.value))
+    if mapping.file_pattern is not None:
+        found = re.search(mapping.file_pattern, chunk.origin)
+        return _constant(rows, found.group(1) if found else None)
+    column = raw_column(chunk, mapping)
+    if column is None:
+        return None
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    indices = column.indices if column.null_count == 0 else column.indices.fill_null(-1)
+    codes = indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+    texts, array, lacking = memo.get(
+        (mapping.column, "texts"), column.dictionary, lambda: _texts(column.dictionary, mapping.codes)
+    )
+    if lacking is not None:
+        codes = np.where((codes >= 0) & lacking[codes], np.int32(-1), codes)
+    return Coded(codes, texts, array, column.dictionary)
+
+
+def _constant(rows: int, text: str | None) -> Coded:
+    codes = np.full(rows, -1 if text is None else 0, np.int32)
+    return Coded(codes, [text], pa.array([text], pa.string()))
+
+
+def _texts(dictionary: pa.Array, names: Mapping[str, str]) -> tuple[list[str | None], pa.Array, Mask | None]:
+    """Trimmed texts in the contract's words, twice, and which of them are missing."""
+    texts = [(text.strip() or None) if text is not None else None for text in dictionary.to_pylist()]
+    if names:
+        texts = [names.get(text, text) if text is not None else None for text in texts]
+    lacking = np.array([text is None for text in texts]) if None in texts else None
+    return texts, pa.array(texts, pa.string()), lacking
+
+
+def raw_column(chunk: Chunk, mapping: ColumnMapping) -> pa.Array | None:
+    """The raw column that a mapping names, if the file has it."""
+    if mapping.column is None or mapping.column not in chunk.batch.schema.names:
+        return None
+    return chunk.batch.column(mapping.column)
+
+
+def numbers(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Floats, Mask | None] | None:
+    """A column of numbers, NaN where missing, and the rows that have a text which is no number (None: there are none)."""
+    if mapping.value is not None:
+        return np.full(chunk.batch.num_rows, float(str(mapping.value))), None
+    column = raw_column(chunk, mapping)
+    if column is None:
+        return None
+    unreadable: Mask | None = None
+    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        found = coded(chunk, mapping, memo)
+        assert found is not None
+        read = numbers_of_texts(found.texts)
+        known = found.codes >= 0
+        values = np.where(known, read[found.codes] if len(read) else np.nan, np.nan)
+        odd = known & np.isnan(values)
+        unreadable = odd if odd.any() else None
+    else:
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    if mapping.factor != 1.0:
+        values = values * mapping.factor
+    if mapping.zero == "missing":
+        values = np.where(values == 0.0, np.nan, values)
+    return values, unreadable
+
+
+def _filled(column: pa.Array, value: object) -> pa.Array:
+    return column.fill_null(value) if column.null_count else column
+
+
+def numbers_of_texts(texts: Sequence[str | None]) -> Floats:
+    """Numbers of distinct texts, NaN where one is none; a decimal comma is understood."""
+    series = pd.Series(list(texts), dtype="object")
+    direct = pd.to_numeric(series, errors="coerce")
+    odd = direct.isna() & series.notna()
+    if odd.any():
+        comma = odd & series.str.contains(DECIMAL_COMMA, na=False, regex=True)
+        plain = series[comma].str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+        direct = direct.astype("float64")
+        direct[comma] = pd.to_numeric(plain, errors="coerce")
+    values = direct.to_numpy(dtype=np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def flags(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Mask, Mask | None] | None:
+    """A column of flags, false where missing, and the rows with a text that is no flag."""
+    column = raw_column(chunk, mapping)
+    if mapping.value is None and column is None:
+        return None
+    if column is not None and pa.types.is_boolean(column.type):
+        return _filled(column, False).to_numpy(zero_copy_only=False), None
+    found = coded(chunk, mapping, memo)
+    assert found is not None
+    lowered = [text.lower() if text is not None else "" for text in found.texts]
+    truth = np.array([text in TRUE for text in lowered], dtype=bool)
+    odd = np.array([text not in TRUE and text not in FALSE and text != "" for text in lowered], dtype=bool)
+    known = found.codes >= 0
+    unreadable = known & odd[found.codes]
+    return known & truth[found.codes], unreadable if unreadable.any() else None
+
+
+def days(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Codes, Mask | None] | None:
+    """A column of days since 1970, ``NO_DAY`` where missing, and the rows with a text that is no day."""
+    column = raw_column(chunk, mapping)
+    if column is None:
+        return None
+    if pa.types.is_date32(column.type):
+        return _filled(column.cast(pa.int32()), NO_DAY).to_numpy(zero_copy_only=False), None
+    if pa.types.is_timestamp(column.type) or pa.types.is_date64(column.type):
+        read = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+        whole = read.to_numpy(zero_copy_only=False)
+        return np.where(np.isnan(whole), NO_DAY, np.nan_to_num(whole) // 86_400).astype(np.int32), None
+    found = coded(chunk, mapping, memo)
+    assert found is not None
+    times = pd.to_datetime(
+        pd.Series(found.texts, dtype="object"), format=mapping.date_format or "ISO8601", errors="coerce", utc=False
+    )
+    read_days = np.where(times.isna(), NO_DAY, times.to_numpy().astype("datetime64[D]").astype(np.int64)).astype(
+        np.int32
+    )
+    known = found.codes >= 0
+    values = np.where(known, read_days[found.codes] if len(read_days) else NO_DAY, NO_DAY).astype(np.int32)
+    odd = known & (values == NO_DAY)
+    return values, odd if odd.any() else None

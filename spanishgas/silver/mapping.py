@@ -1,0 +1,246 @@
+"""From raw columns to the contract's columns: typed, checked, every rejected row with its reasons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+import ibis
+import ibis.expr.types as ir
+
+from spanishgas.config import ColumnMapping
+from spanishgas.contracts import Column, Contract
+from spanishgas.engine import Engine
+from spanishgas.errors import ContractError
+from spanishgas.silver.raw import PROVENANCE, RECORD, RawPart, RawSource
+from spanishgas.silver.values import IBIS_TYPES, as_number, as_text, raw_value, typed_value
+
+UNKNOWN = "unknown"
+SEPARATOR = "\x1f"
+MAX_DETAIL = 200
+QUARANTINE_SCHEMA = {
+    "source": "string",
+    "source_file": "string",
+    "source_line": "int64",
+    "reason": "string",
+    "detail": "string",
+    "row": "string",
+}
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A source in its contract's words.
+
+    Attributes:
+        rows: The contract's columns beside ``known_at``, ``is_snapshot``, ``source_file`` and ``source_line``.
+        rejected: Rejected rows, in the columns of the quarantine.
+        read: Rows read.
+        counts: Check -> rows concerned, of rows that were kept.
+    """
+
+    rows: ir.Table
+    rejected: ir.Table
+    read: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def lacking_columns(sources: Sequence[RawSource]) -> list[str]:
+    """Columns that contracts require and that the files do not have, with the nearest raw names."""
+    lacking: list[str] = []
+    for source in sources:
+        for part in source.parts:
+            for column in source.contract.columns:
+                mapping = _mapping(part, column)
+                if mapping.absent is not None or raw_value(part, mapping) is not None:
+                    continue
+                if column.required or column.name in part.settings.columns:
+                    wanted = mapping.column or column.name
+                    near = get_close_matches(wanted, part.table.columns, n=2, cutoff=0.4)
+                    hint = f" (nearest: {', '.join(near)})" if near else ""
+                    lacking.append(f"{source.contract.name} in {part.settings.files}: {wanted}{hint}")
+    return lacking
+
+
+def require_columns(sources: Sequence[RawSource]) -> None:
+    """Checks that every required column is there, for all sources at once.
+
+    Raises:
+        ContractError: Columns are missing; all of them are listed.
+    """
+    lacking = lacking_columns(sources)
+    if lacking:
+        raise ContractError(
+            "columns that the contracts require are not in the files: " + "; ".join(lacking),
+            where="sources",
+            count=len(lacking),
+            todo="Map them in conf/data/<name>.yaml, or say `absent: <why>` for a column the retailer does not have",
+        )
+
+
+def map_source(engine: Engine, source: RawSource, timezone: str) -> Mapped:
+    """Types and checks a source.
+
+    Args:
+        engine: The engine; the typed rows are computed once.
+        source: The landed source.
+        timezone: Civil time of the retailer.
+
+    Returns:
+        Accepted rows and rejected ones. Every row read is in exactly one of them.
+    """
+    contract = source.contract
+    if not source.parts:
+        return Mapped(_empty(engine, contract), empty_quarantine(engine), 0)
+    typed = ibis.union(*[_typed(part, source, timezone) for part in source.parts])
+    table = engine.materialize(typed)
+    accepted = table.filter(table.faults.length() == 0)
+    rejected = table.filter(table.faults.length() > 0)
+    flags = [name for name in table.columns if name.startswith("flag_")]
+    totals = engine.frame(
+        table.aggregate(
+            read=table.count(), **{name: (table[name] & (table.faults.length() == 0)).sum() for name in flags}
+        )
+    ).iloc[0]
+    counts = {name.removeprefix("flag_"): int(totals[name] or 0) for name in flags}
+    kept = [*contract.column_names, "known_at", "is_snapshot", *PROVENANCE]
+    return Mapped(
+        accepted.select(*dict.fromkeys(kept)), _quarantine(rejected, contract.name), int(totals["read"]), counts
+    )
+
+
+def empty_quarantine(engine: Engine) -> ir.Table:
+    """A quarantine without rows."""
+    return engine.empty(QUARANTINE_SCHEMA)
+
+
+def _empty(engine: Engine, contract: Contract) -> ir.Table:
+    schema = {column.name: IBIS_TYPES[column.type] for column in contract.columns}
+    return engine.empty(
+        schema | {"known_at": "date", "is_snapshot": "boolean", "source_file": "string", "source_line": "int64"}
+    )
+
+
+def _mapping(part: RawPart, column: Column) -> ColumnMapping:
+    return part.settings.columns.get(column.name) or ColumnMapping(column=column.name)
+
+
+def _typed(part: RawPart, source: RawSource, timezone: str) -> ir.Table:
+    """One part in the contract's columns, with its faults and flags per row."""
+    contract, table = source.contract, part.table
+    values: dict[str, ir.Value] = {}
+    faults: list[ir.StringValue] = []
+    flags: dict[str, ir.BooleanValue] = {}
+    for column in contract.columns:
+        mapping = _mapping(part, column)
+        raw = raw_value(part, mapping)
+        if raw is None:
+            values[column.name] = ibis.null(IBIS_TYPES[column.type])
+        else:
+            given = as_text(raw)
+            value = typed_value(raw, column, mapping, timezone)
+            faults.append(_fault(given.notnull() & value.isnull(), f"invalid_{column.name}", given))
+            if mapping.zero == "missing":
+                zero = as_number(raw) == 0
+                flags[f"flag_zero_{column.name}"] = zero.fill_null(False)
+                value = ibis.ifelse(zero.fill_null(False), ibis.null(value.type()), value)
+            value, outside = _inside(value, column)
+            if outside is not None and column.outside == "quarantine":
+                faults.append(_fault(outside, f"outside_{column.name}", given))
+            elif outside is not None:
+                flags[f"flag_unknown_{column.name}"] = outside
+            values[column.name] = value
+            if not column.nullable:
+                faults.append(_fault(given.isnull(), f"missing_{column.name}", None))
+        if column.nullable and column.type == "float":
+            flags[f"flag_missing_{column.name}"] = values[column.name].isnull()
+    known, is_snapshot = _known_at(source, values)
+    reasons = ibis.array(faults) if faults else ibis.literal([], type="array<string>")
+    return table.select(
+        **{name: value.cast(IBIS_TYPES[contract.column(name).type]) for name, value in values.items()},
+        known_at=known,
+        is_snapshot=is_snapshot,
+        faults=reasons.filter(lambda reason: reason.notnull()),
+        **{name: flags.get(name, ibis.literal(False)) for name in _flag_names(source)},
+        row=_as_json(part),
+        source_file=table.source_file,
+        source_line=table.source_line,
+    )
+
+
+def _flag_names(source: RawSource) -> list[str]:
+    """The same flags for every part, so that parts can be stacked."""
+    names: dict[str, None] = {}
+    for column in source.contract.columns:
+        if any(_mapping(part, column).zero == "missing" for part in source.parts):
+            names[f"flag_zero_{column.name}"] = None
+        if column.outside == "count" and (column.domain or column.minimum is not None or column.maximum is not None):
+            names[f"flag_unknown_{column.name}"] = None
+        if column.nullable and column.type == "float":
+            names[f"flag_missing_{column.name}"] = None
+    return list(names)
+
+
+def _fault(condition: ir.BooleanValue, reason: str, given: ir.StringValue | None) -> ir.StringValue:
+    detail = ibis.literal("") if given is None else given.substr(0, MAX_DETAIL).fill_null("")
+    return ibis.ifelse(condition.fill_null(False), ibis.literal(reason + SEPARATOR) + detail, ibis.null("string"))
+
+
+def _inside(value: ir.Value, column: Column) -> tuple[ir.Value, ir.BooleanValue | None]:
+    """The value with what lies outside the contract's domain replaced, and which values those are."""
+    if column.domain is None and column.minimum is None and column.maximum is None:
+        return value, None
+    outside = ibis.literal(False)
+    if column.domain is not None:
+        outside = outside | value.notin(column.domain)
+    if column.minimum is not None:
+        outside = outside | (value < column.minimum)
+    if column.maximum is not None:
+        outside = outside | (value > column.maximum)
+    outside = (value.notnull() & outside).fill_null(False)
+    if column.outside == "quarantine":
+        return value, outside
+    unknown = column.domain is not None and UNKNOWN in column.domain
+    instead = ibis.literal(UNKNOWN) if unknown else ibis.null(value.type())
+    value = ibis.ifelse(outside, instead, value)
+    if unknown:
+        # A label that means unknown is unknown too: both are counted.
+        outside = outside | (value == UNKNOWN).fill_null(False)
+    return value, outside
+
+
+def _known_at(source: RawSource, values: Mapping[str, ir.Value]) -> tuple[ir.DateValue, ir.BooleanValue]:
+    """Arrival where the source tells it, else as the contract derives it; and whether only the extraction is known."""
+    rule = source.contract.known_at
+    derived: ir.DateValue = ibis.literal(source.extracted_on)
+    undated = ibis.literal(True)
+    if rule.event is not None:
+        event = values[rule.event].cast("date")
+        if rule.month_end:
+            event = event.truncate("M").cast("date") + ibis.interval(months=1) - ibis.interval(days=1)
+        arrival = (event + ibis.interval(days=rule.delay_days)).cast("date")
+        undated = arrival.isnull()
+        derived = ibis.coalesce(arrival, derived)
+    recorded = values.get(rule.column) if rule.column else None
+    if recorded is None:
+        return derived.cast("date"), undated
+    return ibis.coalesce(recorded.cast("date"), derived).cast("date"), recorded.isnull() & undated
+
+
+def _as_json(part: RawPart) -> ir.StringValue:
+    if part.is_json:
+        return part.table[RECORD]
+    raw = [name for name in part.table.columns if name not in PROVENANCE]
+    return ibis.struct({name: part.table[name].cast("string") for name in raw}).cast("json").cast("string")
+
+
+def _quarantine(rejected: ir.Table, source: str) -> ir.Table:
+    one = rejected.select("source_file", "source_line", "row", fault=rejected.faults.unnest())
+    parts = one.fault.split(SEPARATOR)
+    return one.select(
+        source=ibis.literal(source),
+        source_file=one.source_file,
+        source_line=one.source_line,
+        reason=parts[0],
+        detail=parts[1].nullif(""),
+        row=one.row,
+    )

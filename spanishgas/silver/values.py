@@ -1,0 +1,140 @@
+"""Raw values to typed values, as expressions. What cannot be read becomes null; the caller compares and rejects."""
+
+import re
+
+import ibis
+import ibis.expr.types as ir
+
+from spanishgas.config import ColumnMapping
+from spanishgas.contracts import Column
+from spanishgas.silver.raw import RECORD, RawPart
+
+TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s", "verdadero")
+FALSE = ("0", "0.0", "false", "f", "no", "n", "falso")
+IBIS_TYPES = {
+    "string": "string",
+    "int": "int64",
+    "float": "float64",
+    "bool": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+}
+ISO_DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T].*)?$"
+ISO_MONTH = r"^\d{4}-\d{2}$"
+DECIMAL_COMMA = r"^[+-]?[\d.]*,\d+$"
+DIRECTIVES = {"%Y": r"(?P<Y>\d{4})", "%y": r"(?P<y>\d{2})", "%m": r"(?P<m>\d{1,2})", "%d": r"(?P<d>\d{1,2})"}
+OTHER_DIRECTIVES = {"%H": r"\d{1,2}", "%M": r"\d{1,2}", "%S": r"\d{1,2}", "%f": r"\d+"}
+
+
+def raw_value(part: RawPart, mapping: ColumnMapping) -> ir.Value | None:
+    """The raw value that a mapping points at, or None where the files have no such column."""
+    table = part.table
+    if mapping.value is not None:
+        return ibis.literal(mapping.value)
+    if mapping.file_pattern is not None:
+        return table.source_file.re_extract(mapping.file_pattern, 1).nullif("")
+    if mapping.column is None:
+        return None
+    value = _column(part, mapping.column)
+    for name in mapping.plus:
+        added = _column(part, name)
+        if value is None or added is None:
+            return None
+        value = as_number(value) + as_number(added)
+    return value
+
+
+def _column(part: RawPart, name: str) -> ir.Value | None:
+    if not part.is_json:
+        return part.table[name] if name in part.table.columns else None
+    node = part.table[RECORD].cast("json")
+    for key in name.split("."):
+        node = node[key]
+    return node.unwrap_as("string")
+
+
+def as_text(value: ir.Value) -> ir.StringValue:
+    """Trimmed text; an empty one is missing."""
+    text = value if value.type().is_string() else value.cast("string")
+    return text.strip().nullif("")
+
+
+def as_number(value: ir.Value) -> ir.FloatingValue:
+    """A number. Text may have a decimal comma (`12,5`, `1.234,5`); a text with both marks otherwise is not read."""
+    if value.type().is_boolean():
+        return value.cast("int64").cast("float64")
+    if not value.type().is_string():
+        number = value.cast("float64")
+    else:
+        text = as_text(value)
+        comma = text.re_search(DECIMAL_COMMA)
+        number = ibis.ifelse(comma, text.replace(".", "").replace(",", "."), text).try_cast("float64")
+    return ibis.ifelse(number.isnan() | number.isinf(), ibis.null("float64"), number)
+
+
+def as_bool(value: ir.Value) -> ir.BooleanValue:
+    """A flag: 0/1, true/false, t/f, yes/no, sí/no."""
+    if value.type().is_boolean():
+        return value
+    text = as_text(value).lower()
+    return ibis.cases((text.isin(TRUE), True), (text.isin(FALSE), False), else_=ibis.null("boolean"))
+
+
+def as_date(value: ir.Value, date_format: str | None, timezone: str) -> ir.DateValue:
+    """A civil day. Text is ISO 8601 (a month alone is its first day) or as the format says; instants are taken to civil time."""
+    kind = value.type()
+    if kind.is_date():
+        return value
+    if kind.is_timestamp():
+        local = value if kind.timezone is None else value.cast(f"timestamp('{timezone}')")
+        return local.date()
+    text = as_text(value)
+    if date_format is not None:
+        return _by_format(text, date_format)
+    day = ibis.ifelse(text.re_search(ISO_DATE), text.re_extract(r"^(\d{4}-\d{1,2}-\d{1,2})", 1), ibis.null("string"))
+    return ibis.ifelse(text.re_search(ISO_MONTH), text + "-01", day).try_cast("date")
+
+
+def _by_format(text: ir.StringValue, date_format: str) -> ir.DateValue:
+    pattern = re.escape(date_format).replace(r"\ ", " ")
+    order = [name for name in re.findall(r"%\w", date_format) if name in DIRECTIVES]
+    for directive, group in (*DIRECTIVES.items(), *OTHER_DIRECTIVES.items()):
+        plain = re.sub(r"\?P<\w+>", "", group)
+        pattern = pattern.replace(re.escape(directive), plain).replace(directive, plain)
+    pattern = f"^{pattern}$"
+
+    def part(directive: str) -> ir.StringValue:
+        return text.re_extract(pattern, order.index(directive) + 1)
+
+    year = part("%Y") if "%Y" in order else ibis.literal("20") + part("%y")
+    day = part("%d").lpad(2, "0") if "%d" in order else ibis.literal("01")
+    iso = year + "-" + part("%m").lpad(2, "0") + "-" + day
+    return ibis.ifelse(text.re_search(pattern), iso, ibis.null("string")).try_cast("date")
+
+
+def as_code(value: ir.Value, column: Column, mapping: ColumnMapping) -> ir.StringValue:
+    """A text, with the data set's codes put in the contract's words and province numbers padded to two digits."""
+    text = as_text(value)
+    if mapping.codes:
+        text = text.substitute(dict(mapping.codes))
+    if column.name == "province_code":
+        text = ibis.ifelse(text.re_search(r"^\d(\.0)?$"), text.substr(0, 1).lpad(2, "0"), text)
+        text = ibis.ifelse(text.re_search(r"^\d\d\.0$"), text.substr(0, 2), text)
+    return text
+
+
+def typed_value(value: ir.Value, column: Column, mapping: ColumnMapping, timezone: str) -> ir.Value:
+    """A raw value in the contract's type and unit; null where it cannot be read."""
+    if column.type == "string":
+        return as_code(value, column, mapping)
+    if mapping.codes:
+        value = as_text(value).substitute(dict(mapping.codes))
+    if column.type in ("float", "int"):
+        number = as_number(value)
+        number = number * mapping.factor if mapping.factor != 1.0 else number
+        if column.type == "float":
+            return number
+        return ibis.ifelse(number == number.round(), number.round().cast("int64"), ibis.null("int64"))
+    if column.type == "bool":
+        return as_bool(value)
+    return as_date(value, mapping.date_format, timezone)
