@@ -47,9 +47,7 @@ def test_every_entry_point_has_a_module_and_every_module_an_entry_point() -> Non
     import yaml
 
     project = yaml.safe_load((ROOT / "MLproject").read_text())
-    called = {
-        name: point["command"].split()[2] for name, point in project["entry_points"].items()
-    }
+    called = {name: point["command"].split()[2] for name, point in project["entry_points"].items()}
     assert called.pop("main") == "pipelines.run_pipeline"
     modules = {path.stem for path in (ROOT / "pipelines").glob("[!_]*.py")} - {"run_pipeline"}
     assert called == {name: f"pipelines.{name}" for name in modules}

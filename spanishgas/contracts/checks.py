@@ -79,6 +79,9 @@ def _type_check(column: Column) -> Any:
         if values.empty:
             return True
         kind = pd.api.types.infer_dtype(values, skipna=True)
+        if column.type == "int" and kind == "floating":
+            # How a frame holds integers beside missing values.
+            return bool((values % 1 == 0).all())
         return kind in _KINDS[column.type]
 
     return check

@@ -5,7 +5,3 @@ GAS_KWH_PER_M3 = 11.0
 
 MONTHS_PER_YEAR = 12
 HOURS_PER_DAY = 24
-HOURS_PER_YEAR = 8760
-
-POWER_LIMIT_20TD_KW = 15.0
-"""Supplies above this contracted power are on the six-period tariff 3.0TD."""

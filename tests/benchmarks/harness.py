@@ -69,7 +69,9 @@ def measure(name: str) -> dict[str, object]:
     with TemporaryDirectory(prefix="bench-", dir=_scratch()) as scratch:
         folder = Path(scratch)
         _in_process(name, "prepare", folder)
-        pairs = [(_in_process(name, "run", folder), _in_process(name, "reference", folder)) for _ in range(case.repeats)]
+        pairs = [
+            (_in_process(name, "run", folder), _in_process(name, "reference", folder)) for _ in range(case.repeats)
+        ]
     run, reference = _median([pair[0] for pair in pairs]), _median([pair[1] for pair in pairs])
     return {
         "name": case.name,
@@ -109,7 +111,9 @@ def _in_process(name: str, step: str, folder: Path) -> Usage:
 
 
 def _median(usages: list[Usage]) -> Usage:
-    return Usage(*(statistics.median(values) for values in zip(*(asdict(usage).values() for usage in usages), strict=True)))
+    return Usage(
+        *(statistics.median(values) for values in zip(*(asdict(usage).values() for usage in usages), strict=True))
+    )
 
 
 def _scratch() -> Path:

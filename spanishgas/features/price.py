@@ -1,0 +1,97 @@
+"""Price: level, rise, and against what like customers pay."""
+
+import ibis
+import ibis.expr.types as ir
+
+from spanishgas.features.context import YEAR_DAYS, Context
+from spanishgas.features.declaration import Family, Feature
+from spanishgas.domain.exact import exact_mean
+from spanishgas.domain.point_in_time import days_between
+
+TIERS = ("variable_price_tier1_eur_kwh", "variable_price_tier2_eur_kwh", "variable_price_tier3_eur_kwh")
+MIN_PEERS = 5
+# A change below this is rounding.
+NOTICED = 1e-6
+
+
+def _feature(**told: object) -> Feature:
+    return Feature.model_validate({"family": "price", "source": ("prices",), **told})
+
+
+FEATURES = (
+    *(
+        _feature(name=f"price_{label}_eur_kwh", type="float", unit="EUR/kWh",
+                 description=f"Newest known energy price of the {label.replace('_', '-')} period.")
+        for label in ("peak", "standard", "off_peak")
+    ),
+    _feature(name="price_energy_eur_kwh", type="float", unit="EUR/kWh",
+             description="Mean of the newest known energy prices."),
+    _feature(name="price_fixed_fee_eur_month", type="float", unit="EUR/month", description="Newest known fixed fee."),
+    _feature(name="price_gas_eur_m3", type="float", unit="EUR/m3", description="Newest known gas price."),
+    _feature(name="price_age_days", type="int", unit="days", description="Days since the newest price applies."),
+    _feature(name="price_rise_90d", type="float", unit="ratio", window_days=90,
+             description="Energy price over the one of 90 days ago, minus 1."),
+    _feature(name="price_rise_365d", type="float", unit="ratio", window_days=YEAR_DAYS,
+             description="Energy price over the one of a year ago, minus 1."),
+    _feature(name="price_largest_rise_365d", type="float", unit="ratio", window_days=YEAR_DAYS,
+             description="Largest rise from one price to the next within the year."),
+    _feature(name="price_changes_365d", type="int", unit="changes", window_days=YEAR_DAYS, fill=0,
+             description="Changes of the energy price within the year."),
+    _feature(name="price_over_peers", type="float", unit="ratio",
+             source=("prices", "customers"),
+             description="Energy price over the median of like customers (business, second home or home; power; gas), minus 1."),
+    _feature(name="price_missing_365d", type="int", unit="prices", window_days=YEAR_DAYS, fill=0,
+             description="Prices of the year without any energy price."),
+)  # fmt: skip
+
+
+def build(context: Context) -> ir.Table:
+    """Features of the prices known at each `as_of`."""
+    prices = context.prices
+    energy = _mean_of_known([prices[name] for name in TIERS])
+    rows = prices.mutate(energy=energy, age=days_between(prices.as_of, prices.pricing_date))
+    before = ibis.window(group_by=["customer_id", "as_of"], order_by="pricing_date", preceding=(None, 1))
+    rows = rows.mutate(previous=rows.energy.last().over(before))
+    step = rows.energy / _positive(rows.previous) - 1
+    rows = context.engine.materialize(rows.mutate(step=step))
+    order = rows.pricing_date
+    year = rows.age < YEAR_DAYS
+    table = rows.group_by("customer_id", "as_of").aggregate(
+        price_peak_eur_kwh=rows[TIERS[0]].last(order_by=order),
+        price_standard_eur_kwh=rows[TIERS[1]].last(order_by=order),
+        price_off_peak_eur_kwh=rows[TIERS[2]].last(order_by=order),
+        price_energy_eur_kwh=rows.energy.last(order_by=order),
+        price_fixed_fee_eur_month=rows.elec_fixed_fee_eur_month.last(order_by=order),
+        price_gas_eur_m3=rows.gas_variable_price_eur_m3.last(order_by=order),
+        price_age_days=rows.age.min(),
+        old_90d=rows.energy.last(where=rows.age >= 90, order_by=order),
+        old_365d=rows.energy.last(where=rows.age >= YEAR_DAYS, order_by=order),
+        price_largest_rise_365d=rows.step.max(where=year),
+        price_changes_365d=(rows.step.abs() > NOTICED).sum(where=year),
+        price_missing_365d=rows.energy.isnull().sum(where=year),
+    )
+    table = context.engine.materialize(table)
+    with_peers = table.join(context.peers.select("customer_id", "as_of", "peer_group"), ["customer_id", "as_of"])
+    group = with_peers.group_by("as_of", "peer_group").aggregate(
+        peers=with_peers.price_energy_eur_kwh.count(), median=with_peers.price_energy_eur_kwh.median()
+    )
+    joined = with_peers.join(group, ["as_of", "peer_group"])
+    enough = ibis.ifelse(joined.peers >= MIN_PEERS, joined["median"], ibis.null("float64"))
+    return joined.mutate(
+        price_rise_90d=joined.price_energy_eur_kwh / _positive(joined.old_90d) - 1,
+        price_rise_365d=joined.price_energy_eur_kwh / _positive(joined.old_365d) - 1,
+        price_over_peers=joined.price_energy_eur_kwh / _positive(enough) - 1,
+    ).select("customer_id", "as_of", *(feature.name for feature in FEATURES))
+
+
+def _mean_of_known(values: list[ir.NumericValue]) -> ir.NumericValue:
+    total = sum((value.fill_null(0.0) for value in values), ibis.literal(0.0))
+    count = sum((value.notnull().cast("int64") for value in values), ibis.literal(0))
+    return total / count.nullif(0)
+
+
+def _positive(value: ir.NumericValue) -> ir.NumericValue:
+    return ibis.ifelse(value > 0, value, ibis.null("float64"))
+
+
+FAMILY = Family(name="price", build=build, features=FEATURES)

@@ -1,0 +1,117 @@
+"""Stage `features`: what was known of every active customer at each `as_of`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from pydantic import BaseModel, ConfigDict
+
+from spanishgas.config import ExtraColumn, FeatureSettings, Settings
+from spanishgas.contracts import Contract
+from spanishgas.contracts.gold import CUSTOMER_FEATURES, CUSTOMER_MONTH_MARGIN
+from spanishgas.engine.store import Publication, TableStore, read_json, write_atomically
+from spanishgas.features import build_features, declared, manifest, render_report
+from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
+from spanishgas.stages.silver import SILVER
+
+PARTITION = "asof_date"
+CONTRACTS: dict[str, Contract] = {table.name: table for table in (CUSTOMER_FEATURES, CUSTOMER_MONTH_MARGIN)}
+
+
+class FeaturesSettings(BaseModel):
+    """What the features of one date depend on beside the silver tables."""
+
+    model_config = ConfigDict(frozen=True)
+
+    as_of: date
+    features: FeatureSettings
+    extras: dict[str, ExtraColumn]
+
+
+class Features(PlainStage):
+    """Publishes one partition per `as_of`; those that are missing are built together in one pass."""
+
+    name = "features"
+    module = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """The dates."""
+        return {"as_of": ",".join(day.isoformat() for day in settings.as_of)}
+
+    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+        """One target per `as_of`.
+
+        Raises:
+            PublishError: The silver tables are not published.
+        """
+        silver = store.read(SILVER, made_by="silver")
+        return [
+            Target(
+                features_at(day),
+                FeaturesSettings(as_of=day, features=settings.features, extras=declared_extras(settings)),
+                {"silver": silver.content_hash},
+                {"silver": silver},
+            )
+            for day in sorted(set(settings.as_of))
+        ]
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Builds all dates in one pass and splits the result by date."""
+        views = [target.settings for target in targets]
+        first = views[0]
+        assert isinstance(first, FeaturesSettings)
+        days = [view.as_of for view in views if isinstance(view, FeaturesSettings)]
+        silver = targets[0].manifests["silver"]
+        tables = {name: workspace.engine.scan(workspace.store.files(silver, name)) for name in silver.tables}
+        result = build_features(
+            workspace.engine, tables, days, first.features, first.extras, progress=workspace.progress
+        )
+        features = workspace.engine.materialize(result.features)
+        margin = workspace.engine.materialize(result.margin)
+        listed = manifest(result.declarations)
+        tags = {key: value for key, value in result.facts.items() if isinstance(value, str)}
+        metrics = {key: float(value) for key, value in result.facts.items() if isinstance(value, int | float)}
+        metrics["features"] = float(len(listed))
+        products = {
+            target.publication: Product(
+                tables={
+                    CUSTOMER_FEATURES.name: features.filter(features.as_of == day),
+                    CUSTOMER_MONTH_MARGIN.name: margin.filter(margin.as_of == day),
+                },
+                contracts=CONTRACTS,
+                metrics=metrics,
+                tags=tags,
+            )
+            for target, day in zip(targets, days, strict=True)
+        }
+        report = Report(
+            markdown=render_report(workspace.engine, features, margin, result),
+            texts={"feature_manifest.json": manifest_text(listed)},
+            headline=f"{len(listed)} features at {len(days)} as_of date{'s' if len(days) > 1 else ''}",
+        )
+        return Build(products, report)
+
+    def finish(self, settings: Settings, store: TableStore) -> None:
+        """Writes `gold/_meta/feature_manifest.json`."""
+        listed = manifest(declared(settings.features.families, declared_extras(settings)))
+        file = store.root / "gold" / "_meta" / "feature_manifest.json"
+        if read_json(file) != listed:
+            write_atomically(file, manifest_text(listed))
+
+
+def manifest_text(listed: Sequence[Mapping[str, object]]) -> str:
+    """The manifest as JSON text."""
+    return json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
+
+
+def features_at(day: date) -> Publication:
+    """The publication that holds the features of one date."""
+    return Publication(layer="gold", name="features", partition=f"{PARTITION}={day.isoformat()}")
+
+
+def declared_extras(settings: Settings) -> dict[str, ExtraColumn]:
+    """Attributes beyond the contracts that the data set declares, by name."""
+    return {name: column for table in settings.data.extras for name, column in table.columns.items()}
+
+
+STAGE = Features()
