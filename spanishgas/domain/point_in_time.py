@@ -51,5 +51,3 @@ def visible_at(dates: ir.Table, rows: ir.Table) -> ir.Table:
 def days_between(later: ir.DateValue, earlier: ir.DateValue) -> ir.IntegerValue:
     """Days from one date to another, negative when they stand the other way round."""
     return later.delta(earlier, unit="day")
-
-

@@ -25,7 +25,7 @@ FEATURES = (
         for label in ("peak", "standard", "off_peak")
     ),
     _feature(name="price_energy_eur_kwh", type="float", unit="EUR/kWh",
-             description="Mean of the newest known energy prices."),
+             description="Mean of the newest known energy prices of the periods that the tariff has."),
     _feature(name="price_fixed_fee_eur_month", type="float", unit="EUR/month", description="Newest known fixed fee."),
     _feature(name="price_gas_eur_m3", type="float", unit="EUR/m3", description="Newest known gas price."),
     _feature(name="price_age_days", type="int", unit="days", description="Days since the newest price applies."),
@@ -48,7 +48,8 @@ FEATURES = (
 def build(context: Context) -> ir.Table:
     """Features of the prices known at each `as_of`."""
     prices = context.prices
-    energy = _mean_of_known([prices[name] for name in TIERS])
+    # A price of zero says that the tariff has no such period.
+    energy = _mean_of_known([_positive(prices[name]) for name in TIERS])
     rows = prices.mutate(energy=energy, age=days_between(prices.as_of, prices.pricing_date))
     before = ibis.window(group_by=["customer_id", "as_of"], order_by="pricing_date", preceding=(None, 1))
     rows = rows.mutate(previous=rows.energy.last().over(before))

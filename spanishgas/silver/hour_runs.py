@@ -263,10 +263,8 @@ def _sums(cut: _Cut) -> dict[str, npt.NDArray[np.generic]]:
         "gas_negative": back,
         "estimated": np.bincount(run, weights=elec[estimated], minlength=len(starts)),
     }
-    for values in energies.values():
-        values /= STEPS_PER_UNIT
     return {
-        **energies,
+        **{name: values / STEPS_PER_UNIT for name, values in energies.items()},
         "elec_negative_count": surplus_count,
         "gas_negative_count": back_count,
         "estimated_count": np.bincount(run, minlength=len(starts)).astype(np.int32),
