@@ -283,7 +283,7 @@ class LabelSettings(SettingsModel):
             raise ValueError(
                 f"horizon_days ({self.horizon_days}) must be a multiple of window_days ({self.window_days})"
             )
-        if self.kind == "dated" and (self.window_days != 30 or self.horizon_days > 90):  # noqa: PLR2004
+        if self.kind == "dated" and (self.window_days != 30 or self.horizon_days > 90):
             raise ValueError("dated labels have windows of 30 days and a horizon of 30, 60 or 90")
         if self.kind == "dated" and set(self.split) != {"train", "valid", "test"}:
             raise ValueError("dated labels need split.train, split.valid and split.test")

@@ -9,7 +9,7 @@ from spanishgas.contracts import Column, Contract
 
 Kind = Literal["missing_column", "missing_optional_column", "declared_absent", "unknown_column", "type_differs"]
 
-# Inferred types that a contract type is read from without a further rule. Text always needs one to become something else.
+# Inferred types that a contract type is read from without a further rule; text always needs one.
 READABLE: Mapping[str, frozenset[str]] = {
     "string": frozenset({"string", "int", "float", "bool", "date", "timestamp", "mixed", "empty"}),
     "int": frozenset({"int", "empty"}),

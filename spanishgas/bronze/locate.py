@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanishgas.config import DataSettings, SourcePart
+from spanishgas.config import DataSettings, DemoSettings, SourcePart
 from spanishgas.contracts import SOURCES, Contract
 from spanishgas.engine.raw_files import ENDINGS, Format, detect_format, find_files, names_in
 from spanishgas.errors import ConfigError, SourceError
@@ -89,7 +89,7 @@ def locate_sources(data: DataSettings, contracts: Sequence[Contract] = SOURCES) 
 
 
 def _advice(data: DataSettings) -> str:
-    if data.kind == "demo" and not data.raw.exists():
+    if isinstance(data, DemoSettings) and not data.raw.exists():
         return "Run `demo_data` first: it writes the demo retailer's raw files"
     return f"Correct the addresses in conf/data/{data.name}.yaml, or declare a source absent there with the reason"
 

@@ -68,8 +68,8 @@ def draw_causes(population: Population, market: Market, noise: Noise) -> Causes:
 def switch_log_hazard(population: Population, market: Market, causes: Causes) -> Floats:
     """Log of the monthly hazard of switching to a competitor, up to a constant, shape (customers, months).
 
-    The causes interact: a dear price matters most at a renewal and where competitors are active; an open complaint turns
-    into leaving when the contract ends.
+    The causes interact: a dear price matters most at a renewal and where competitors are active; an open complaint
+    turns into leaving when the contract ends.
     """
     dear = np.clip(market.gap, -0.25, 0.45)
     above = np.maximum(dear, 0.0)

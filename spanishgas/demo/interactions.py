@@ -1,4 +1,4 @@
-"""Interactions: when customers get in touch, about what, and in which tone. The tone follows the mood, not the label."""
+"""Interactions: when customers get in touch, about what, and in which tone: that of the mood, not of the label."""
 
 from typing import Any
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from spanishgas.config import DemoSettings
 from spanishgas.demo.noise import Floats, Noise
 from spanishgas.demo.population import CORPORATE, PROVINCES, SME, Days, Ints, Population
 
@@ -38,7 +37,7 @@ class Market:
     to_renewal: Ints
 
 
-def draw_market(settings: DemoSettings, population: Population, noise: Noise, months: Days) -> Market:
+def draw_market(population: Population, noise: Noise, months: Days) -> Market:
     """Draws the market and every customer's price on it; prices are set anew at each renewal and indexed in between."""
     count = len(months)
     step = np.arange(count)

@@ -1,7 +1,8 @@
 """Random numbers that are a function of what they are for.
 
-Every draw is a hash of (seed, purpose, indices). Nothing depends on the order or the size of the blocks in which numbers
-are drawn, so a world that is continued, cut into other blocks or drawn in parallel repeats its earlier rows exactly.
+Every draw is a hash of (seed, purpose, indices). Nothing depends on the order or the size of the blocks in which
+numbers are drawn, so a world that is continued, cut into other blocks or drawn in parallel repeats its earlier rows
+exactly.
 Method: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014) over the mixed indices; normals by Box and Muller.
 """
 

@@ -85,7 +85,7 @@ class PastOffers:
 def draw_campaigns(
     settings: DemoSettings, population: Population, market: Market, causes: Causes, noise: Noise, months_of_history: int
 ) -> PastOffers:
-    """Draws monthly campaigns at random with known propensities, among customers about to renew who may be contacted."""
+    """Draws monthly campaigns at random, propensities known, among customers about to renew who may be contacted."""
     shift = np.zeros(market.gap.shape)
     rows: list[pd.DataFrame] = []
     for month in range(CAMPAIGN_EVERY_MONTHS, months_of_history, CAMPAIGN_EVERY_MONTHS):
@@ -136,7 +136,7 @@ def apply_offers(
     window: Ints,
     accepted: npt.NDArray[np.bool_],
 ) -> None:
-    """Adds the effect of offers to the hazards' shifts, in place; it acts on whole months from the window's start on."""
+    """Adds the effect of offers to the hazards' shifts, in place, on whole months from the window's start on."""
     effect = np.where(accepted, response.accepted_shift[customer, action], 0.0) + response.contact_shift[customer]
     effect = np.where(action == 0, 0.0, effect)
     for ahead in range(EFFECT_MONTHS):

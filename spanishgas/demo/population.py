@@ -39,7 +39,8 @@ ACTIVE_AT_START = 0.80
 class Population:
     """Customers as arrays of one entry each, in order of their index.
 
-    Observable: ``ids segment power_kw province competition urban channel has_gas activation phone marketing vulnerable``.
+    Observable: ``ids segment power_kw province competition urban channel has_gas activation phone marketing
+    vulnerable``.
     Hidden: ``frailty`` (log-hazard), ``sensitivity`` (to price), ``grumpiness`` (mood), ``reactance`` (to contact).
     """
 

@@ -20,7 +20,7 @@ PRODUCT_CHANGE_SHARE = 0.25
 
 
 def attribute_versions(population: Population, noise: Noise, last_day: np.datetime64, left_on: Days) -> pd.DataFrame:
-    """The attributes file: a first version at activation, and one for every later change of vulnerability or consent."""
+    """The attributes file: a first version at activation, then one per change of vulnerability or consent."""
     first = population.activation
     events = np.stack([first, population.vulnerable_since, population.consent_change], axis=1)
     changes = np.stack(
@@ -60,7 +60,7 @@ def attribute_versions(population: Population, noise: Noise, last_day: np.dateti
 
 
 def contract_terms(population: Population, noise: Noise, last_day: np.datetime64, left_on: Days) -> pd.DataFrame:
-    """The contracts file: one row per yearly term that had begun by the last day; older terms are not in the extract."""
+    """The contracts file: one row per yearly term begun by the last day; older terms are not in the extract."""
     age_months = (last_day.astype("datetime64[M]") - population.activation.astype("datetime64[M]")).astype("int64")
     current = np.maximum(age_months // TERM_MONTHS, 0)
     oldest = int(np.ceil((last_day - np.datetime64("2023-01-01")).astype("int64") / 365.25)) + TERMS_KEPT_BEFORE
@@ -88,7 +88,7 @@ def _anniversary(activation: Days, years: np.ndarray) -> Days:
     """The day some years after activation; 29 February becomes 1 March."""
     month = activation.astype("datetime64[M]")
     day = (activation - month.astype("datetime64[D]")).astype("int64")
-    return (month + years * TERM_MONTHS).astype("datetime64[D]") + day
+    return np.asarray((month + years * TERM_MONTHS).astype("datetime64[D]") + day)
 
 
 def _last_change(population: Population, noise: Noise, customer: np.ndarray, number: np.ndarray) -> Days:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def build_world(settings: DemoSettings, actions: pd.DataFrame | None = None) -> 
     history = _months_between(settings.start, settings.end)
     months = month_starts(settings.start, _months_between(settings.start, last_day) + MONTHS_AHEAD)
     population = draw_population(settings, noise)
-    market = draw_market(settings, population, noise, months)
+    market = draw_market(population, noise, months)
     causes = draw_causes(population, market, noise)
     log_switch = switch_log_hazard(population, market, causes)
     arrived = population.activation[:, None] < months[None, :]
@@ -126,8 +127,8 @@ class _Leaving:
     is_switch: npt.NDArray[np.bool_]
 
 
-def _months_between(first: Any, last: Any) -> int:
-    return (last.year - first.year) * 12 + last.month - first.month + 1
+def _months_between(first: date, last: date) -> int:
+    return int((last.year - first.year) * 12 + last.month - first.month + 1)
 
 
 def _leave(
@@ -164,10 +165,11 @@ def _churn_label(population: Population, noise: Noise, leaving: _Leaving, last_d
             "customer_id": population.ids,
             "churn": known.astype(int),
             "churn_date": np.where(known, leaving.on, np.datetime64("NaT")),
-            "reason": np.where(known, np.where(leaving.is_switch, "switch", "move_out"), None),
+            "reason": np.where(known, np.where(leaving.is_switch, "switch", "move_out"), ""),
             "recorded_at": np.where(known, recorded, np.datetime64("NaT")),
         }
     )
+    frame["reason"] = frame["reason"].replace("", pd.NA)
     frame[["churn_date", "recorded_at"]] = frame[["churn_date", "recorded_at"]].astype("datetime64[s]")
     order = np.argsort(noise.uniform("label_order", population.index), kind="stable")
     return frame.iloc[order[arrived[order]]].reset_index(drop=True)
@@ -196,7 +198,7 @@ def _act(
             count=int(early.sum()),
             todo="Continue the world from a run date after its end",
         )
-    position = pd.Index(population.ids).get_indexer(made["customer_id"])
+    position = pd.Index(population.ids).get_indexer(pd.Index(made["customer_id"]))
     unknown = position < 0
     if unknown.any():
         raise ContractError(

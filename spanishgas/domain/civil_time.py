@@ -22,7 +22,8 @@ def hour_calendar(first: date, last: date, timezone: str = MAINLAND) -> pd.DataF
         One row per hour, in order: ``utc`` (start of the hour, naive UTC), ``civil`` (start in wall-clock time, naive;
         the autumn hour stands twice), ``day`` (civil day, midnight), ``hour`` (wall-clock hour of the start), ``slot``
         (position within the civil day, from 0), ``end_hour`` (wall-clock hour of the end, 1 to 24, as distributors
-        number hours: 2 stands twice on the autumn day and is missing on the spring day), ``hours_expected`` (23, 24 or 25).
+        number hours: 2 stands twice on the autumn day and is missing on the spring day), ``hours_expected`` (23, 24 or
+        25).
     """
     start = pd.Timestamp(first, tz=timezone)
     end = pd.Timestamp(last + timedelta(days=1), tz=timezone)

@@ -17,6 +17,7 @@ from spanishgas.engine.chunks import Chunk, Result, Spool, map_chunks
 from spanishgas.errors import PublishError
 
 ROW_GROUP_ROWS = 122_880
+BY_NAME = "union_by_name=true, hive_partitioning=false"
 
 
 class Engine:
@@ -72,10 +73,10 @@ class Engine:
             body = (
                 "SELECT * EXCLUDE (filename, file_row_number), "
                 f"MAP {{{pairs}}}[filename] AS source_file, file_row_number + 1 AS source_line "
-                f"FROM read_parquet({listed}, filename=true, file_row_number=true, union_by_name=true, hive_partitioning=false)"
+                f"FROM read_parquet({listed}, filename=true, file_row_number=true, {BY_NAME})"
             )
         else:
-            body = f"SELECT * FROM read_parquet({listed}, union_by_name=true, hive_partitioning=false)"
+            body = f"SELECT * FROM read_parquet({listed}, {BY_NAME})"
         self.run_sql(f"CREATE TEMP VIEW {name} AS {body}")
         self._scanned[name] = tuple(files), tuple(origins or map(str, files))
         return self._backend.table(name, database=("temp", "main"))
@@ -135,7 +136,7 @@ class Engine:
     def content_hash(self, files: Sequence[Path]) -> tuple[str, int]:
         """Digest and row count of the logical rows in Parquet files; the order of rows and files does not matter."""
         listed = "[" + ", ".join(quoted(str(file)) for file in files) + "]"
-        source = f"read_parquet({listed}, union_by_name=true, hive_partitioning=false)"
+        source = f"read_parquet({listed}, {BY_NAME})"
         columns = self.run_sql(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {source}) ORDER BY 1")
         names = ", ".join('"' + str(name).replace('"', '""') + '"' for name, _ in columns)
         ((rows, total, mixed),) = self.run_sql(
@@ -147,7 +148,8 @@ class Engine:
     def column_types(self, file: Path) -> dict[str, str]:
         """Column name -> engine type of a Parquet file."""
         rows = self.run_sql(
-            f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({quoted(str(file))}, hive_partitioning=false))"
+            "SELECT column_name, column_type FROM "
+            f"(DESCRIBE SELECT * FROM read_parquet({quoted(str(file))}, {BY_NAME}))"
         )
         return {str(name): str(kind) for name, kind in rows}
 

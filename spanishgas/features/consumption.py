@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
+from spanishgas.domain.exact import exact_mean, exact_sum
+from spanishgas.domain.point_in_time import days_between
 from spanishgas.domain.units import GAS_KWH_PER_M3, HOURS_PER_DAY
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
-from spanishgas.domain.exact import exact_mean, exact_sum
-from spanishgas.domain.point_in_time import days_between
 
 DAILY, EITHER = ("consumption_daily",), ("consumption_daily|consumption_periods",)
 DELAY_DAYS = 1
@@ -58,7 +58,8 @@ FEATURES = (
                  description=f"Gas energy used in {days} days, as metered.")
         for days in (30, 90, YEAR_DAYS)
     ),
-    _feature(name="has_gas", type="bool", source=EITHER, window_days=YEAR_DAYS, description="Gas was used in the year."),
+    _feature(name="has_gas", type="bool", source=EITHER, window_days=YEAR_DAYS,
+             description="Gas was used in the year."),
     *(
         _feature(name=f"coverage_{days}d", type="float", unit="share", window_days=days, fill=0.0,
                  description=f"Metered hours over all hours of {days} days.")

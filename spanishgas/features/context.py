@@ -13,9 +13,9 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ExtraColumn, FeatureSettings
 from spanishgas.contracts.sources import CUSTOMER_ATTRIBUTES
-from spanishgas.engine import Engine
 from spanishgas.domain.exact import exact_sum
 from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
+from spanishgas.engine import Engine
 
 STATIC = tuple(column.name for column in CUSTOMER_ATTRIBUTES.columns if column.static)
 MUTABLE = tuple(
@@ -94,7 +94,7 @@ class Context:
 
     @cached_property
     def attributes(self) -> ir.Table:
-        """Attributes of the population; mutable ones are null before the extraction of a source without arrival days."""
+        """Attributes of the population; mutable ones of an undated source are null before its extraction."""
         customers = self.tables["customers"]
         joined = self.population.join(customers, "customer_id")
         known = joined.known_at <= joined.as_of

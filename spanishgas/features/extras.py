@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import ibis.expr.types as ir
 
 from spanishgas.config import ExtraColumn
+from spanishgas.domain.point_in_time import visible_at, with_visibility
 from spanishgas.features.context import Context
 from spanishgas.features.declaration import Family, Feature, FeatureType
-from spanishgas.domain.point_in_time import visible_at, with_visibility
 
 PREFIX = "extra_"
 

@@ -1,17 +1,18 @@
 """Interactions: how often, about what, in what tone, and what is still open.
 
-Text is the likeliest place of a leak: a note written after the customer left, or from the label, tells the outcome. Notes
-are visible from their known-at day only; tone and intent come from fixed word lists, and the leak audit watches them.
+Text is the likeliest place of a leak: a note written after the customer left, or from the label, tells the outcome.
+Notes are visible from their known-at day only; tone and intent come from fixed word lists, and the leak audit watches
+them.
 """
 
 import ibis
 import ibis.expr.types as ir
 
+from spanishgas.domain.exact import exact_mean
+from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
 from spanishgas.features import lexicon
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
-from spanishgas.domain.exact import exact_mean
-from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
 
 MARK = "\x1f"
 COUNTED_INTENTS = ("complaint", "cancellation", "pricing", "billing", "renewal")

@@ -34,6 +34,6 @@ NEGATED: Final = (
     r"(amable\w*|satisfech\w*|content[oa]|happy|satisfied|pleased|friendly)\b"
 )
 UNRESOLVED: Final = (
-    r"\b(sin resolver|no (se )?resuel\w*|pendiente\w*|queda abiert\w*|escala\w*|unresolved|not (yet )?(resolved|solved)|"
-    r"pending|left open|escalat\w*)\b"
+    r"\b(sin resolver|no (se )?resuel\w*|pendiente\w*|queda abiert\w*|escala\w*|unresolved|"
+    r"not (yet )?(resolved|solved)|pending|left open|escalat\w*)\b"
 )

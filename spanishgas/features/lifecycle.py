@@ -3,9 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
+from spanishgas.domain.point_in_time import days_between
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
-from spanishgas.domain.point_in_time import days_between
 
 CONTRACTS, CUSTOMERS = ("contracts",), ("customers",)
 

@@ -3,10 +3,10 @@
 import ibis
 import ibis.expr.types as ir
 
+from spanishgas.domain.exact import exact_mean, exact_sum
 from spanishgas.domain.units import MONTHS_PER_YEAR
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
-from spanishgas.domain.exact import exact_mean, exact_sum
 
 SOURCES = ("consumption_daily", "prices", "costs", "customers")
 # Costs are settled ten days after their month.

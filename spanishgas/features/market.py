@@ -3,9 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
+from spanishgas.domain.point_in_time import days_between
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
-from spanishgas.domain.point_in_time import days_between
 from spanishgas.features.price import build as build_price
 
 # Costs are settled ten days after their month.
@@ -33,7 +33,7 @@ FEATURES = (
              description="Customer's energy price over the province's energy cost with toll, minus 1."),
     _feature(name="province_churn_90d", type="float", unit="share", window_days=90,
              source=("churn_events", "customers"),
-             description="Share of the province's customers known to have left within 90 days; null in small provinces."),
+             description="Share of the province's customers known to have left within 90 days; null in small ones."),
 )  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Gold `customer_month_margin`: what each month earned, as far as it was known at `as_of`.
 
 Prices that are missing are imputed forward only: from the customer's last known price, else from the median of like
-customers in that month, else from the median of the month; medians are those of the population at `as_of`. Costs that are
-not known yet are those of the last month that is.
+customers in that month, else from the median of the month; medians are those of the population at `as_of`. Costs
+that are not known yet are those of the last month that is.
 """
 
 from datetime import date, timedelta
@@ -11,9 +11,9 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.domain.civil_time import add_months, day_end, month_end, month_start
+from spanishgas.domain.exact import exact_sum
 from spanishgas.domain.margin import electricity_margin_eur, fixed_fee_eur_month, gas_margin_eur
 from spanishgas.features.context import Context
-from spanishgas.domain.exact import exact_sum
 
 TIERS = tuple(f"variable_price_tier{tier}_eur_kwh" for tier in (1, 2, 3))
 FEE, FIXED_COST = "elec_fixed_fee_eur_month", "elec_fixed_cost_eur_month"

@@ -1,11 +1,10 @@
 """Offers: what the customer was offered before. Whether it was accepted is an outcome and no input."""
 
-import ibis
 import ibis.expr.types as ir
 
+from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
-from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
 
 NONE = "none"
 

@@ -3,10 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
+from spanishgas.domain.point_in_time import days_between
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
-from spanishgas.domain.exact import exact_mean
-from spanishgas.domain.point_in_time import days_between
 
 TIERS = ("variable_price_tier1_eur_kwh", "variable_price_tier2_eur_kwh", "variable_price_tier3_eur_kwh")
 MIN_PEERS = 5
@@ -39,7 +38,7 @@ FEATURES = (
              description="Changes of the energy price within the year."),
     _feature(name="price_over_peers", type="float", unit="ratio",
              source=("prices", "customers"),
-             description="Energy price over the median of like customers (business, second home or home; power; gas), minus 1."),
+             description="Energy price over the median of like customers (kind of supply, power, gas), minus 1."),
     _feature(name="price_missing_365d", type="int", unit="prices", window_days=YEAR_DAYS, fill=0,
              description="Prices of the year without any energy price."),
 )  # fmt: skip

@@ -37,12 +37,14 @@ class FeatureResult:
         margin: ``customer_month_margin`` at the same dates.
         declarations: The features.
         facts: Figures and facts for the run.
+        lost: Silver table without rows -> features that are null for everybody because of it.
     """
 
     features: ir.Table
     margin: ir.Table
     declarations: tuple[Feature, ...]
     facts: Mapping[str, float | int | str]
+    lost: Mapping[str, Sequence[str]]
 
 
 def declared(names: Sequence[str], columns: Mapping[str, ExtraColumn]) -> tuple[Feature, ...]:
@@ -107,12 +109,17 @@ def build_features(
     finished = table.select(
         "customer_id", "as_of", **{feature.name: _final(context, table, feature) for feature in declarations}
     )
-    lacking = [feature.name for feature in declarations if not _has_sources(context, feature)]
+    lacking = [feature for feature in declarations if not _has_sources(context, feature)]
+    lost: dict[str, list[str]] = {}
+    for feature in lacking:
+        for source in feature.source:
+            if not context.has(source):
+                lost.setdefault(source.replace("|", " or "), []).append(feature.name)
     facts: dict[str, float | int | str] = {
         "null_features": len(lacking),
         "absent_tables": ", ".join(sorted(set(sources) - present)) or "none",
     }
-    return FeatureResult(finished, context.margin, tuple(declarations), facts)
+    return FeatureResult(finished, context.margin, tuple(declarations), facts, lost)
 
 
 def _has_sources(context: Context, feature: Feature) -> bool:
@@ -150,7 +157,7 @@ def render_report(engine: Engine, features: ir.Table, month_margin: ir.Table, re
     nulls = engine.frame(
         features.aggregate(**{feature.name: features[feature.name].isnull().mean() for feature in result.declarations})
     ).iloc[0]
-    lines = ["# Features", "", *_markdown(summary), "", f"Tables without rows: {result.facts['absent_tables']}.", ""]
+    lines = ["# Features", "", *_markdown(summary), "", *_missing(result), ""]
     lines += ["| feature | family | unit | window, days | null | meaning |", "| --- | --- | --- | ---: | ---: | --- |"]
     lines += [
         f"| {one.name} | {one.family} | {one.unit or ''} | {one.window_days or ''} "
@@ -158,6 +165,21 @@ def render_report(engine: Engine, features: ir.Table, month_margin: ir.Table, re
         for one in result.declarations
     ]
     return "\n".join(lines) + "\n"
+
+
+def _missing(result: FeatureResult) -> list[str]:
+    """What the data set does not have, and what that costs."""
+    if not result.lost:
+        return ["Every feature has its sources."]
+    count = int(result.facts["null_features"])
+    lines = [f"**{count} of {len(result.declarations)} features are null for everybody**, for want of:", ""]
+    lines += [f"- `{source}`: {len(names)} features ({', '.join(names)})" for source, names in result.lost.items()]
+    if any(source in ("consumption_daily", "costs") for source in result.lost):
+        lines += [
+            "",
+            "Without hourly consumption and costs there is no monthly margin: offers cannot be valued in euros.",
+        ]
+    return lines
 
 
 def _markdown(frame: pd.DataFrame) -> list[str]:

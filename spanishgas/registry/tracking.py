@@ -1,6 +1,7 @@
 """Where runs are recorded, and how one is opened: resumed, nested or stand-alone."""
 
 import getpass
+import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -48,6 +49,9 @@ class Tracker:
         """
         import mlflow
 
+        # Making a new store is no news to whoever runs a stage.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:

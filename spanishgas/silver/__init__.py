@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import ibis
 import ibis.expr.types as ir
 
 from spanishgas.config import ExtraTable
@@ -98,7 +99,7 @@ def build_silver(
     quarantine.append(daily.rejected)
     findings.extend(_hourly_findings(daily.counts, absent=not sources[HOURLY].parts))
     findings.extend(relations(engine, tables))
-    rejected = engine.materialize(_stack(quarantine).distinct())
+    rejected = engine.materialize(_true_lines(engine, _stack(quarantine).distinct(), rejects))
     tables["quarantine"] = rejected
     tables["quality"] = engine.table(quality_frame(findings))
     facts: dict[str, float | int | str] = {
@@ -116,7 +117,8 @@ def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *
     if absent:
         return [Finding(source, "absent", 0, 1, handling_of("absent"))]
     reasons = mapped.rejected.group_by("reason").aggregate(rows=mapped.rejected.count())
-    counted = {row.reason: int(row.rows) for row in engine.frame(reasons).itertuples()}
+    found = engine.frame(reasons)
+    counted = {str(reason): int(rows) for reason, rows in zip(found["reason"], found["rows"], strict=True)}
     counts = {"missing_customer_id": 0, **counted} if "customer_id" in mapped.rows.columns else counted
     kept = {**mapped.counts, "duplicate": resolved.duplicates, "conflicting_duplicate": resolved.conflicting}
     return [Finding(source, check, mapped.read, count, handling_of("rejected")) for check, count in counts.items()] + [
@@ -145,6 +147,30 @@ def _hourly_findings(counts: Mapping[str, int], *, absent: bool) -> list[Finding
         for check, count in counts.items()
         if check != "rows"
     ]
+
+
+def _true_lines(engine: Engine, quarantine: ir.Table, rejects: ir.Table) -> ir.Table:
+    """Lines as they stand in the raw file: landed rows are counted without those that could not be parsed."""
+    if not engine.integer(rejects.count()):
+        return quarantine
+    place = ibis.row_number().over(group_by=["source", "source_file"], order_by=rejects.source_line)
+    skipped = rejects.select("source", "source_file", passed=rejects.source_line - place)
+    landed = quarantine.anti_join(rejects, ["source", "source_file", "source_line", "reason"])
+    joined = landed.left_join(
+        skipped,
+        [
+            landed.source == skipped.source,
+            landed.source_file == skipped.source_file,
+            skipped.passed <= landed.source_line,
+        ],
+        rname="{name}_right",
+    )
+    shifted = joined.group_by(landed.columns).aggregate(before=joined.passed.count())
+    return (
+        rejects.select(*QUARANTINE_SCHEMA)
+        .cast(QUARANTINE_SCHEMA)
+        .union(shifted.mutate(source_line=shifted.source_line + shifted.before).select(*QUARANTINE_SCHEMA))
+    )
 
 
 def _stack(tables: Sequence[ir.Table]) -> ir.Table:

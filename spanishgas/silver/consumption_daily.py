@@ -51,7 +51,7 @@ INTEGERS = (
     "duplicate_count",
 )
 Progress = Callable[[str], None]
-Arrays = dict[str, npt.NDArray[np.generic]]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)

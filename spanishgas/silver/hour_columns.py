@@ -112,7 +112,7 @@ def raw_column(chunk: Chunk, mapping: ColumnMapping) -> pa.Array | None:
 
 
 def numbers(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Floats, Mask | None] | None:
-    """A column of numbers, NaN where missing, and the rows that have a text which is no number (None: there are none)."""
+    """A column of numbers, NaN where missing, and the rows with a text that is no number (None: there are none)."""
     if mapping.value is not None:
         return np.full(chunk.batch.num_rows, float(str(mapping.value))), None
     column = raw_column(chunk, mapping)

@@ -1,8 +1,8 @@
-"""The clocks of hourly sources: from a raw timestamp to a key of the hour, and from the key to its day and tariff period.
+"""The clocks of hourly sources: from a raw timestamp to a key of the hour, and from the key to its day and period.
 
 A key orders the hours of one supply point: hours since 1970 in the wall-clock time of the customer (`civil`) or in UTC
-(`utc`); ``day x 32 + index`` with days since 1970 (`hour_index`). Under `civil` and `hour_index` one key of the autumn day
-stands for two hours.
+(`utc`); ``day x 32 + index`` with days since 1970 (`hour_index`). Under `civil` and `hour_index` one key of the
+autumn day stands for two hours.
 """
 
 import re
@@ -48,6 +48,7 @@ class HourFacts:
 
     @cached_property
     def packed(self) -> Ints:
+        """See the class."""
         return (self.day.astype(np.int64) << DAY_SHIFT) | (self.order.astype(np.int64) << ORDER_SHIFT) | self.period
 
     @classmethod

@@ -165,7 +165,7 @@ class _Cut:
     @property
     def whole(self) -> Mask:
         """Runs with as many readings as their day has hours."""
-        return self.counts == self.expected
+        return np.asarray(self.counts == self.expected)
 
     def rows_of(self, runs: Mask) -> pa.Table:
         """Rows of some runs, in ``ROW_SCHEMA``."""
@@ -179,8 +179,9 @@ def reduce_chunk(chunk: Chunk, reader: HourlyReader) -> Runs:
         return Runs([], {}, ROW_SCHEMA.empty_table(), rejected, chunk.batch.num_rows)
     cut = _cut(rows, reader)
     starts = cut.starts
+    customer: npt.NDArray[np.generic]
     used, customer = np.unique(rows.codes[starts], return_inverse=True)
-    columns = {
+    columns: dict[str, npt.NDArray[np.generic]] = {
         "customer": customer,
         "day": cut.days(starts),
         "known_at": cut.known_at(starts),
@@ -188,7 +189,8 @@ def reduce_chunk(chunk: Chunk, reader: HourlyReader) -> Runs:
         "hours_seen": cut.counts.astype(np.int32),
         "clean": cut.clean,
         "whole": cut.whole,
-    } | _sums(cut)
+        **_sums(cut),
+    }
     table = cut.rows_of(~(cut.clean & cut.whole))
     return Runs([str(rows.texts[code]) for code in used], columns, table, rejected, chunk.batch.num_rows)
 
@@ -280,7 +282,7 @@ def _split(values: Floats, starts: Ints) -> tuple[Floats, Floats, npt.NDArray[np
     if not len(negative):
         return steps, np.zeros(len(starts)), np.zeros(len(starts), np.int32)
     run = np.searchsorted(starts, negative, side="right") - 1
-    energy = np.bincount(run, weights=steps[negative], minlength=len(starts))
+    energy = np.asarray(np.bincount(run, weights=steps[negative], minlength=len(starts)), np.float64)
     count = np.bincount(run, minlength=len(starts)).astype(np.int32)
     steps[negative] = 0.0
     return steps, energy, count
@@ -407,7 +409,7 @@ def _dense(row_keys: Ints) -> tuple[Ints, npt.NDArray[np.int32]]:
 def _facts(
     customer: hour_columns.Coded, keys: Ints, reader: HourlyReader
 ) -> tuple[npt.NDArray[np.int32] | None, HourFacts]:
-    """Facts of the keys in every zone that the chunk's customers live in, one after the other, and each one's offset."""
+    """Facts of the keys in every zone that the chunk's customers live in, stacked, and each customer's offset."""
     zones: list[Zone] = ["mainland"]
     offsets = None
     if reader.zones:

@@ -9,7 +9,7 @@ from spanishgas.silver.versions import Resolved, resolve_duplicates
 
 
 def build_prices(engine: Engine, mapped: Mapped) -> Resolved:
-    """Zeros that mean missing are null already; prices stay as they were told, implausible ones are null and counted."""
+    """Zeros that mean missing are null already, implausible prices too, and counted; the others stay as told."""
     return resolve_duplicates(engine, _cleaned(mapped.rows), PRICES)
 
 

@@ -81,7 +81,7 @@ def as_bool(value: ir.Value) -> ir.BooleanValue:
 
 
 def as_date(value: ir.Value, date_format: str | None, timezone: str) -> ir.DateValue:
-    """A civil day. Text is ISO 8601 (a month alone is its first day) or as the format says; instants are taken to civil time."""
+    """A civil day: text in ISO 8601 (a month alone is its first day) or as the format says; instants in civil time."""
     kind = value.type()
     if kind.is_date():
         return value

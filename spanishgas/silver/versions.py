@@ -27,10 +27,10 @@ class Resolved:
 def resolve_duplicates(engine: Engine, rows: ir.Table, contract: Contract) -> Resolved:
     """Keeps one row per primary key (the known-at day is part of it).
 
-    Equal rows collapse. Of rows with equal key and known-at day that differ, the most complete one stays (fewest missing
-    values), and of equally complete ones the greatest, column by column in the contract's order: the rule looks at what
-    rows say, not at where they stand, so that the order of rows and files cannot change the result. Rows with different
-    known-at days are versions and all stay.
+    Equal rows collapse. Of rows with equal key and known-at day that differ, the most complete one stays (fewest
+    missing values), and of equally complete ones the greatest, column by column in the contract's order: the rule looks
+    at what rows say, not at where they stand, so that the order of rows and files cannot change the result. Rows with
+    different known-at days are versions and all stay.
 
     Args:
         engine: The engine.

@@ -10,7 +10,7 @@ from spanishgas.config import ExtraColumn, FeatureSettings, Settings
 from spanishgas.contracts import Contract
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, CUSTOMER_MONTH_MARGIN
 from spanishgas.engine.store import Publication, TableStore, read_json, write_atomically
-from spanishgas.features import build_features, declared, manifest, render_report
+from spanishgas.features import FeatureResult, build_features, declared, manifest, render_report
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
 from spanishgas.stages.silver import SILVER
 
@@ -87,7 +87,7 @@ class Features(PlainStage):
         report = Report(
             markdown=render_report(workspace.engine, features, margin, result),
             texts={"feature_manifest.json": manifest_text(listed)},
-            headline=f"{len(listed)} features at {len(days)} as_of date{'s' if len(days) > 1 else ''}",
+            headline=_headline(result, len(listed), len(days)),
         )
         return Build(products, report)
 
@@ -97,6 +97,12 @@ class Features(PlainStage):
         file = store.root / "gold" / "_meta" / "feature_manifest.json"
         if read_json(file) != listed:
             write_atomically(file, manifest_text(listed))
+
+
+def _headline(result: FeatureResult, features: int, dates: int) -> str:
+    lacking = int(result.facts["null_features"])
+    lost = f", {lacking} of them null for want of {', '.join(result.lost)}" if lacking else ""
+    return f"{features} features at {dates} as_of date{'s' if dates > 1 else ''}{lost}"
 
 
 def manifest_text(listed: Sequence[Mapping[str, object]]) -> str:

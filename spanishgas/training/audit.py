@@ -33,7 +33,7 @@ def single_feature_auc(features: pd.DataFrame, outcome: "pd.Series[float]") -> "
 def _as_numbers(values: "pd.Series[float]") -> "pd.Series[float]":
     if pd.api.types.is_bool_dtype(values) or pd.api.types.is_numeric_dtype(values):
         return values.astype("float64")
-    if values.dropna().map(type).eq(bool).all():
+    if all(isinstance(value, bool) for value in values.dropna()):
         return values.astype("object").map(float, na_action="ignore").astype("float64")
     codes = values.astype("string").astype("category").cat.codes.astype("float64")
     return codes.where(codes >= 0)
@@ -48,8 +48,8 @@ def audit_features(features: pd.DataFrame, outcome: "pd.Series[float]", labels: 
         labels: Limits of the audit.
 
     Returns:
-        One row per finding: feature, check (``roc_auc``, ``high_churn``, ``low_churn``), value or bin, rows, churn (or the
-        ROC-AUC), the limit, and for bins the chance of seeing as much if the bin had the average churn.
+        One row per finding: feature, check (``roc_auc``, ``high_churn``, ``low_churn``), value or bin, rows, churn (or
+        the ROC-AUC), the limit, and for bins the chance of seeing as much if the bin had the average churn.
     """
     from scipy.stats import binom
 

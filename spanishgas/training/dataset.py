@@ -78,7 +78,10 @@ def build_training_set(
         outcomes = outcomes.join(splits, "as_of")
     else:
         outcomes = snapshot_labels(engine, at_risk, events, labels)
-        outcomes = outcomes.join(split_by_customer(engine, at_risk, labels.shares), "customer_id")
+        outcomes = outcomes.join(
+            split_by_customer(engine, at_risk, {str(name): share for name, share in labels.shares.items()}),
+            "customer_id",
+        )
     outcomes = engine.materialize(outcomes)
     usable = outcomes.filter(~outcomes.without_label & ~outcomes.left_unregistered)
     table = engine.materialize(usable.select(*KEY, *LABEL_COLUMNS).join(features.select(*KEY, *kept), list(KEY)))
@@ -166,14 +169,15 @@ def _facts(
             unknown_propensities=outcomes.unknown_propensities.sum(),
         )
     ).iloc[0]
-    facts: dict[str, float | int | str] = {str(name): int(value or 0) for name, value in row.fillna(0).items()}
+    facts: dict[str, float | int | str] = {
+        str(name): 0 if pd.isna(value) else int(value) for name, value in row.items()
+    }
     for split, group in counts.groupby("split", sort=False):
         left, stayed = int(group["left"].sum()), int(group["stayed"].sum())
         facts |= {f"rows_{split}": int(group["rows"].sum()), f"churners_{split}": left}
         facts[f"churn_rate_{split}"] = left / max(left + stayed, 1)
-    for group in counts.itertuples():
-        facts[f"rows_{group.split}.{group.as_of}"] = int(group.rows)
-        facts[f"churners_{group.split}.{group.as_of}"] = int(group.left)
+    for split, day, rows, left in counts[["split", "as_of", "rows", "left"]].itertuples(index=False):
+        facts |= {f"rows_{split}.{day}": int(rows), f"churners_{split}.{day}": int(left)}
     facts["is_temporal"] = int(labels.kind == "dated")
     return facts
 

@@ -1,7 +1,7 @@
 """Labels: who left when, in 30-day windows, with everything that cannot be told left out and counted.
 
-- An outcome is *mature* when its window's end plus the registration lag is at or before the data cut; what lies later is
-  censored, never a negative.
+- An outcome is *mature* when its window's end plus the registration lag is at or before the data cut; what lies later
+  is censored, never a negative.
 - Follow-up ends at the first retention offer, so that a score means the risk if nothing is done. Customers who were
   eligible and not offered anything stand for those who were: each such draw weighs them by 1 / its propensity (inverse
   probability of censoring: Robins and Finkelstein, Biometrics 56, 2000).
@@ -13,9 +13,9 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.config import LabelSettings
-from spanishgas.engine import Engine
 from spanishgas.domain.exact import exact_sum
 from spanishgas.domain.point_in_time import days_between
+from spanishgas.engine import Engine
 
 WINDOWS = ("0_30", "30_60", "60_90")
 NONE = "none"
@@ -60,8 +60,8 @@ def dated_labels(
         cut: Last day that the files are complete for.
 
     Returns:
-        One row per customer at risk and `as_of` who has a label and had not left unnoticed, in ``LABEL_COLUMNS`` without
-        the split, and two flags: ``without_label``, ``left_unregistered`` (such rows have no outcome).
+        One row per customer and `as_of`, in ``LABEL_COLUMNS`` without the split, and two flags, ``without_label`` and
+        ``left_unregistered``: such rows are not at risk, or nobody can tell.
     """
     known = engine.materialize(leavers(events, cut))
     table = at_risk.select("customer_id", "as_of").left_join(known.mutate(labelled=True), "customer_id")

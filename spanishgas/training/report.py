@@ -28,9 +28,9 @@ def render(
     lines = ["# Training set", ""]
     if labels.kind == "snapshot":
         lines += [
-            "> **This split is not temporal.** The source has one snapshot and no churn dates: customers are split by a",
-            "> stable hash. Figures on the test split say how well customers of the same moment are told apart, not how",
-            "> well next quarter's leavers are foretold. There is one window, of "
+            "> **This split is not temporal.** The source has one snapshot and no churn dates: customers are split by",
+            "> a stable hash. Figures on the test split say how well customers of the same moment are told apart, not",
+            "> how well next quarter's leavers are foretold. There is one window, of "
             f"{labels.horizon_days} days; timing is unknown.",
             "",
         ]
@@ -45,9 +45,8 @@ def render(
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {row.split} | {row.as_of} | {row.rows:,} | {row.stayed:,} | {row.left:,} | {row.censored:,} "
-        f"| {row.churn_rate:.2%} |"
-        for row in counts.itertuples()
+        "| {split} | {as_of} | {rows:,} | {stayed:,} | {left:,} | {censored:,} | {churn_rate:.2%} |".format(**row)
+        for row in counts.to_dict("records")
     ]
     lines += [
         "",
@@ -91,7 +90,7 @@ def plot_churn(counts: pd.DataFrame) -> "Figure":
     rate, rows = figure.subplots(1, 2)
     labels = [f"{row.as_of}" for row in counts.itertuples()]
     colours = [COLOURS[split] for split in counts["split"]]
-    if counts["as_of"].nunique() == 1:
+    if len(set(counts["as_of"])) == 1:
         labels = list(counts["split"])
     for axes, values, title in ((rate, counts["churn_rate"], "churn rate"), (rows, counts["rows"], "rows")):
         axes.bar(range(len(counts)), values, color=colours)

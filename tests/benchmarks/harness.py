@@ -7,7 +7,7 @@ A case is a module ``case_<name>.py`` with
 - ``run(folder)``: what is measured;
 - ``reference(folder)``: what it is measured against: the naive way, or the limit of the machine.
 
-CPU seconds (user and system, children included) and peak memory come from the operating system's account of the process.
+CPU seconds (user and system, children included) and peak memory are the operating system's account of the process.
 """
 
 import importlib
