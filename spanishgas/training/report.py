@@ -45,7 +45,8 @@ def render(
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        "| {split} | {as_of} | {rows:,} | {stayed:,} | {left:,} | {censored:,} | {churn_rate:.2%} |".format(**row)
+        f"| {row['split']} | {row['as_of']} | {row['rows']:,} | {row['stayed']:,} | {row['left']:,} "
+        f"| {row['censored']:,} | {row['churn_rate']:.2%} |"
         for row in counts.to_dict("records")
     ]
     lines += [
@@ -76,7 +77,7 @@ def render(
             for row in audit.head(SHOWN * 2).itertuples()
         ]
     lines += ["", "Largest ROC-AUC of single features:", "", "| feature | ROC-AUC |", "| --- | ---: |"]
-    lines += [f"| {name} | {value:.3f} |" for name, value in auc.head(10).items()]
+    lines += [f"| {name} | {value:.3f} |" for name, value in zip(map(str, auc.index[:10]), auc.head(10), strict=True)]
     if constant:
         lines += ["", f"{len(constant)} features have no values in this data set: {', '.join(constant)}."]
     return "\n".join(lines) + "\n"
@@ -88,7 +89,7 @@ def plot_churn(counts: pd.DataFrame) -> "Figure":
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     rate, rows = figure.subplots(1, 2)
-    labels = [f"{row.as_of}" for row in counts.itertuples()]
+    labels = [str(day) for day in counts["as_of"]]
     colours = [COLOURS[split] for split in counts["split"]]
     if len(set(counts["as_of"])) == 1:
         labels = list(counts["split"])
