@@ -4,9 +4,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase
+from hypothesis import settings as hypothesis_settings
 
 from spanishgas.config import TrackingSettings
 from spanishgas.registry import Tracker
+
+# The same examples in every run, none kept on disk; shrinking would let a failure take minutes.
+hypothesis_settings.register_profile(
+    "house", database=None, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate]
+)
+hypothesis_settings.load_profile("house")
 
 
 def _settings(folder: Path) -> TrackingSettings:

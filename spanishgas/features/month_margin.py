@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from spanishgas.domain.civil_time import add_months, day_end, month_end, month_start
 from spanishgas.domain.exact import exact_sum
 from spanishgas.domain.margin import electricity_margin_eur, fixed_fee_eur_month, gas_margin_eur
+from spanishgas.domain.point_in_time import carried_forward
 from spanishgas.features.context import Context
 
 TIERS = tuple(f"variable_price_tier{tier}_eur_kwh" for tier in (1, 2, 3))
@@ -147,10 +148,11 @@ def _prices(context: Context, grid: ir.Table) -> ir.Table:
     # Months before the first of the grid only serve to carry prices forward.
     keys = grid.select(*KEY).union(own.select(*KEY), distinct=True)
     table = keys.left_join(own, KEY).drop(*(f"{name}_right" for name in KEY))
-    so_far = ibis.window(group_by=["customer_id", "as_of"], order_by="month", preceding=None, following=0)
-    carried = table.mutate(
-        **{f"{name}_carried": table[name].last().over(so_far) for name in PRICES},
-        **{f"{name}_own": table[name].notnull() for name in PRICES},
+    carried = carried_forward(
+        table.mutate(**{f"{name}_own": table[name].notnull() for name in PRICES}),
+        PRICES,
+        within=["customer_id", "as_of"],
+        order="month",
     )
     wanted = carried.semi_join(grid, KEY)
     wanted = wanted.join(context.peers.select("customer_id", "as_of", "peer_group"), ["customer_id", "as_of"])

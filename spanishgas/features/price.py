@@ -3,7 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
-from spanishgas.domain.point_in_time import days_between
+from spanishgas.domain.point_in_time import carried_forward, days_between
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
 
@@ -50,8 +50,9 @@ def build(context: Context) -> ir.Table:
     # A price of zero says that the tariff has no such period.
     energy = _mean_of_known([_positive(prices[name]) for name in TIERS])
     rows = prices.mutate(energy=energy, age=days_between(prices.as_of, prices.pricing_date))
-    before = ibis.window(group_by=["customer_id", "as_of"], order_by="pricing_date", preceding=(None, 1))
-    rows = rows.mutate(previous=rows.energy.last().over(before))
+    rows = carried_forward(rows, ["energy"], within=["customer_id", "as_of"], order="pricing_date")
+    before = ibis.window(group_by=["customer_id", "as_of"], order_by="pricing_date")
+    rows = rows.mutate(previous=rows.energy_carried.lag().over(before))
     step = rows.energy / _positive(rows.previous) - 1
     rows = context.engine.materialize(rows.mutate(step=step))
     order = rows.pricing_date

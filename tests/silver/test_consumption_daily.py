@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from spanishgas.config import ColumnMapping, EngineSettings, SourcePart, SourceSettings
 from spanishgas.contracts.sources import CONSUMPTION_HOURLY
 from spanishgas.domain.civil_time import hour_calendar
-from spanishgas.engine import open_engine
 from spanishgas.engine import chunks as engine_chunks
+from spanishgas.engine import open_engine
 from spanishgas.silver.consumption_daily import build_consumption_daily
 from spanishgas.silver.raw import RawPart, RawSource
 from tests.reference.daily import Reading, daily_versions
@@ -83,11 +83,12 @@ def readings(draw: st.DrawFn) -> list[Reading]:
     rows: list[Reading] = []
     for customer in ("A", "B"):
         for day in draw(st.lists(st.sampled_from(DAYS), unique=True)):
-            start = datetime(day.year, day.month, day.day)
+            start = datetime.combine(day, time())
             civil = hour_calendar(day, day)["civil"]
             usual = day + timedelta(days=1)
-            for hour in civil:
-                rows.append(Reading(customer, hour.to_pydatetime(), usual, draw(energy), draw(energy), False))
+            rows += [
+                Reading(customer, hour.to_pydatetime(), usual, draw(energy), draw(energy), False) for hour in civil
+            ]
             for _ in range(draw(st.integers(0, 4))):
                 hour = start + timedelta(hours=draw(st.integers(0, 23)))
                 late = draw(st.integers(1, 3))
@@ -101,7 +102,7 @@ def readings(draw: st.DrawFn) -> list[Reading]:
     return rows
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(rows=readings(), cut=st.integers(0, 60))
 def test_days_are_those_of_the_slow_way(rows: list[Reading], cut: int) -> None:
     with TemporaryDirectory() as folder:
