@@ -60,7 +60,7 @@ def response_at(settings: DemoSettings, population: Population, market: Market, 
         wanted = (dear > 0.03)[:, None] * STRENGTH[None, :] * 2.0 - loyal[:, None] * STRENGTH[None, :] * 1.4
         logit = logit + wanted[:, :, None]
         soon = (renewal > 0.4)[:, None, None]
-        logit = logit + np.where(soon, np.array([0.5, -0.2, -0.9]), np.array([-0.6, 0.1, 0.3]))[:, None, :] * 0.8
+        logit = logit + np.where(soon, np.array([0.5, -0.2, -0.9]), np.array([-0.6, 0.1, 0.3])) * 0.8
         shift = shift * (0.6 + 0.9 * (dear > 0.03))[:, None]
         contact = contact + 0.5 * ((causes.unresolved[:, month] > 0) & (population.grumpiness > 0))
     acceptance = 1 / (1 + np.exp(-logit))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -52,14 +53,13 @@ class Ingest(PlainStage):
         Raises:
             SourceError: Required sources are missing; one error lists them all.
         """
-        data = _without_dates(settings.data)
         hashes = HashCache(_hash_file(store))
         inputs = {
             f"{raw.dataset}/{raw.part}/{raw.origin}": content_hash(raw, hashes.digest(raw.path))
-            for raw in _all_files(locate_sources(data))
+            for raw in _all_files(locate_sources(settings.data))
         }
         hashes.save()
-        return [Target(landing_of(settings), IngestSettings(data=data), inputs)]
+        return [Target(landing_of(settings), IngestSettings(data=_without_dates(settings.data)), inputs)]
 
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
         """Lands the files, source by source."""
@@ -81,7 +81,7 @@ class Ingest(PlainStage):
             )
             for dataset, files in locate_sources(view.data).items()
         ]
-        log = build_ingestion_log(pd.Timestamp(target.publication.value).date(), landed)
+        log = build_ingestion_log(date.fromisoformat(target.publication.value), landed)
         product = Product(
             tables={REJECTS.name: build_rejects(landed), INGESTION_LOG.name: log},
             contracts={**CONTRACTS, REJECTS.name: REJECTS, INGESTION_LOG.name: INGESTION_LOG},
@@ -114,9 +114,7 @@ def landing_of(settings: Settings) -> Publication:
 def _without_dates(data: DataSettings) -> DataSettings:
     """The data set without what landing does not read, so that it does not decide whether to land again."""
     told = {name: getattr(data, name) for name in ("name", "root", "raw", "sources", "extras")}
-    same = DataSettings(**told, run_date=pd.Timestamp(0).date(), as_of=pd.Timestamp(0).date())
-    # The kind only words the advice of an error.
-    return same if data.kind == "files" else same.model_copy(update={"kind": data.kind})
+    return DataSettings(**told, run_date=date.min, as_of=date.min)
 
 
 def _hash_file(store: TableStore) -> Path:

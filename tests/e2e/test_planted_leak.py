@@ -1,0 +1,74 @@
+"""A column that knows the future is caught, whichever way it comes in."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spanishgas.config import DemoSettings, ExtraColumn, ExtraTable, LabelSettings, SourcePart
+from spanishgas.training import TrainingSetResult, build_training_set, training_as_of
+from tests.support import ALL_FAMILIES, Pipeline, RawWorld, demo_world
+
+SETTINGS = DemoSettings(customers=500, start=date(2024, 1, 1), end=date(2024, 12, 31), seed=2, churn_rate_90d=0.15)
+LABELS = LabelSettings.model_validate(
+    {
+        "horizon_days": 30,
+        "split": {
+            "train": {"first": "2024-03-31", "last": "2024-04-30"},
+            "valid": {"first": "2024-06-30", "last": "2024-07-31"},
+            "test": {"first": "2024-09-30", "last": "2024-10-31"},
+        },
+    }
+)
+STATUS = ExtraTable(
+    part=SourcePart(files="extras.csv"),
+    columns={
+        # The mistake of a retailer who takes a column of today for one that never changes.
+        "status": ExtraColumn(column="status", type="string", description="State of the account.", known_at="static"),
+        "score": ExtraColumn(column="score", type="float", description="A score.", known_at="static"),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> TrainingSetResult:
+    world = demo_world(SETTINGS)
+    labels = world.tables["churn_label"]
+    rng = np.random.default_rng(0)
+    extras = pd.DataFrame(
+        {
+            "customer_id": labels["customer_id"],
+            "status": np.where(
+                (labels["churn"] == 1) & (pd.to_datetime(labels["churn_date"]) < "2024-06-01"), "closing", "open"
+            ),
+            "score": rng.normal(size=len(labels)),
+        }
+    )
+    # Readings are not what this is about.
+    world = RawWorld(world.tables, world.interactions, world.hourly.slice(0, 24), extras)
+    with Pipeline(tmp_path_factory.mktemp("leak"), extras=(STATUS,)).run(world) as built:
+        features = built.features(training_as_of(LABELS, SETTINGS.end), ALL_FAMILIES)
+        return build_training_set(
+            built.engine, silver=built.tables, features=features.features, labels=LABELS, cut=SETTINGS.end
+        )
+
+
+def test_the_planted_column_is_flagged(result: TrainingSetResult) -> None:
+    assert "extra_status" in set(result.audit["feature"])
+    assert "extra_score" not in set(result.audit["feature"])
+    assert "| extra_status |" in result.report
+
+
+def test_no_honest_feature_tells_too_much(result: TrainingSetResult) -> None:
+    flagged = result.audit[(result.audit["chance"] < 1e-4) | (result.audit["check"] == "roc_auc")]
+    assert set(flagged["feature"]) <= {"extra_status"}
+
+
+def test_rows_are_told_per_split_date_and_class(result: TrainingSetResult) -> None:
+    counts = result.counts
+    assert counts.groupby("split").size().to_dict() == {"train": 2, "valid": 2, "test": 2}
+    assert (counts["rows"] == counts["stayed"] + counts["left"] + counts["censored"]).all()
+    assert result.facts["rows_train"] == counts.loc[counts["split"] == "train", "rows"].sum()
+    assert result.facts["left_unregistered"] > 0
+    assert result.facts["censored_by_offer"] > 0

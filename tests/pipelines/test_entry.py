@@ -1,0 +1,129 @@
+"""The command line: what composes, what fails and how, and that every way of saying the same does the same."""
+
+import itertools
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from pipelines._entry import CONF, expand_sweep, load_settings, run
+from spanishgas.config import DemoData
+from spanishgas.errors import ConfigError
+from spanishgas.stages.demo_data import STAGE as DEMO_DATA
+from spanishgas.stages.ingest import STAGE as INGEST
+
+GROUPS = {
+    folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
+    for folder in CONF.iterdir()
+    if folder.is_dir() and any(folder.glob("*.yaml"))
+}
+CHOICES = [f"{group}={option}" for group, options in GROUPS.items() for option in options]
+TINY = ("data.customers=4", "data.end=2024-02-29")
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_option_of_every_group_composes_and_validates(choice: str) -> None:
+    settings = load_settings((choice,))
+    assert settings.as_of
+
+
+@pytest.mark.parametrize("pair", itertools.product(GROUPS["data"], GROUPS["labels"]), ids="-".join)
+def test_any_data_goes_with_any_labels(pair: tuple[str, str]) -> None:
+    data, labels = pair
+    assert load_settings((f"data={data}", f"labels={labels}")).labels == load_settings((f"labels={labels}",)).labels
+
+
+def test_a_data_set_brings_its_own_labels_dates_and_folder() -> None:
+    settings = load_settings(("data=powerco",))
+    assert settings.labels.kind == "snapshot"
+    assert str(settings.as_of[0]) == "2016-01-01"
+    assert settings.data.root.name == "powerco"
+
+
+def test_the_demo_is_a_data_set_with_a_world() -> None:
+    assert isinstance(load_settings(()).data, DemoData)
+
+
+WRONG = {
+    ("data.custmers=5",): "data.customers",
+    ("modle=xgboost",): "nearest",
+    ("data=dema",): "Known options: demo, demo_large, meters, powerco",
+    ("labels.horizon_days=45",): "multiple of window_days",
+    ("labels.horizon_days=120",): "30, 60 or 90",
+    ("data.customers=0",): "greater than or equal to 1",
+    ("+data.colour=blue",): "data.demo.colour",
+    ("data.customers=1,2",): "Add -m",
+    ("data.end=2020-01-01",): "must be after start",
+}
+
+
+@pytest.mark.parametrize("overrides", WRONG, ids=" ".join)
+def test_a_wrong_setting_is_told_with_what_would_be_right(overrides: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(overrides)
+    assert WRONG[overrides] in str(caught.value)
+
+
+def test_a_sweep_is_expanded_in_order() -> None:
+    found = expand_sweep(("labels.horizon_days=30,60", "engine.threads=1", "features.margin_months=6,12"))
+    assert [combination[0] for combination in found] == ["labels.horizon_days=30"] * 2 + ["labels.horizon_days=60"] * 2
+    assert len(found) == 4
+
+
+@pytest.fixture
+def here(tmp_path: Path, empty_store: Path, no_tracking_variables: None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a tracking store, as a project's root would be."""
+    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
+    # By its whole path: MLflow keeps one store per address, and tests share a process.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def runs(folder: Path) -> list[mlflow.entities.Run]:
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, order_by=["attributes.start_time ASC"]))
+
+
+def test_an_unknown_key_leaves_a_failed_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("ingest", [INGEST], ["data.custmers=5"]) == 1
+    assert "nearest to data.custmers: data.customers" in capsys.readouterr().err.replace("\n", " ")
+    (failed,) = runs(here)
+    assert failed.info.status == "FAILED"
+    assert "data.customers" in failed.data.tags["error"]
+
+
+def test_the_three_ways_of_giving_settings_do_the_same(here: Path) -> None:
+    ways = [list(TINY), ["--overrides", " ".join(TINY)], ["--data.customers", "4", "--data.end", "2024-02-29"]]
+    for arguments in ways:
+        assert run("demo_data", [DEMO_DATA], arguments) == 0
+    first, *others = runs(here)
+    assert first.data.params["conf.data.customers"] == "4"
+    for other in others:
+        assert other.data.tags["fingerprint"] == first.data.tags["fingerprint"]
+        assert other.data.metrics["cached"] == 1.0
+        assert other.data.tags["cached_from"] == first.info.run_id
+
+
+def test_a_sweep_is_one_parent_with_comparable_children(here: Path) -> None:
+    assert run("demo_data", [DEMO_DATA], ["-m", "data.customers=2,3", "data.end=2024-02-29"]) == 0
+    parent, *children = runs(here)
+    assert parent.info.run_name == "demo_data sweep"
+    assert [child.data.params["conf.data.customers"] for child in children] == ["2", "3"]
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
+
+
+def test_a_missing_input_says_which_command_makes_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("ingest", [INGEST], []) == 1
+    told = capsys.readouterr().err.replace("\n", " ")
+    assert "Run `demo_data` first" in told
+    assert "7 sources are missing" in told
+
+
+def test_help_and_cfg_run_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("ingest", [INGEST], ["--help"]) == 0
+    assert "data: demo, demo_large, meters, powerco" in capsys.readouterr().out
+    assert run("ingest", [INGEST], ["--cfg", "data.customers=77"]) == 0
+    assert "customers: 77" in capsys.readouterr().out
+    assert runs(here) == []

@@ -1,0 +1,269 @@
+"""Every source from raw text to silver: what is read, what is counted, what goes to quarantine, what stops the run."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from spanishgas.config import SourceSettings
+from spanishgas.errors import ContractError
+from tests.support import Pipeline, RawWorld
+
+TABLES: dict[str, dict[str, Any]] = {
+    "churn_label": {"customer_id": "A", "churn": 1, "churn_date": "2024-05-01", "reason": "switch"},
+    "customer_attributes": {
+        "customer_id": "A",
+        "contracted_power_kw": "4,6",
+        "is_industrial": 0,
+        "is_second_residence": "no",
+        "province_code": 8,
+        "region": "Cataluña",
+        "is_high_competition_province": "t",
+        "is_urban": "true",
+        "sales_channel": "desconocido",
+        "recorded_at": "2024-01-01",
+    },
+    "customer_contracts": {
+        "customer_id": "A",
+        "customer_first_activation_date": "2020-01-01",
+        "contract_start_date": "2024-01-01",
+        "last_product_change_date": None,
+        "next_renewal_date": "2025-01-01",
+    },
+    "price_history": {
+        "customer_id": "A",
+        "pricing_date": "2024-02-01",
+        "variable_price_tier1_eur_kwh": 0.2,
+        "variable_price_tier2_eur_kwh": 0.15,
+        "variable_price_tier3_eur_kwh": 0.1,
+        "elec_fixed_fee_eur_month": 7,
+        "elec_fixed_cost_eur_month": 5,
+        "gas_variable_price_eur_m3": 1.0,
+        "gas_fixed_revenue_eur_year": 60,
+        "gas_fixed_cost_eur_year": 40,
+    },
+    "costs_by_province_month": {
+        "province_code": "08",
+        "month": "2024-02",
+        "elec_var_cost_eur_kwh": 0.08,
+        "gas_var_cost_eur_m3": 0.7,
+        "peaje_elec_eur_kwh": 0.03,
+    },
+    "retention_offers": {
+        "campaign_id": "K1",
+        "customer_id": "A",
+        "offer_date": "2024-03-01",
+        "channel": "email",
+        "action": "small",
+        "timing_window": "immediate",
+        "propensity": 0.5,
+        "accepted": 0,
+    },
+}
+Rows = list[dict[str, Any]]
+NOTE = {"customer": {"id": "A"}, "interaction": {"date": "2024-03-02", "channel": "phone", "summary": "Queja."}}
+SILVER_OF = {
+    "churn_label": "churn_events",
+    "customer_attributes": "customers",
+    "customer_contracts": "contracts",
+    "price_history": "prices",
+    "costs_by_province_month": "costs",
+    "retention_offers": "retention_offers",
+}
+
+
+def world(
+    changes: dict[str, list[dict[str, Any]]] | None = None, notes: list[dict[str, Any]] | None = None
+) -> RawWorld:
+    """One good row per source, and further rows that differ from it as told."""
+    tables = {
+        name: pd.DataFrame([row, *({**row, **change} for change in (changes or {}).get(name, []))], dtype="object")
+        for name, row in TABLES.items()
+    }
+    hourly = pa.table({"customer_id": ["A"], "timestamp": ["2024-03-05 10:00:00"], "consumption_elec_kwh": [1.0]})
+    return RawWorld(tables, [NOTE, *(notes or [])], hourly)
+
+
+def build(folder: Path, raw: RawWorld, **overrides: SourceSettings) -> dict[str, pd.DataFrame]:
+    with Pipeline(folder, overrides=overrides).run(raw) as built:
+        return {name: built.engine.frame(table) for name, table in built.tables.items()}
+
+
+def finding(tables: dict[str, pd.DataFrame], source: str, check: str) -> int:
+    quality = tables["quality"]
+    found = quality[(quality["source"] == source) & (quality["check"] == check)]
+    return int(found["affected"].sum())
+
+
+def test_good_rows_arrive_in_the_words_of_the_contract(tmp_path: Path) -> None:
+    tables = build(tmp_path, world())
+    assert tables["quarantine"].empty
+    (customer,) = tables["customers"].to_dict("records")
+    assert (customer["contracted_power_kw"], customer["province_code"], customer["sales_channel"]) == (
+        4.6,
+        "08",
+        "unknown",
+    )
+    assert [customer[name] for name in ("is_industrial", "is_second_residence", "is_urban")] == [False, False, True]
+    assert customer["is_high_competition_province"] is True
+    assert customer["is_snapshot"] is False
+    (cost,) = tables["costs"].to_dict("records")
+    assert str(cost["month"])[:10] == "2024-02-01"
+    assert str(cost["known_at"])[:10] == "2024-03-10"
+    (note,) = tables["interactions"].to_dict("records")
+    assert (note["customer_id"], note["channel"], note["interaction_summary"]) == ("A", "phone", "Queja.")
+    assert str(tables["churn_events"]["known_at"].iloc[0])[:10] == "2024-05-01"
+    assert finding(tables, "customer_attributes", "unknown_sales_channel") == 1
+
+
+BAD = [
+    ("churn_label", {"customer_id": " "}, "missing_customer_id"),
+    ("churn_label", {"churn": "maybe"}, "invalid_churn"),
+    ("churn_label", {"churn_date": "2024-02-30"}, "invalid_churn_date"),
+    ("customer_attributes", {"customer_id": None}, "missing_customer_id"),
+    ("customer_attributes", {"contracted_power_kw": "a lot"}, "invalid_contracted_power_kw"),
+    ("customer_contracts", {"contract_start_date": None}, "missing_contract_start_date"),
+    ("customer_contracts", {"next_renewal_date": "soon"}, "invalid_next_renewal_date"),
+    ("price_history", {"pricing_date": "31/12/2024"}, "invalid_pricing_date"),
+    ("price_history", {"variable_price_tier1_eur_kwh": "0.1.2"}, "invalid_variable_price_tier1_eur_kwh"),
+    ("costs_by_province_month", {"province_code": "99"}, "outside_province_code"),
+    ("costs_by_province_month", {"month": None}, "missing_month"),
+    ("retention_offers", {"action": "huge"}, "outside_action"),
+    ("retention_offers", {"propensity": 1.5}, "outside_propensity"),
+]
+
+
+@pytest.mark.parametrize(("source", "change", "reason"), BAD, ids=[f"{bad[0]}-{bad[2]}" for bad in BAD])
+def test_a_bad_row_is_quarantined_with_its_reason(
+    source: str, change: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    tables = build(tmp_path, world({source: [change]}))
+    (row,) = tables["quarantine"].to_dict("records")
+    assert (row["source"], row["reason"], row["source_line"]) == (source, reason, 2)
+    assert row["source_file"] == f"{source}.csv"
+    assert set(json.loads(row["row"])) == set(TABLES[source])
+    assert len(tables[SILVER_OF[source]]) == 1
+    assert finding(tables, source, reason) == 1
+
+
+def test_a_row_with_two_faults_is_one_row_with_two_reasons(tmp_path: Path) -> None:
+    tables = build(tmp_path, world({"price_history": [{"customer_id": None, "pricing_date": "x"}]}))
+    assert sorted(tables["quarantine"]["reason"]) == ["invalid_pricing_date", "missing_customer_id"]
+
+
+PEAK = "variable_price_tier1_eur_kwh"
+COUNTED = [
+    (
+        "price_history",
+        {"variable_price_tier1_eur_kwh": 0},
+        "zero_variable_price_tier1_eur_kwh",
+        "variable_price_tier1_eur_kwh",
+    ),
+    (
+        "price_history",
+        {"variable_price_tier1_eur_kwh": 99},
+        "unknown_variable_price_tier1_eur_kwh",
+        "variable_price_tier1_eur_kwh",
+    ),
+    ("customer_attributes", {"province_code": "77"}, "unknown_province_code", "province_code"),
+]
+
+
+@pytest.mark.parametrize(("source", "change", "check", "column"), COUNTED)
+def test_an_implausible_value_is_null_and_counted(
+    source: str, change: dict[str, Any], check: str, column: str, tmp_path: Path
+) -> None:
+    tables = build(tmp_path, world({source: [{"customer_id": "B", **change}]}))
+    rows = tables[SILVER_OF[source]].set_index("customer_id")
+    assert pd.isna(rows.loc["B", column])
+    assert not pd.isna(rows.loc["A", column])
+    assert finding(tables, source, check) == 1
+    assert tables["quarantine"].empty
+
+
+def test_duplicates_collapse_and_conflicts_are_told_apart(tmp_path: Path) -> None:
+    raw = world({"price_history": [{}, {"elec_fixed_fee_eur_month": 9}, {"elec_fixed_fee_eur_month": None}]})
+    tables = build(tmp_path, raw)
+    assert tables["prices"]["elec_fixed_fee_eur_month"].tolist() == [9.0]
+    assert finding(tables, "price_history", "duplicate") == 1
+    assert finding(tables, "price_history", "conflicting_duplicate") == 2
+
+
+def test_rows_that_became_known_on_other_days_are_versions(tmp_path: Path) -> None:
+    change = {"is_urban": "false", "recorded_at": "2024-06-01"}
+    tables = build(tmp_path, world({"customer_attributes": [change]}))
+    assert len(tables["customers"]) == 2
+    assert finding(tables, "customer_attributes", "duplicate") == 0
+
+
+def test_interactions_without_customer_or_with_odd_channels(tmp_path: Path) -> None:
+    lost = {"customer": {"id": None}, "interaction": {"date": "2024-03-02", "channel": "phone", "summary": "?"}}
+    odd = {"customer": {"id": "A"}, "interaction": {"date": "2024-03-03", "channel": "pigeon"}}
+    tables = build(tmp_path, world(notes=[lost, odd, NOTE]))
+    assert tables["quarantine"]["reason"].tolist() == ["missing_customer_id"]
+    assert tables["quarantine"]["source_line"].tolist() == [2]
+    assert sorted(tables["interactions"]["channel"]) == ["phone", "unknown"]
+    assert finding(tables, "customer_interactions", "unknown_channel") == 1
+    assert finding(tables, "customer_interactions", "duplicate") == 1
+
+
+def test_missing_columns_of_all_sources_are_one_error(tmp_path: Path) -> None:
+    raw = world()
+    del raw.tables["price_history"]["pricing_date"]
+    raw.tables["churn_label"] = raw.tables["churn_label"].rename(columns={"churn": "churned"})
+    with pytest.raises(ContractError) as caught:
+        build(tmp_path, raw)
+    message = str(caught.value)
+    assert "churn_label in churn_label.csv: churn (nearest: churned" in message
+    assert "price_history in price_history.csv: pricing_date" in message
+    assert caught.value.count == 2
+
+
+def test_a_file_with_a_broken_line_costs_that_line_only_and_later_lines_keep_their_numbers(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        original = RawWorld.write
+
+        def write(self: RawWorld, folder: Path, **told: Any) -> None:
+            original(self, folder, **told)
+            file = folder / "churn_label.csv"
+            lines = file.read_text().splitlines()
+            file.write_text("\n".join([lines[0], lines[1], "B,1", "C,maybe,2024-05-01,switch", "D,0,,"]) + "\n")
+
+        patch.setattr(RawWorld, "write", write)
+        tables = build(tmp_path, world())
+    quarantine = tables["quarantine"].sort_values("source_line")
+    assert quarantine["source_line"].tolist() == [2, 3]
+    assert quarantine["reason"].tolist()[1] == "invalid_churn"
+    assert sorted(tables["churn_events"]["customer_id"]) == ["A", "D"]
+
+
+def test_an_absent_source_leaves_an_empty_table_and_says_so(tmp_path: Path) -> None:
+    absent = SourceSettings(absent="no campaigns yet")
+    tables = build(tmp_path, world(), retention_offers=absent, customer_interactions=absent)
+    assert tables["retention_offers"].empty
+    assert finding(tables, "customer_interactions", "absent") == 1
+
+
+def test_an_undated_source_is_known_from_the_extraction_on(tmp_path: Path) -> None:
+    raw = world()
+    del raw.tables["customer_attributes"]["recorded_at"]
+    tables = build(tmp_path, raw)
+    (customer,) = tables["customers"].to_dict("records")
+    assert customer["is_snapshot"] is True
+    assert pd.Timestamp(customer["known_at"]).date() == date(2026, 2, 9)
+
+
+def test_the_order_of_rows_is_irrelevant(tmp_path: Path) -> None:
+    changes = {name: [{}, {"customer_id": "B"}] for name in TABLES if name != "costs_by_province_month"}
+    changes["price_history"] += [{"elec_fixed_fee_eur_month": 8}, {"elec_fixed_fee_eur_month": 12}]
+    one = world(changes)
+    other = RawWorld({name: frame.iloc[::-1] for name, frame in one.tables.items()}, one.interactions, one.hourly)
+    first, second = build(tmp_path / "one", one), build(tmp_path / "two", other)
+    for name in SILVER_OF.values():
+        columns = list(first[name].columns)
+        frames = [tables[name].astype(str).sort_values(columns, ignore_index=True) for tables in (first, second)]
+        pd.testing.assert_frame_equal(*frames)
