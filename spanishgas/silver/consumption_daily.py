@@ -291,4 +291,4 @@ def _findings(engine: Engine, resolved: ir.Table) -> pd.Series:
             gap_hours=(last.hours_expected - last.hours_seen).sum(),
         )
     )
-    return row.iloc[0].fillna(0).astype("int64")
+    return row.iloc[0].astype("float64").fillna(0.0).astype("int64")

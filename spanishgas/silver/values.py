@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column
+from spanishgas.engine.local_time import civil_time
 from spanishgas.silver.raw import RECORD, RawPart
 
 TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s", "verdadero")
@@ -86,7 +87,7 @@ def as_date(value: ir.Value, date_format: str | None, timezone: str) -> ir.DateV
     if kind.is_date():
         return value
     if kind.is_timestamp():
-        local = value if kind.timezone is None else value.cast(f"timestamp('{timezone}')")
+        local = value if kind.timezone is None else civil_time(value, timezone)
         return local.date()
     text = as_text(value)
     if date_format is not None:

@@ -146,10 +146,10 @@ def _counts(engine: Engine, table: ir.Table) -> pd.DataFrame:
         censored=table.left_horizon.isnull().sum(),
         **{f"left_{window}": (table[f"left_{window}"] == 1).sum() for window in WINDOWS},
     )
-    frame = engine.frame(grouped).fillna(0)
+    frame = engine.frame(grouped)
     frame["as_of"] = pd.to_datetime(frame["as_of"]).dt.date
     whole = [name for name in frame.columns if name not in ("split", "as_of")]
-    frame = frame.astype(dict.fromkeys(whole, "int64"))
+    frame[whole] = frame[whole].astype("float64").fillna(0.0).astype("int64")
     frame["churn_rate"] = frame["left"] / (frame["left"] + frame["stayed"]).where(lambda total: total > 0)
     order = frame["split"].map({"train": 0, "valid": 1, "test": 2})
     return frame.assign(_order=order).sort_values(["_order", "as_of"], ignore_index=True).drop(columns="_order")

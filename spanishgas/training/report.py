@@ -72,9 +72,9 @@ def render(
     else:
         lines += ["| feature | check | value | rows | churn | chance |", "| --- | --- | --- | ---: | ---: | ---: |"]
         lines += [
-            f"| {row.feature} | {row.check} | {row.value} | {row.rows:,} | {row.churn:.3f} "
-            f"| {'' if pd.isna(row.chance) else f'{row.chance:.1e}'} |"
-            for row in audit.head(SHOWN * 2).itertuples()
+            f"| {row['feature']} | {row['check']} | {row['value']} | {row['rows']:,} | {row['churn']:.3f} "
+            f"| {'' if pd.isna(row['chance']) else format(row['chance'], '.1e')} |"
+            for row in audit.head(SHOWN * 2).to_dict("records")
         ]
     lines += ["", "Largest ROC-AUC of single features:", "", "| feature | ROC-AUC |", "| --- | ---: |"]
     lines += [f"| {name} | {value:.3f} |" for name, value in zip(map(str, auc.index[:10]), auc.head(10), strict=True)]

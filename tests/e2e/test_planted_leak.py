@@ -14,6 +14,7 @@ SETTINGS = DemoSettings(customers=500, start=date(2024, 1, 1), end=date(2024, 12
 LABELS = LabelSettings.model_validate(
     {
         "horizon_days": 30,
+        "audit_min_rows": 15,
         "split": {
             "train": {"first": "2024-03-31", "last": "2024-04-30"},
             "valid": {"first": "2024-06-30", "last": "2024-07-31"},
@@ -36,12 +37,11 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> TrainingSetResult:
     world = demo_world(SETTINGS)
     labels = world.tables["churn_label"]
     rng = np.random.default_rng(0)
+    left = pd.to_datetime(labels["churn_date"])
     extras = pd.DataFrame(
         {
             "customer_id": labels["customer_id"],
-            "status": np.where(
-                (labels["churn"] == 1) & (pd.to_datetime(labels["churn_date"]) < "2024-06-01"), "closing", "open"
-            ),
+            "status": ("closed in " + left.dt.strftime("%Y-%m")).fillna("open"),
             "score": rng.normal(size=len(labels)),
         }
     )
