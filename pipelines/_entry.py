@@ -27,6 +27,7 @@ from spanishgas.stages.runner import Outcome, run_stage
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # Keys of the composed configuration that only serve interpolation.
 INTERNAL = ("data_root", "experiment")
+SHOWN_TABLES = 4
 
 
 def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -> int:
@@ -104,12 +105,31 @@ def _run_job(
             _tell(outcomes[-1], console)
         run.log_metrics({f"seconds.{outcome.stage}": outcome.seconds for outcome in outcomes})
         run.log_metrics({"cached_stages": float(sum(outcome.cached for outcome in outcomes))})
+    _tell_where(outcomes, settings, console)
 
 
 def _tell(outcome: Outcome, console: Console) -> None:
     state = "cached" if outcome.cached else "done"
     console.print(f"[bold]{outcome.stage}[/] {state} in {outcome.seconds:.1f} s", end="  ")
     console.print(outcome.headline, markup=False)
+
+
+def _tell_where(outcomes: Sequence[Outcome], settings: Settings, console: Console) -> None:
+    """What a whole pipeline has made, and where to look at it."""
+    root = settings.data.root
+    console.print("\n[bold]Made[/]")
+    for outcome in outcomes:
+        for manifest in outcome.manifests:
+            rows = sum(table.rows for table in manifest.tables.values())
+            tables = ", ".join(sorted(manifest.tables)) if len(manifest.tables) < SHOWN_TABLES else ""
+            named = tables or f"{len(manifest.tables)} tables"
+            console.print(f"  {manifest.publication}: {named}, {rows:,} rows", markup=False)
+    console.print("[bold]Where to look[/]")
+    console.print(f"  tables    {root}/bronze, {root}/silver, {root}/gold (Parquet)", markup=False)
+    console.print(
+        "  runs      make ui, then http://127.0.0.1:5000: settings, datasets, counts, reports, figures", markup=False
+    )
+    console.print("  meanings  docs/DATA_DICTIONARY.md, docs/FEATURES.md", markup=False)
 
 
 def _leave_failed_run(name: str, error: ConfigError) -> None:
