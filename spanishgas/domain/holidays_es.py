@@ -1,7 +1,6 @@
 """National holidays of fixed date: the days that tariff 2.0TD prices like a weekend."""
 
 from collections import Counter
-from datetime import date
 from functools import cache
 
 SURVEYED_YEARS = range(2015, 2031)
@@ -20,8 +19,3 @@ def fixed_national_holidays() -> frozenset[tuple[int, int]]:
     listed = holidays.country_holidays("ES", years=SURVEYED_YEARS, observed=False)
     counts = Counter((day.month, day.day) for day in listed)
     return frozenset(found for found, years in counts.items() if years >= FIXED_FROM_YEARS)
-
-
-def is_tariff_holiday(day: date) -> bool:
-    """Whether the whole day is off-peak because it is a national holiday of fixed date."""
-    return (day.month, day.day) in fixed_national_holidays()

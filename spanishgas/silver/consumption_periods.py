@@ -1,7 +1,5 @@
 """Silver `consumption_periods`: energy over stated periods."""
 
-import ibis.expr.types as ir
-
 from spanishgas.contracts.silver import CONSUMPTION_PERIODS
 from spanishgas.engine import Engine
 from spanishgas.silver.mapping import Mapped
@@ -10,8 +8,4 @@ from spanishgas.silver.versions import Resolved, resolve_duplicates
 
 def build_consumption_periods(engine: Engine, mapped: Mapped) -> Resolved:
     """Periods are kept as they are: nothing is spread over days that nobody measured."""
-    return resolve_duplicates(engine, _cleaned(mapped.rows), CONSUMPTION_PERIODS)
-
-
-def _cleaned(rows: ir.Table) -> ir.Table:
-    return rows
+    return resolve_duplicates(engine, mapped.rows, CONSUMPTION_PERIODS)

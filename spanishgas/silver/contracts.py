@@ -1,7 +1,5 @@
 """Silver `contracts`: contract terms, every version."""
 
-import ibis.expr.types as ir
-
 from spanishgas.contracts.silver import CONTRACTS
 from spanishgas.engine import Engine
 from spanishgas.silver.mapping import Mapped
@@ -10,8 +8,4 @@ from spanishgas.silver.versions import Resolved, resolve_duplicates
 
 def build_contracts(engine: Engine, mapped: Mapped) -> Resolved:
     """A product change dated after the row became known stays: features null it until it has happened."""
-    return resolve_duplicates(engine, _cleaned(mapped.rows), CONTRACTS)
-
-
-def _cleaned(rows: ir.Table) -> ir.Table:
-    return rows
+    return resolve_duplicates(engine, mapped.rows, CONTRACTS)

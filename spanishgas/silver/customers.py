@@ -1,7 +1,5 @@
 """Silver `customers`: who the customers are, every version."""
 
-import ibis.expr.types as ir
-
 from spanishgas.contracts.silver import CUSTOMERS
 from spanishgas.engine import Engine
 from spanishgas.silver.mapping import Mapped
@@ -10,8 +8,4 @@ from spanishgas.silver.versions import Resolved, resolve_duplicates
 
 def build_customers(engine: Engine, mapped: Mapped) -> Resolved:
     """Text of regions is kept as it is; sales channels and provinces are in the contract's words already."""
-    return resolve_duplicates(engine, _cleaned(mapped.rows), CUSTOMERS)
-
-
-def _cleaned(rows: ir.Table) -> ir.Table:
-    return rows
+    return resolve_duplicates(engine, mapped.rows, CUSTOMERS)

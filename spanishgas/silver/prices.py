@@ -1,7 +1,5 @@
 """Silver `prices`: what customers pay, by the first day on which it applies."""
 
-import ibis.expr.types as ir
-
 from spanishgas.contracts.silver import PRICES
 from spanishgas.engine import Engine
 from spanishgas.silver.mapping import Mapped
@@ -10,8 +8,4 @@ from spanishgas.silver.versions import Resolved, resolve_duplicates
 
 def build_prices(engine: Engine, mapped: Mapped) -> Resolved:
     """Zeros that mean missing are null already, implausible prices too, and counted; the others stay as told."""
-    return resolve_duplicates(engine, _cleaned(mapped.rows), PRICES)
-
-
-def _cleaned(rows: ir.Table) -> ir.Table:
-    return rows
+    return resolve_duplicates(engine, mapped.rows, PRICES)

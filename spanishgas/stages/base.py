@@ -167,10 +167,3 @@ class PlainStage:
 
     def finish(self, settings: Settings, store: TableStore) -> None:
         """Nothing is derived."""
-
-
-class _NoSettings(BaseModel):
-    """For targets that depend on no setting."""
-
-
-NO_SETTINGS = _NoSettings()

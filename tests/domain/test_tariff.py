@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from spanishgas.domain.holidays_es import fixed_national_holidays, is_tariff_holiday
+from spanishgas.domain.holidays_es import fixed_national_holidays
 from spanishgas.domain.tariff import Zone, tariff_calendar
 
 PEAK_HOURS: dict[Zone, set[int]] = {
@@ -30,7 +30,7 @@ def test_holidays_are_the_nine_of_fixed_date() -> None:
     ],
 )
 def test_holiday(day: date, free: bool) -> None:
-    assert is_tariff_holiday(day) is free
+    assert ((day.month, day.day) in fixed_national_holidays()) is free
 
 
 @pytest.mark.parametrize("zone", ["mainland", "canary", "ceuta_melilla"])
