@@ -10,7 +10,7 @@ import pandas as pd
 
 from spanishgas.config import ExtraColumn, FeatureSettings
 from spanishgas.engine import Engine
-from spanishgas.errors import ConfigError
+from spanishgas.errors import ConfigError, SourceError
 from spanishgas.features import consumption, extras, interactions, lifecycle, margin, market, offers, price
 from spanishgas.features.context import Context
 from spanishgas.features.declaration import ENGINE_TYPES, Family, Feature
@@ -90,6 +90,7 @@ def build_features(
 
     Raises:
         ConfigError: A family is not known.
+        SourceError: Nobody is active at one of the dates.
     """
     families = _families(settings.families)
     sources = [name for name in tables if name not in ("quarantine", "quality")]
@@ -97,6 +98,7 @@ def build_features(
     context = Context(engine, tables, list(days), settings, columns, present)
     progress("population")
     table = context.population
+    _require_people(engine, table, days)
     declarations: list[Feature] = []
     for family in families:
         listed = family.declared(columns)
@@ -120,6 +122,21 @@ def build_features(
         "absent_tables": ", ".join(sorted(set(sources) - present)) or "none",
     }
     return FeatureResult(finished, context.margin, tuple(declarations), facts, lost)
+
+
+def _require_people(engine: Engine, population: ir.Table, days: Sequence[date]) -> None:
+    """An empty table would look like a result."""
+    found = engine.frame(population.select("as_of").distinct())
+    peopled = {pd.Timestamp(day).date() for day in found["as_of"]}
+    empty = [day.isoformat() for day in days if day not in peopled]
+    if empty:
+        raise SourceError(
+            "nobody is known to be an active customer",
+            where="as_of",
+            count=len(empty),
+            examples=empty,
+            todo="Choose dates after the first known contract began, or check customer_contracts in the silver tables",
+        )
 
 
 def _has_sources(context: Context, feature: Feature) -> bool:

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from spanishgas.config import ExtraTable
 from spanishgas.engine import Engine
 from spanishgas.silver.churn_events import build_churn_events
-from spanishgas.silver.consumption_daily import build_consumption_daily
+from spanishgas.silver.consumption_daily import DailyResult, build_consumption_daily
 from spanishgas.silver.consumption_periods import build_consumption_periods
 from spanishgas.silver.contracts import build_contracts
 from spanishgas.silver.costs import build_costs
@@ -97,7 +97,7 @@ def build_silver(
     daily = build_consumption_daily(engine, sources[HOURLY], supply_zones(engine, tables["customers"]), progress)
     tables["consumption_daily"] = daily.daily
     quarantine.append(daily.rejected)
-    findings.extend(_hourly_findings(daily.counts, absent=not sources[HOURLY].parts))
+    findings.extend(_hourly_findings(engine, daily, absent=not sources[HOURLY].parts))
     findings.extend(relations(engine, tables))
     rejected = engine.materialize(_true_lines(engine, _stack(quarantine).distinct(), rejects))
     tables["quarantine"] = rejected
@@ -116,9 +116,7 @@ def build_silver(
 def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *, absent: bool) -> list[Finding]:
     if absent:
         return [Finding(source, "absent", 0, 1, handling_of("absent"))]
-    reasons = mapped.rejected.group_by("reason").aggregate(rows=mapped.rejected.count())
-    found = engine.frame(reasons)
-    counted = {str(reason): int(rows) for reason, rows in zip(found["reason"], found["rows"], strict=True)}
+    counted = _by_reason(engine, mapped.rejected)
     counts = {"missing_customer_id": 0, **counted} if "customer_id" in mapped.rows.columns else counted
     kept = {**mapped.counts, "duplicate": resolved.duplicates, "conflicting_duplicate": resolved.conflicting}
     return [Finding(source, check, mapped.read, count, handling_of("rejected")) for check, count in counts.items()] + [
@@ -126,9 +124,16 @@ def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *
     ]
 
 
-def _hourly_findings(counts: Mapping[str, int], *, absent: bool) -> list[Finding]:
+def _by_reason(engine: Engine, rejected: ir.Table) -> dict[str, int]:
+    found = engine.frame(rejected.group_by("reason").aggregate(rows=rejected.count()))
+    return {str(reason): int(rows) for reason, rows in zip(found["reason"], found["rows"], strict=True)}
+
+
+def _hourly_findings(engine: Engine, daily: DailyResult, *, absent: bool) -> list[Finding]:
     if absent:
         return [Finding(HOURLY, "absent", 0, 1, handling_of("absent"))]
+    counts = daily.counts
+    rejected = {"missing_customer_id": 0, **_by_reason(engine, daily.rejected)}
     told = {
         "negative_elec": "counted and kept apart, with their energy",
         "negative_gas": "counted and kept apart, with their volume",
@@ -136,7 +141,7 @@ def _hourly_findings(counts: Mapping[str, int], *, absent: bool) -> list[Finding
         "gap_hours": "not filled: hours seen and expected are told",
     }
     rows = counts["rows"]
-    return [
+    return [Finding(HOURLY, reason, rows, count, handling_of("rejected")) for reason, count in rejected.items()] + [
         Finding(
             HOURLY,
             check,

@@ -15,6 +15,7 @@ from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, W
 from spanishgas.stages.silver import SILVER
 
 PARTITION = "asof_date"
+STALE_DAYS = 31
 CONTRACTS: dict[str, Contract] = {table.name: table for table in (CUSTOMER_FEATURES, CUSTOMER_MONTH_MARGIN)}
 
 
@@ -72,6 +73,8 @@ class Features(PlainStage):
         tags = {key: value for key, value in result.facts.items() if isinstance(value, str)}
         metrics = {key: float(value) for key, value in result.facts.items() if isinstance(value, int | float)}
         metrics["features"] = float(len(listed))
+        last = silver.tags["latest_event"]
+        metrics["days_after_last_event"] = float(max((max(days) - date.fromisoformat(last)).days, 0)) if last else 0.0
         products = {
             target.publication: Product(
                 tables={
@@ -85,7 +88,7 @@ class Features(PlainStage):
             for target, day in zip(targets, days, strict=True)
         }
         report = Report(
-            markdown=render_report(workspace.engine, features, margin, result),
+            markdown=render_report(workspace.engine, features, margin, result) + _staleness(days, last),
             texts={"feature_manifest.json": manifest_text(listed)},
             headline=_headline(result, len(listed), len(days)),
         )
@@ -97,6 +100,13 @@ class Features(PlainStage):
         file = store.root / "gold" / "_meta" / "feature_manifest.json"
         if read_json(file) != listed:
             write_atomically(file, manifest_text(listed))
+
+
+def _staleness(days: Sequence[date], last: str) -> str:
+    late = [day.isoformat() for day in days if last and (day - date.fromisoformat(last)).days > STALE_DAYS]
+    if not late:
+        return ""
+    return f"\n**Stale**: the last known event is of {last}; {', '.join(late)} lie more than {STALE_DAYS} days later.\n"
 
 
 def _headline(result: FeatureResult, features: int, dates: int) -> str:

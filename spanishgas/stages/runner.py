@@ -70,15 +70,16 @@ def run_stage(
             The run is marked as failed, with the message; nothing is published.
     """
     console = console or Console(stderr=True, highlight=False)
-    started = time.perf_counter()
     reset_peak()
     tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
     with tracker.run(stage.name, tags=tags, parent=parent) as run:
+        started = time.perf_counter()
         run.log_settings(settings.model_dump(mode="json"))
         store = TableStore(settings.data.root)
         for request in stage.requests(settings, store):
             run_stage(request.stage, request.settings, tracker, parent=run, console=console)
-        targets = stage.plan(settings, store)
+        with console.status(f"{stage.name}: looking at the inputs"):
+            targets = stage.plan(settings, store)
         for target in targets:
             _check_versions(target)
         _log_tables(run, store, [found for target in targets for found in target.manifests.values()], "input")

@@ -27,7 +27,7 @@ def test_every_option_of_every_group_composes_and_validates(choice: str) -> None
     assert settings.as_of
 
 
-@pytest.mark.parametrize("pair", itertools.product(GROUPS["data"], GROUPS["labels"]), ids="-".join)
+@pytest.mark.parametrize("pair", list(itertools.product(GROUPS["data"], GROUPS["labels"])), ids="-".join)
 def test_any_data_goes_with_any_labels(pair: tuple[str, str]) -> None:
     data, labels = pair
     assert load_settings((f"data={data}", f"labels={labels}")).labels == load_settings((f"labels={labels}",)).labels
