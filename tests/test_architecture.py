@@ -33,8 +33,8 @@ def test_every_room_is_kept_from_every_door_but_its_own() -> None:
 
 
 def test_importing_the_rooms_loads_nothing_heavy() -> None:
-    """Heavy libraries are imported where they are used."""
-    names = sorted(rooms() | {"spanishgas.stages.catalog"})
+    """Heavy libraries are imported where they are used; models are scikit-learn's estimators and cannot wait for it."""
+    names = sorted((rooms() - {"spanishgas.models"}) | {"spanishgas.stages.catalog"})
     code = (
         f"import importlib, sys\nfor name in {names}: importlib.import_module(name)\n"
         "heavy = {'mlflow', 'matplotlib', 'sklearn', 'shap', 'evidently', 'pandera', 'xgboost'}\n"

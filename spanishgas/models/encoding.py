@@ -1,0 +1,51 @@
+"""Features as numbers: flags to 0 and 1, words to codes, missing values to NaN."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What was learned of the columns.
+
+    Attributes:
+        names: Columns, in order.
+        words: Column of words -> words seen in training, in alphabetical order.
+    """
+
+    names: tuple[str, ...]
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def learn(cls, features: pd.DataFrame) -> "Encoding":
+        """Takes the words of every text column."""
+        words = {
+            str(name): tuple(sorted(map(str, features[name].dropna().unique())))
+            for name in features.columns
+            if _is_text(features[name])
+        }
+        return cls(tuple(map(str, features.columns)), words)
+
+    def numbers(self, features: pd.DataFrame) -> Floats:
+        """Shape (rows, columns); a word that was not seen in training is missing."""
+        columns = [self._column(features[name], name) for name in self.names]
+        return np.column_stack(columns) if columns else np.zeros((len(features), 0))
+
+    def _column(self, values: "pd.Series[float]", name: str) -> Floats:
+        if name not in self.words:
+            numbers = pd.to_numeric(values.astype("object"), errors="coerce")
+            return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
+        places = {word: float(place) for place, word in enumerate(self.words[name])}
+        codes = values.astype("object").map(places, na_action="ignore")
+        return np.asarray(codes.to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
+
+
+def _is_text(values: "pd.Series[float]") -> bool:
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return False
+    return any(isinstance(value, str) for value in values)
