@@ -1,5 +1,6 @@
 """Silver `consumption_daily`: hourly readings reduced to customer, civil day and version, in one streaming pass."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -28,10 +29,12 @@ from spanishgas.silver.hour_runs import (
     whole_days,
 )
 from spanishgas.silver.hour_versions import resolve_days
-from spanishgas.silver.mapping import empty_quarantine
+from spanishgas.silver.mapping import empty_quarantine, hopeless
 from spanishgas.silver.raw import RawPart, RawSource
 
 DAY_BITS = 20
+# So many readings, and not one of them readable: the rest need not be tried.
+HOPELESS_ROWS = 1_000_000
 COUNTS = ("negative_elec", "negative_gas", "estimated", "duplicate", "conflicting_duplicate", "gap_hours")
 ENERGIES = {
     "elec_p1": "elec_p1_kwh",
@@ -79,6 +82,9 @@ def build_consumption_daily(
         source: The landed source; its parts are tables from ``Engine.scan``.
         zones: ``customer_id`` and tariff ``zone`` of customers outside the mainland's; None where there are none.
         progress: Is told how far the pass has come.
+
+    Raises:
+        ContractError: Every single reading is rejected.
     """
     if not source.parts:
         types = {"string": "string", "date": "date", "int": "int64", "float": "float64"}
@@ -91,13 +97,19 @@ def build_consumption_daily(
     readers = [(part, _reader(source, part, zone_of)) for part in source.parts]
     clock = readers[0][1].clock
     collected = _Collected()
+    reasons: Counter[str] = Counter()
     with engine.spool(ROW_SCHEMA) as odd, engine.spool(REJECT_SCHEMA) as rejects:
         for part, reader in readers:
             for runs in engine.map_chunks(part.table, reader.needed(), _reducing(reader)):
                 collected.add(runs)
                 odd.add(runs.rows)
                 rejects.add(runs.rejected)
+                reasons.update(runs.rejected["reason"].to_pylist())
+                if not collected.numbers and collected.read >= HOPELESS_ROWS:
+                    raise hopeless(source.contract.name, collected.read, reasons)
                 progress(f"{collected.read:,} hourly readings")
+        if collected.read and not collected.numbers:
+            raise hopeless(source.contract.name, collected.read, reasons)
         days = _judge(collected)
         _fetch_hidden(engine, readers, collected.names, days.hidden, odd)
     simple, found = _plain_rows(engine, collected, days.plain)

@@ -87,24 +87,45 @@ def map_source(engine: Engine, source: RawSource, timezone: str) -> Mapped:
 
     Returns:
         Accepted rows and rejected ones. Every row read is in exactly one of them.
+
+    Raises:
+        ContractError: Every single row is rejected.
     """
     contract = source.contract
     if not source.parts:
         return Mapped(_empty(engine, contract), empty_quarantine(engine), 0)
     typed = ibis.union(*[_typed(part, source, timezone) for part in source.parts])
     table = engine.materialize(typed)
-    accepted = table.filter(table.faults.length() == 0)
+    good = table.faults.length() == 0
+    accepted = table.filter(good)
     rejected = table.filter(table.faults.length() > 0)
     flags = [name for name in table.columns if name.startswith("flag_")]
     totals = engine.frame(
         table.aggregate(
-            read=table.count(), **{name: (table[name] & (table.faults.length() == 0)).sum() for name in flags}
+            read=table.count(),
+            accepted=good.sum(),
+            **{name: (table[name] & good).sum() for name in flags},
         )
     ).iloc[0]
+    if int(totals["read"]) and not int(totals["accepted"] or 0):
+        found = engine.frame(_quarantine(rejected, contract.name).group_by("reason").aggregate(rows=ibis._.count()))
+        raise hopeless(contract.name, int(totals["read"]), dict(zip(found["reason"], found["rows"], strict=True)))
     counts = {name.removeprefix("flag_"): int(totals[name] or 0) for name in flags}
     kept = [*contract.column_names, "known_at", "is_snapshot", *PROVENANCE]
     return Mapped(
         accepted.select(*dict.fromkeys(kept)), _quarantine(rejected, contract.name), int(totals["read"]), counts
+    )
+
+
+def hopeless(source: str, rows: int, reasons: Mapping[str, int]) -> ContractError:
+    """What to say when not one row of a source can be used: a quarantine of everything is no result."""
+    told = sorted(reasons.items(), key=lambda reason: -reason[1])
+    return ContractError(
+        "every row is rejected",
+        where=source,
+        count=rows,
+        examples=[f"{reason} ({count:,} rows)" for reason, count in told],
+        todo="The mapping in conf/data/<name>.yaml does not fit the files: check columns, date_format, codes and clock",
     )
 
 

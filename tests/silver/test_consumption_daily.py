@@ -20,6 +20,7 @@ from spanishgas.contracts.sources import CONSUMPTION_HOURLY
 from spanishgas.domain.civil_time import hour_calendar
 from spanishgas.engine import chunks as engine_chunks
 from spanishgas.engine import open_engine
+from spanishgas.errors import ContractError
 from spanishgas.silver.consumption_daily import build_consumption_daily
 from spanishgas.silver.raw import RawPart, RawSource
 from tests.reference.daily import Reading, daily_versions
@@ -274,14 +275,21 @@ def test_other_bad_hours(tmp_path: Path) -> None:
                 "05/03/2024 10:00",
                 "2024-03-05T10:00:00+01:00",
                 "1890-01-01 00:00:00",
+                "2024-03-05 10:00:00",
             ],
             "consumption_elec_kwh": 1.0,
         }
     )
     daily, rejected, _ = build(tmp_path, [frame])
-    assert daily.empty
+    assert daily["hours_seen"].tolist() == [1]
     assert set(rejected["reason"]) == {"invalid_timestamp"}
-    assert len(rejected) == 4
+    assert rejected["source_line"].tolist() == [1, 2, 3, 4]
+
+
+def test_a_file_that_cannot_be_read_at_all_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"customer_id": "A", "timestamp": ["05/03/2024 10:00"] * 3, "consumption_elec_kwh": 1.0})
+    with pytest.raises(ContractError, match=r"every row is rejected.*3 affected.*invalid_timestamp.*date_format"):
+        build(tmp_path, [frame])
 
 
 def test_a_stated_date_format_is_read(tmp_path: Path) -> None:

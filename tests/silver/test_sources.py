@@ -193,6 +193,13 @@ def test_duplicates_collapse_and_conflicts_are_told_apart(tmp_path: Path) -> Non
     assert finding(tables, "price_history", "conflicting_duplicate") == 2
 
 
+def test_a_source_of_which_nothing_can_be_used_stops_the_run(tmp_path: Path) -> None:
+    raw = world()
+    raw.tables["price_history"]["pricing_date"] = "31/12/2024"
+    with pytest.raises(ContractError, match=r"price_history: every row is rejected.*invalid_pricing_date"):
+        build(tmp_path, raw)
+
+
 def test_rows_that_became_known_on_other_days_are_versions(tmp_path: Path) -> None:
     change = {"is_urban": "false", "recorded_at": "2024-06-01"}
     tables = build(tmp_path, world({"customer_attributes": [change]}))
