@@ -143,18 +143,7 @@ def build(context: Context) -> ir.Table:
 
 
 def _from_days(context: Context) -> ir.Table:
-    population, daily = context.population, context.daily
-    longest = max(window.start for window in WINDOWS)
-    joined = population.join(
-        daily,
-        [
-            population.customer_id == daily.customer_id,
-            daily.visible_from <= population.as_of,
-            daily.visible_until > population.as_of,
-            daily.day > population.as_of - ibis.interval(days=longest),
-        ],
-        rname="{name}_right",
-    )
+    joined = context.days_within(max(window.start for window in WINDOWS))
     elec = joined.elec_p1_kwh + joined.elec_p2_kwh + joined.elec_p3_kwh
     rows = joined.select(
         "customer_id", "as_of", "elec_p1_kwh", "elec_p3_kwh", "gas_kwh", "hours_seen", "estimated_count",

@@ -118,6 +118,20 @@ class Context:
         recent = wanted.filter(wanted.day > ibis.literal(first) - ibis.interval(days=2 * YEAR_DAYS))
         return self.engine.materialize(with_visibility(recent, event="day", key=("customer_id", "day")))
 
+    def days_within(self, length: int) -> ir.Table:
+        """The population's days of consumption of some days up to `as_of`, as known then."""
+        population, daily = self.population, self.daily
+        return population.join(
+            daily,
+            [
+                population.customer_id == daily.customer_id,
+                daily.visible_from <= population.as_of,
+                daily.visible_until > population.as_of,
+                daily.day > population.as_of - ibis.interval(days=length),
+            ],
+            rname="{name}_right",
+        )
+
     @cached_property
     def periods(self) -> ir.Table:
         """Metered periods that have ended and are known, per `as_of`."""
@@ -132,17 +146,7 @@ class Context:
     def gas(self) -> ir.Table:
         """Whether a customer has gas: some was used in the last 365 days; null where nothing was metered."""
         population = self.population
-        daily = self.daily
-        seen = population.join(
-            daily,
-            [
-                population.customer_id == daily.customer_id,
-                daily.visible_from <= population.as_of,
-                daily.visible_until > population.as_of,
-                daily.day > population.as_of - ibis.interval(days=YEAR_DAYS),
-            ],
-            rname="{name}_right",
-        )
+        seen = self.days_within(YEAR_DAYS)
         by_day = seen.group_by("customer_id", "as_of").aggregate(m3=exact_sum(seen.gas_m3))
         periods = self.periods.semi_join(population, ["customer_id", "as_of"])
         recent = periods.filter(days_between(periods.as_of, periods.period_end) < YEAR_DAYS)

@@ -82,6 +82,8 @@ def _scramble_table(name: str, frame: pd.DataFrame, rng: np.random.Generator) ->
         # Visible labels stay the truth about those who had left; a late row may say anything about the others.
         invented["churn"] = 1
         invented["churn_date"] = (AS_OF - timedelta(days=3)).isoformat()
+    if name == "retention_offers":
+        invented["action"] = np.where(invented["action"] == "none", "large", "none")
     if name == "customer_contracts":
         change = _day(visible["last_product_change_date"])
         visible = visible.assign(
