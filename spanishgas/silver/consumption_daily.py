@@ -33,6 +33,7 @@ from spanishgas.silver.mapping import empty_quarantine, hopeless
 from spanishgas.silver.raw import RawPart, RawSource
 
 DAY_BITS = 20
+ODD_KEPT = 20_000_000
 # So many readings, and not one of them readable: the rest need not be tried.
 HOPELESS_ROWS = 1_000_000
 COUNTS = ("negative_elec", "negative_gas", "estimated", "duplicate", "conflicting_duplicate", "gap_hours")
@@ -149,6 +150,8 @@ class _Collected:
         self.numbers: dict[str, int] = {}
         self.read = 0
         self.parts: list[Arrays] = []
+        self._odd: list[Ints] = []
+        self._odd_count = 0
 
     def add(self, runs: Runs) -> None:
         """Adds the runs of the next chunk."""
@@ -157,17 +160,35 @@ class _Collected:
             return
         number = np.array([self.numbers.setdefault(name, len(self.numbers)) for name in runs.customers], np.int32)
         customer = number[runs.columns["customer"]]
-        packed = (customer.astype(np.int64) << DAY_BITS) + runs.columns["day"]
-        self.parts.append({**runs.columns, "customer": customer, "packed": packed})
+        packed = _packed(customer, runs.columns["day"])
+        if len(packed):
+            self.parts.append({**runs.columns, "customer": customer, "packed": packed})
+        codes, days = runs.odd
+        self._odd.append(np.unique(_packed(number[codes], days)))
+        self._odd_count += len(self._odd[-1])
+        if self._odd_count > ODD_KEPT:
+            # Rows in no order make every row a run: the same customer-days come up again and again.
+            self._odd = [self.odd]
+            self._odd_count = 0
 
     @property
     def names(self) -> list[str]:
         """Customer of each number."""
         return list(self.numbers)
 
-    def whole(self, name: str) -> npt.NDArray[Any]:
-        """One column over all runs."""
-        return np.concatenate([part[name] for part in self.parts]) if self.parts else np.zeros(0, np.int64)
+    @property
+    def odd(self) -> Ints:
+        """Customer-days that are not plain in some chunk, as packed keys, ascending."""
+        return np.unique(np.concatenate(self._odd)) if self._odd else np.zeros(0, np.int64)
+
+    @property
+    def packed(self) -> Ints:
+        """Customer-day of every plain run, as a packed key."""
+        return np.concatenate([part["packed"] for part in self.parts]) if self.parts else np.zeros(0, np.int64)
+
+
+def _packed(customer: npt.NDArray[Any], day: npt.NDArray[Any]) -> Ints:
+    return np.asarray((customer.astype(np.int64) << DAY_BITS) + day, np.int64)
 
 
 @dataclass(frozen=True)
@@ -177,7 +198,7 @@ class _Days:
     Attributes:
         plain: One flag per run.
         unresolved: The other customer-days, as packed keys.
-        hidden: Those of them with clean whole runs, whose rows were not handed out.
+        hidden: Those of them with plain runs, whose rows were not handed out.
     """
 
     plain: npt.NDArray[np.bool_]
@@ -186,8 +207,7 @@ class _Days:
 
 
 def _judge(collected: _Collected) -> _Days:
-    packed = collected.whole("packed")
-    clean, whole = collected.whole("clean").astype(np.bool_), collected.whole("whole").astype(np.bool_)
+    packed, odd = collected.packed, collected.odd
     # Files in the order of customers and days need no sorting.
     order = np.argsort(packed, kind="stable") if (packed[1:] < packed[:-1]).any() else None
     ordered = packed if order is None else packed[order]
@@ -195,12 +215,15 @@ def _judge(collected: _Collected) -> _Days:
     alone = np.ones(len(packed), np.bool_)
     alone[1:] &= ~equal
     alone[:-1] &= ~equal
+    if len(odd):
+        place = np.minimum(np.searchsorted(odd, ordered), len(odd) - 1)
+        alone &= odd[place] != ordered
     if order is not None:
         back = np.empty_like(alone)
         back[order] = alone
         alone = back
-    plain = alone & clean
-    return _Days(plain, np.unique(packed[~plain]), np.unique(packed[~alone & clean & whole]))
+    hidden = np.unique(packed[~alone])
+    return _Days(alone, np.union1d(odd, hidden), hidden)
 
 
 def _fetch_hidden(

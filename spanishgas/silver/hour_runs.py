@@ -99,14 +99,16 @@ class Runs:
 
     Attributes:
         customers: Customer of each code.
-        columns: Column name -> one value per run.
-        rows: Rows of the runs that are not plainly a whole day, in ``ROW_SCHEMA``.
+        columns: Column name -> one value per run that is plainly a whole day.
+        odd: Codes and days of the other runs; of those only the rows are handed out.
+        rows: Their rows, in ``ROW_SCHEMA``.
         rejected: Rejected rows, in ``REJECT_SCHEMA``.
         read: Rows read.
     """
 
     customers: list[str]
     columns: dict[str, npt.NDArray[np.generic]]
+    odd: tuple[npt.NDArray[np.generic], npt.NDArray[np.generic]]
     rows: pa.Table
     rejected: pa.Table
     read: int
@@ -176,7 +178,8 @@ def reduce_chunk(chunk: Chunk, reader: HourlyReader) -> Runs:
     """Reads, checks and reduces one chunk."""
     rows, rejected = _accept(chunk, reader)
     if not len(rows.codes):
-        return Runs([], {}, ROW_SCHEMA.empty_table(), rejected, chunk.batch.num_rows)
+        none = (np.zeros(0, np.int32), np.zeros(0, np.int32))
+        return Runs([], {}, none, ROW_SCHEMA.empty_table(), rejected, chunk.batch.num_rows)
     cut = _cut(rows, reader)
     starts = cut.starts
     customer: npt.NDArray[np.generic]
@@ -187,12 +190,13 @@ def reduce_chunk(chunk: Chunk, reader: HourlyReader) -> Runs:
         "known_at": cut.known_at(starts),
         "hours_expected": cut.expected.astype(np.int32),
         "hours_seen": cut.counts.astype(np.int32),
-        "clean": cut.clean,
-        "whole": cut.whole,
         **_sums(cut),
     }
-    table = cut.rows_of(~(cut.clean & cut.whole))
-    return Runs([str(rows.texts[code]) for code in used], columns, table, rejected, chunk.batch.num_rows)
+    plain = cut.clean & cut.whole
+    names = [str(rows.texts[code]) for code in used]
+    odd = (customer[~plain], columns["day"][~plain])
+    columns = {name: values[plain] for name, values in columns.items()}
+    return Runs(names, columns, odd, cut.rows_of(~plain), rejected, chunk.batch.num_rows)
 
 
 def whole_days(chunk: Chunk, reader: HourlyReader, wanted: Mapping[str, Ints]) -> pa.Table:
