@@ -1,9 +1,10 @@
-"""Sums that do not depend on the order of rows.
+"""Arithmetic that families share: sums that do not depend on the order of rows, and safe divisors.
 
 Adding floats in another order changes the last digits, and engines add in parallel. Sums of quantities are therefore
 taken over whole millionths of the unit: the same rows give the same bits, in any order, on any engine.
 """
 
+import ibis
 import ibis.expr.types as ir
 
 STEPS_PER_UNIT = 1_000_000
@@ -27,3 +28,8 @@ def exact_sum(value: ir.NumericColumn, where: ir.BooleanValue | None = None) -> 
 def exact_mean(value: ir.NumericColumn, where: ir.BooleanValue | None = None) -> ir.FloatingScalar:
     """Mean of a quantity's known values; null over none."""
     return from_steps(to_steps(value).sum(where=where)) / value.count(where=where).nullif(0)
+
+
+def positive(value: ir.NumericValue) -> ir.NumericValue:
+    """A divisor: null where it is not positive."""
+    return ibis.ifelse(value > 0, value, ibis.null(value.type()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from spanishgas.domain.exact import exact_mean, exact_sum
+from spanishgas.domain.exact import exact_mean, exact_sum, positive
 from spanishgas.domain.point_in_time import days_between
 from spanishgas.domain.units import GAS_KWH_PER_M3, HOURS_PER_DAY
 from spanishgas.features.context import YEAR_DAYS, Context
@@ -105,10 +105,10 @@ def build(context: Context) -> ir.Table:
     )  # fmt: skip
     month, year = joined.elec_kwh_30d, joined.elec_kwh_365d
     window_change = _change(month, joined.hours_30d, year, joined.hours_365d, 30, YEAR_DAYS)
-    period_change = (joined.period_elec_30d / joined.period_days_30d) / _positive(
+    period_change = (joined.period_elec_30d / joined.period_days_30d) / positive(
         joined.period_elec_365d / joined.period_days_365d
     ) - 1
-    load = joined.elec_kwh_365d / _positive(joined.hours_365d)
+    load = joined.elec_kwh_365d / positive(joined.hours_365d)
     return joined.select(
         "customer_id",
         "as_of",
@@ -133,12 +133,12 @@ def build(context: Context) -> ir.Table:
             joined.gas_kwh_90d, joined.hours_90d, joined.gas_kwh_year_ago_90d, joined.hours_year_ago_90d, 90, 90
         ),
         elec_recent_over_year=ibis.coalesce(window_change, period_change),
-        peak_share_90d=joined.peak_kwh_90d / _positive(joined.elec_kwh_90d),
-        off_peak_share_90d=joined.off_peak_kwh_90d / _positive(joined.elec_kwh_90d),
-        weekend_share_90d=joined.weekend_kwh_90d / _positive(joined.elec_kwh_90d),
+        peak_share_90d=joined.peak_kwh_90d / positive(joined.elec_kwh_90d),
+        off_peak_share_90d=joined.off_peak_kwh_90d / positive(joined.elec_kwh_90d),
+        weekend_share_90d=joined.weekend_kwh_90d / positive(joined.elec_kwh_90d),
         surplus_kwh_365d=joined.surplus_kwh_365d,
-        estimated_share_90d=joined.estimated_90d / _positive(joined.hours_90d),
-        load_factor_365d=load / _positive(joined.contracted_power_kw),
+        estimated_share_90d=joined.estimated_90d / positive(joined.hours_90d),
+        load_factor_365d=load / positive(joined.contracted_power_kw),
     )
 
 
@@ -179,7 +179,7 @@ def _from_days(context: Context) -> ir.Table:
     table = rows.group_by("customer_id", "as_of").aggregate(**sums)
     spread = {
         f"elec_volatility_{name}": ibis.greatest(table[f"square_{name}"] - table[f"mean_{name}"] ** 2, 0.0).sqrt()
-        / _positive(table[f"mean_{name}"])
+        / positive(table[f"mean_{name}"])
         for name in ("90d", "365d")
     }
     return table.mutate(**spread).drop("mean_90d", "mean_365d", "square_90d", "square_365d")
@@ -201,11 +201,6 @@ def _from_periods(context: Context) -> ir.Table:
     return rows.group_by("customer_id", "as_of").aggregate(**sums)
 
 
-def _positive(value: ir.NumericValue) -> ir.NumericValue:
-    """A divisor: null where it is not positive."""
-    return ibis.ifelse(value > 0, value, ibis.null(value.type()))
-
-
 def _coverage(hours: ir.NumericValue, days: int) -> ir.NumericValue:
     return ibis.least(hours.fill_null(0) / float(HOURS_PER_DAY * days), 1.0)
 
@@ -222,7 +217,7 @@ def _change(
     enough = (new_hours >= MIN_COVERAGE * HOURS_PER_DAY * new_days) & (
         old_hours >= MIN_COVERAGE * HOURS_PER_DAY * old_days
     )
-    ratio = (new / _positive(new_hours)) / _positive(old / _positive(old_hours)) - 1
+    ratio = (new / positive(new_hours)) / positive(old / positive(old_hours)) - 1
     return ibis.ifelse(enough, ratio, ibis.null("float64"))
 
 

@@ -3,6 +3,7 @@
 import ibis
 import ibis.expr.types as ir
 
+from spanishgas.domain.exact import positive
 from spanishgas.domain.point_in_time import carried_forward, days_between
 from spanishgas.features.context import YEAR_DAYS, Context
 from spanishgas.features.declaration import Family, Feature
@@ -48,12 +49,12 @@ def build(context: Context) -> ir.Table:
     """Features of the prices known at each `as_of`."""
     prices = context.prices
     # A price of zero says that the tariff has no such period.
-    energy = _mean_of_known([_positive(prices[name]) for name in TIERS])
+    energy = _mean_of_known([positive(prices[name]) for name in TIERS])
     rows = prices.mutate(energy=energy, age=days_between(prices.as_of, prices.pricing_date))
     rows = carried_forward(rows, ["energy"], within=["customer_id", "as_of"], order="pricing_date")
     before = ibis.window(group_by=["customer_id", "as_of"], order_by="pricing_date")
     rows = rows.mutate(previous=rows.energy_carried.lag().over(before))
-    step = rows.energy / _positive(rows.previous) - 1
+    step = rows.energy / positive(rows.previous) - 1
     rows = context.engine.materialize(rows.mutate(step=step))
     order = rows.pricing_date
     year = rows.age < YEAR_DAYS
@@ -79,9 +80,9 @@ def build(context: Context) -> ir.Table:
     joined = with_peers.join(group, ["as_of", "peer_group"])
     enough = ibis.ifelse(joined.peers >= MIN_PEERS, joined["median"], ibis.null("float64"))
     return joined.mutate(
-        price_rise_90d=joined.price_energy_eur_kwh / _positive(joined.old_90d) - 1,
-        price_rise_365d=joined.price_energy_eur_kwh / _positive(joined.old_365d) - 1,
-        price_over_peers=joined.price_energy_eur_kwh / _positive(enough) - 1,
+        price_rise_90d=joined.price_energy_eur_kwh / positive(joined.old_90d) - 1,
+        price_rise_365d=joined.price_energy_eur_kwh / positive(joined.old_365d) - 1,
+        price_over_peers=joined.price_energy_eur_kwh / positive(enough) - 1,
     ).select("customer_id", "as_of", *(feature.name for feature in FEATURES))
 
 
@@ -89,10 +90,6 @@ def _mean_of_known(values: list[ir.NumericValue]) -> ir.NumericValue:
     total = sum((value.fill_null(0.0) for value in values), ibis.literal(0.0))
     count = sum((value.notnull().cast("int64") for value in values), ibis.literal(0))
     return total / count.nullif(0)
-
-
-def _positive(value: ir.NumericValue) -> ir.NumericValue:
-    return ibis.ifelse(value > 0, value, ibis.null("float64"))
 
 
 FAMILY = Family(name="price", build=build, features=FEATURES)
