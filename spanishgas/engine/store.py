@@ -197,7 +197,9 @@ class TableStore:
     def lock(self, *publications: Publication) -> Iterator[None]:
         """Holds the locks of publications; taken in one order, so that two runs never block each other for good.
 
-        The operating system frees a lock when its process ends, however it ends.
+        The operating system frees a lock when its process ends, however it ends. Whoever holds the lock is the only
+        one at work on the publication, so what an interrupted run left in its staging folder is removed first, even
+        where nothing is to be made again: a run may die between publishing and tidying up.
 
         Raises:
             LockTimeoutError: Another run holds one of them for too long.
@@ -205,6 +207,7 @@ class TableStore:
         with ExitStack() as stack:
             for publication in sorted(publications, key=str):
                 stack.enter_context(self._lock_one(publication))
+                shutil.rmtree(self._staging(publication), ignore_errors=True)
             yield
 
     @contextmanager
@@ -230,10 +233,13 @@ class TableStore:
 
         What an earlier, interrupted run left in it is removed.
         """
-        folder = self.root / publication.layer / "_staging" / str(publication).replace("/", ".")
+        folder = self._staging(publication)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return Draft(self, publication, folder)
+
+    def _staging(self, publication: Publication) -> Path:
+        return self.root / publication.layer / "_staging" / str(publication).replace("/", ".")
 
     def table_folder(self, publication: Publication, table: str) -> Path:
         """Folder of one table's data files, relative to the root.

@@ -83,6 +83,16 @@ def test_leftovers_of_a_killed_run_are_cleared_by_the_next(tmp_path: Path) -> No
         assert list(draft.folder.iterdir()) == []
 
 
+def test_a_run_killed_between_publishing_and_tidying_up_leaves_no_files_for_good(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    publish(store, {"customers": "new"})
+    scratch = store.draft(SILVER).file("scratch")
+    scratch.write_text("spilled")
+    with store.lock(SILVER):  # a cached run makes nothing and so opens no draft
+        assert not scratch.exists()
+    assert read(store, "customers") == "new"
+
+
 def test_a_missing_publication_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match=r"silver/silver: is not published yet\. Run `silver` first"):
         TableStore(tmp_path).read(SILVER, made_by="silver")
