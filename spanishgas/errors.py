@@ -73,3 +73,7 @@ class LockTimeoutError(PublishError):
 
 class TrackingError(SpanishGasError):
     """The tracking store cannot be reached or prepared."""
+
+
+class ModelFileError(SpanishGasError):
+    """A model's files are missing, damaged, or of a kind that is not known."""

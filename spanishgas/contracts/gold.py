@@ -128,4 +128,181 @@ CHURN_TRAINING_DATASET = Contract(
     ),
 )
 
-GOLD_TABLES: tuple[Contract, ...] = (CUSTOMER_MONTH_MARGIN, CUSTOMER_FEATURES, CHURN_TRAINING_DATASET)
+
+def _hazard(name: str, days: str) -> Column:
+    return Column(
+        name=name,
+        type="float",
+        unit="probability",
+        description=f"Probability of leaving in {days} for those still there at its begin; null without churn dates.",
+        nullable=True,
+        minimum=0,
+        maximum=1,
+    )
+
+
+RISK = Column(
+    name="risk",
+    type="float",
+    unit="probability",
+    description="Probability of leaving within the horizon.",
+    minimum=0,
+    maximum=1,
+)
+HAZARDS = (
+    _hazard("hazard_0_30", "days 1 to 30"),
+    _hazard("hazard_30_60", "days 31 to 60"),
+    _hazard("hazard_60_90", "days 61 to 90"),
+)
+
+MODEL_PREDICTIONS = Contract(
+    name="model_predictions",
+    layer="gold",
+    version=1,
+    grain="split x as_of x customer",
+    description="Scores of rows that a model has not learned from, one partition per model and settings.",
+    primary_key=("split", "customer_id", "as_of"),
+    event_time="as_of",
+    known_at=AT_AS_OF,
+    partition="model",
+    columns=(
+        CUSTOMER_ID,
+        AS_OF,
+        Column(
+            name="split",
+            type="string",
+            description="What the rows were to the model: `valid` stopped and calibrated it; `oof` is out-of-fold.",
+            domain=("valid", "test", "oof"),
+        ),
+        RISK,
+        *HAZARDS,
+    ),
+)
+
+ORIGIN = Column(name="origin", type="date", description="The model learned from what was known at the end of this day.")
+
+BACKTEST_METRICS = Contract(
+    name="backtest_metrics",
+    layer="gold",
+    version=1,
+    grain="origin x metric",
+    description="How good the models trained at each origin were on the customers of that day.",
+    primary_key=("origin", "metric"),
+    event_time="origin",
+    known_at=KnownAt(column="origin"),
+    partition="model",
+    columns=(
+        ORIGIN,
+        Column(name="metric", type="string", description="Metric; see `evaluation.METRICS`."),
+        Column(name="value", type="float", description="Its value.", nullable=True),
+        Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
+        Column(name="hi", type="float", description="Upper bound.", nullable=True),
+    ),
+)
+
+BACKTEST_FEATURES = Contract(
+    name="backtest_features",
+    layer="gold",
+    version=1,
+    grain="origin x feature",
+    description="What the models trained at each origin used.",
+    primary_key=("origin", "feature"),
+    event_time="origin",
+    known_at=KnownAt(column="origin"),
+    partition="model",
+    columns=(
+        ORIGIN,
+        Column(name="feature", type="string", description="Feature."),
+        Column(name="mean_abs", type="float", unit="log-odds", description="Mean absolute contribution.", minimum=0),
+        Column(name="rank", type="int", description="Its place, from 1.", minimum=1),
+    ),
+)
+
+SEGMENT_ID = Column(name="segment_id", type="string", description="Identity of the segment; lasts across refreshes.")
+
+SEGMENTS = Contract(
+    name="segments",
+    layer="gold",
+    version=1,
+    grain="as_of x customer",
+    description="Segment of every customer active at `as_of`.",
+    primary_key=("customer_id", "as_of"),
+    event_time="as_of",
+    known_at=AT_AS_OF,
+    partition="asof_date",
+    columns=(
+        CUSTOMER_ID,
+        AS_OF,
+        SEGMENT_ID,
+        Column(name="segment_name", type="string", description="Name of the segment in plain English words."),
+    ),
+)
+
+SEGMENT_PROFILES = Contract(
+    name="segment_profiles",
+    layer="gold",
+    version=1,
+    grain="as_of x segment x feature",
+    description="How the segments differ from everybody.",
+    primary_key=("as_of", "segment_id", "feature"),
+    event_time="as_of",
+    known_at=AT_AS_OF,
+    partition="asof_date",
+    columns=(
+        AS_OF,
+        SEGMENT_ID,
+        Column(name="feature", type="string", description="Feature."),
+        Column(name="mean", type="float", description="Mean in the segment, in the feature's unit.", nullable=True),
+        Column(name="overall_mean", type="float", description="Mean of everybody.", nullable=True),
+        Column(
+            name="z",
+            type="float",
+            unit="standard deviations",
+            description="Distance of the two means, on the scale that customers are grouped on.",
+            nullable=True,
+        ),
+    ),
+)
+
+SEGMENT_SUMMARY = Contract(
+    name="segment_summary",
+    layer="gold",
+    version=1,
+    grain="as_of x segment",
+    description="Size, name, churn and margin of every segment.",
+    primary_key=("as_of", "segment_id"),
+    event_time="as_of",
+    known_at=AT_AS_OF,
+    partition="asof_date",
+    columns=(
+        AS_OF,
+        SEGMENT_ID,
+        Column(name="name_en", type="string", description="Name in English."),
+        Column(name="name_es", type="string", description="Name in Spanish."),
+        Column(name="customers", type="int", unit="customers", description="Customers in it.", minimum=0),
+        Column(name="share", type="float", unit="share", description="Of all customers.", minimum=0, maximum=1),
+        _eur("margin_eur_month", "Mean margin per month over twelve months."),
+        Column(
+            name="churn_rate",
+            type="float",
+            unit="share",
+            description="Left within the horizon, among the training set's customers who looked like this.",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
+        Column(name="churn_rows", type="int", unit="rows", description="Rows behind the churn rate.", minimum=0),
+    ),
+)
+
+GOLD_TABLES: tuple[Contract, ...] = (
+    CUSTOMER_MONTH_MARGIN,
+    CUSTOMER_FEATURES,
+    CHURN_TRAINING_DATASET,
+    MODEL_PREDICTIONS,
+    BACKTEST_METRICS,
+    BACKTEST_FEATURES,
+    SEGMENTS,
+    SEGMENT_PROFILES,
+    SEGMENT_SUMMARY,
+)

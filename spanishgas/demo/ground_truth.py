@@ -8,7 +8,7 @@ import pandas as pd
 
 from spanishgas.config import DemoSettings
 from spanishgas.demo.hazards import MOVE_OUT_MONTHLY, Causes, monthly_hazard
-from spanishgas.demo.market import BASE_COST, TOLL, Market
+from spanishgas.demo.market import TOLL, Market, energy_cost
 from spanishgas.demo.noise import Floats
 from spanishgas.demo.offers import ACTIONS, DISCOUNT, WINDOWS, response_at
 from spanishgas.demo.population import Population
@@ -46,7 +46,7 @@ def monthly_margin(population: Population, market: Market, month: int, discount:
     """Expected margin of a month before VAT in EUR, shape (customers,)."""
     kwh = population.annual_kwh / MONTHS_PER_YEAR
     price = market.price[:, month] * 1.03 * (1 - discount)
-    cost = BASE_COST * np.sqrt(market.level[month] / market.level[0]) + TOLL
+    cost = energy_cost(market)[month] + TOLL
     gas = np.where(population.has_gas, 0.06 * 8766 / MONTHS_PER_YEAR * 0.25 + (96.0 - 61.0) / MONTHS_PER_YEAR, 0.0)
     return np.asarray(kwh * (price - cost) + (2.1 + 0.95 * population.power_kw) * 0.26 + gas)
 

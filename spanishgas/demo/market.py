@@ -8,9 +8,13 @@ import pandas as pd
 from spanishgas.demo.noise import Floats, Noise
 from spanishgas.demo.population import CORPORATE, PROVINCES, SME, Days, Ints, Population
 
-# Log shifts of the wholesale price that come at once and fade: (months after January of the start's year, size).
-SHOCKS = ((8, 0.22), (13, -0.10), (20, 0.25), (26, -0.08))
-FADE = 0.88
+# Wholesale energy wanders: its log keeps this share from month to month and is shifted by so much.
+WHOLESALE_MEMORY = 0.93
+WHOLESALE_SHOCK = 0.055
+# What newcomers are offered follows wholesale late and in part: a share of the remaining distance each month.
+OFFER_SPEED = 0.35
+OFFER_SHARE = 0.6
+COST_SHARE = 0.8
 BASE_PRICE = 0.140
 BASE_COST = 0.079
 TOLL = 0.031
@@ -23,6 +27,7 @@ class Market:
     Attributes:
         months: First day of each month, shape (months,).
         level: Market price for new customers in EUR/kWh, shape (months,).
+        wholesale: Log of the wholesale price against its long-run mean, shape (months,).
         price: The customer's mean energy price in EUR/kWh, shape (customers, months).
         gap: log(price / level): how much dearer the customer pays than a newcomer would.
         rise: Relative change of the price against a year (or the first month) before.
@@ -31,6 +36,7 @@ class Market:
 
     months: Days
     level: Floats
+    wholesale: Floats
     price: Floats
     gap: Floats
     rise: Floats
@@ -41,9 +47,8 @@ def draw_market(population: Population, noise: Noise, months: Days) -> Market:
     """Draws the market and every customer's price on it; prices are set anew at each renewal and indexed in between."""
     count = len(months)
     step = np.arange(count)
-    log_level = 0.004 * step + 0.03 * np.sin(2 * np.pi * (step + 1) / 12) + 0.015 * noise.normal("market", step)
-    for month, size in SHOCKS:
-        log_level = log_level + np.where(step >= month, size * FADE ** np.maximum(step - month, 0), 0.0)
+    wholesale, followed = _wholesale(noise, count)
+    log_level = 0.004 * step + 0.02 * np.sin(2 * np.pi * (step + 1) / 12) + OFFER_SHARE * followed
     level = BASE_PRICE * np.exp(log_level)
     anniversary = population.activation.astype("datetime64[M]").astype("int64") % 12
     month_of_year = months.astype("datetime64[M]").astype("int64") % 12
@@ -61,7 +66,24 @@ def draw_market(population: Population, noise: Noise, months: Days) -> Market:
     price = set_level * np.exp(markup + indexed)
     gap = np.log(price / level[None, :])
     before = price[:, np.maximum(step - 12, 0)]
-    return Market(months, level, price * np.exp(discount)[:, None], gap, price / before - 1.0, to_renewal)
+    return Market(months, level, wholesale, price * np.exp(discount)[:, None], gap, price / before - 1.0, to_renewal)
+
+
+def _wholesale(noise: Noise, months: int) -> tuple[Floats, Floats]:
+    """The wholesale path, and what offers have followed of it."""
+    shocks = noise.normal("wholesale", np.arange(months))
+    wholesale, followed = np.empty(months), np.empty(months)
+    now = behind = 0.0
+    for step in range(months):
+        now = WHOLESALE_MEMORY * now + WHOLESALE_SHOCK * shocks[step]
+        behind += OFFER_SPEED * (now - behind)
+        wholesale[step], followed[step] = now, behind
+    return wholesale, followed
+
+
+def energy_cost(market: Market) -> Floats:
+    """What a kWh costs the retailer before tolls in EUR, shape (months,)."""
+    return np.asarray(BASE_COST * np.exp(COST_SHARE * market.wholesale + 0.004 * np.arange(len(market.months))))
 
 
 def price_history(population: Population, market: Market, noise: Noise, supplied: np.ndarray) -> pd.DataFrame:
@@ -113,15 +135,14 @@ def province_costs(market: Market, noise: Noise, months: int) -> pd.DataFrame:
     province = np.repeat(np.arange(len(PROVINCES)), months)
     month = np.tile(np.arange(months), len(PROVINCES))
     local = 0.015 * noise.normal("province_cost", province)
-    wholesale = 0.5 * np.log(market.level[month] / BASE_PRICE)
+    energy = energy_cost(market)[month]
+    gas = 0.76 * np.exp(0.05 * noise.normal("gas_cost", province) + 0.5 * market.wholesale[month])
     return pd.DataFrame(
         {
             "province_code": np.array(PROVINCES)[province],
             "month": market.months[month],
-            "elec_var_cost_eur_kwh": (BASE_COST * np.exp(local + wholesale)).round(6),
-            "gas_var_cost_eur_m3": (0.76 * np.exp(0.05 * noise.normal("gas_cost", province) + 0.4 * wholesale)).round(
-                6
-            ),
+            "elec_var_cost_eur_kwh": (energy * np.exp(local)).round(6),
+            "gas_var_cost_eur_m3": gas.round(6),
             "peaje_elec_eur_kwh": np.round(TOLL * np.exp(0.5 * local), 6),
         }
     )

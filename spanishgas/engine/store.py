@@ -277,7 +277,7 @@ class TableStore:
         oldest = time.time() - self.grace_seconds
         for table in manifest.tables:
             folder = self.root / self.table_folder(manifest.publication, table)
-            for file in folder.glob("*.parquet"):
+            for file in folder.glob("*-*.*"):
                 if file not in kept and file.stat().st_mtime < oldest:
                     file.unlink(missing_ok=True)
 
@@ -334,7 +334,7 @@ class Draft:
                 if named:
                     target = Path(self.publication.layer, edition, file.path)
                 else:
-                    target = folder / f"{edition}-{number:05d}.parquet"
+                    target = folder / f"{edition}-{number:05d}{Path(file.path).suffix}"
                 (self._store.root / target).parent.mkdir(parents=True, exist_ok=True)
                 _sync(self.folder / file.path)
                 (self.folder / file.path).replace(self._store.root / target)

@@ -46,7 +46,7 @@ class Comparison(NamedTuple):
 def evaluate(
     outcome: Sequence[float] | Floats,
     score: Sequence[float] | Floats,
-    customers: Sequence[object] | None = None,
+    customers: Sequence[object] | npt.NDArray[np.object_] | None = None,
     *,
     weight: Sequence[float] | Floats | None = None,
     replicates: int = REPLICATES,
@@ -75,7 +75,7 @@ def compare(
     outcome: Sequence[float] | Floats,
     first: Sequence[float] | Floats,
     second: Sequence[float] | Floats,
-    customers: Sequence[object] | None = None,
+    customers: Sequence[object] | npt.NDArray[np.object_] | None = None,
     *,
     weight: Sequence[float] | Floats | None = None,
     replicates: int = REPLICATES,
@@ -95,7 +95,7 @@ def compare(
 def _prepare(
     outcome: Sequence[float] | Floats,
     scores: Sequence[Sequence[float] | Floats],
-    customers: Sequence[object] | None,
+    customers: Sequence[object] | npt.NDArray[np.object_] | None,
     weight: Sequence[float] | Floats | None,
     replicates: int,
     seed: int,

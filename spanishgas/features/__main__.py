@@ -20,12 +20,17 @@ def render() -> str:
     for family in FAMILIES:
         if not family.features:
             continue
-        lines += [f"## {family.name}", "", "| feature | type | unit | window | delay | sign | from | meaning |"]
-        lines += ["| --- | --- | --- | ---: | ---: | --- | --- | --- |"]
+        lines += [
+            f"## {family.name}",
+            "",
+            "| feature | type | unit | window | delay | sign | trends | from | meaning |",
+        ]
+        lines += ["| --- | --- | --- | ---: | ---: | --- | --- | --- | --- |"]
         lines += [
             f"| `{one.name}` | {one.type} | {one.unit or ''} | {f'{one.window_days} d' if one.window_days else ''} "
             f"| {f'{one.known_at_delay_days} d' if one.known_at_delay_days else ''} "
             f"| {({1: '+', -1: '-'}).get(one.monotone, '')} "
+            f"| {'yes' if one.trending else ''} "
             f"| {', '.join(source.replace('|', ' or ') for source in one.source)} | {one.description} |"
             for one in family.features
         ]

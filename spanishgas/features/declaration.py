@@ -30,6 +30,8 @@ class Feature(BaseModel):
         known_at_delay_days: Usual days from an event to the moment its row can be used.
         description: What the value means.
         monotone: Sign of its effect on the risk of leaving where that is known beforehand, else 0.
+        trending: Its level belongs to the date more than to the customer and drifts: a model trained on a few dates
+            would take it for the calendar and extrapolate.
         fill: Value for a customer without rows in the sources, e.g. 0 for a count; None leaves null.
     """
 
@@ -44,6 +46,7 @@ class Feature(BaseModel):
     known_at_delay_days: int = 0
     description: str
     monotone: Literal[-1, 0, 1] = 0
+    trending: bool = False
     fill: int | float | None = None
 
 

@@ -36,7 +36,7 @@ FEATURES = (
     ),
     _feature(name="interactions_complaint_90d", type="int", unit="interactions", window_days=90, fill=0, monotone=1,
              description="Complaints within 90 days."),
-    _feature(name="interactions_unresolved_90d", type="int", unit="interactions", window_days=90, fill=0,
+    _feature(name="interactions_unresolved_90d", type="int", unit="interactions", window_days=90, fill=0, monotone=1,
              description="Interactions within 90 days whose note says that they are not resolved."),
     _feature(name="interactions_phone_365d", type="int", unit="interactions", window_days=YEAR_DAYS, fill=0,
              description="Interactions by phone within the year."),

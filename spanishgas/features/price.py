@@ -10,6 +10,8 @@ from spanishgas.features.declaration import Family, Feature
 
 TIERS = ("variable_price_tier1_eur_kwh", "variable_price_tier2_eur_kwh", "variable_price_tier3_eur_kwh")
 MIN_PEERS = 5
+# A month: shorter would be few customers, longer would mix in yesterday's offers.
+NEW_TERM_DAYS = 31
 # A change below this is rounding.
 NOTICED = 1e-6
 
@@ -20,14 +22,15 @@ def _feature(**told: object) -> Feature:
 
 FEATURES = (
     *(
-        _feature(name=f"price_{label}_eur_kwh", type="float", unit="EUR/kWh",
+        _feature(name=f"price_{label}_eur_kwh", type="float", trending=True, unit="EUR/kWh",
                  description=f"Newest known energy price of the {label.replace('_', '-')} period.")
         for label in ("peak", "standard", "off_peak")
     ),
-    _feature(name="price_energy_eur_kwh", type="float", unit="EUR/kWh",
+    _feature(name="price_energy_eur_kwh", type="float", trending=True, unit="EUR/kWh",
              description="Mean of the newest known energy prices of the periods that the tariff has."),
     _feature(name="price_fixed_fee_eur_month", type="float", unit="EUR/month", description="Newest known fixed fee."),
-    _feature(name="price_gas_eur_m3", type="float", unit="EUR/m3", description="Newest known gas price."),
+    _feature(name="price_gas_eur_m3", type="float", unit="EUR/m3", trending=True,
+             description="Newest known gas price."),
     _feature(name="price_age_days", type="int", unit="days", description="Days since the newest price applies."),
     _feature(name="price_rise_90d", type="float", unit="ratio", window_days=90,
              description="Energy price over the one of 90 days ago, minus 1."),
@@ -37,9 +40,13 @@ FEATURES = (
              description="Largest rise from one price to the next within the year."),
     _feature(name="price_changes_365d", type="int", unit="changes", window_days=YEAR_DAYS, fill=0,
              description="Changes of the energy price within the year."),
-    _feature(name="price_over_peers", type="float", unit="ratio",
+    _feature(name="price_over_peers", type="float", unit="ratio", monotone=1,
              source=("prices", "customers"),
              description="Energy price over the median of like customers (kind of supply, power, gas), minus 1."),
+    _feature(name="price_over_new_terms", type="float", unit="ratio", monotone=1,
+             source=("prices", "contracts", "customers"),
+             description="Energy price over the median of businesses, or of homes, whose term began within 31 days: "
+             "how much dearer than today's offers, minus 1."),
     _feature(name="price_missing_365d", type="int", unit="prices", window_days=YEAR_DAYS, fill=0,
              description="Prices of the year without any energy price."),
 )  # fmt: skip
@@ -77,13 +84,31 @@ def build(context: Context) -> ir.Table:
     group = with_peers.group_by("as_of", "peer_group").aggregate(
         peers=with_peers.price_energy_eur_kwh.count(), median=with_peers.price_energy_eur_kwh.median()
     )
+    offered = _new_terms(context, table)
     joined = with_peers.join(group, ["as_of", "peer_group"])
+    joined = joined.left_join(offered, ["customer_id", "as_of"]).drop("customer_id_right", "as_of_right")
     enough = ibis.ifelse(joined.peers >= MIN_PEERS, joined["median"], ibis.null("float64"))
     return joined.mutate(
         price_rise_90d=joined.price_energy_eur_kwh / positive(joined.old_90d) - 1,
         price_rise_365d=joined.price_energy_eur_kwh / positive(joined.old_365d) - 1,
         price_over_peers=joined.price_energy_eur_kwh / positive(enough) - 1,
+        price_over_new_terms=joined.price_energy_eur_kwh / positive(joined.offered) - 1,
     ).select("customer_id", "as_of", *(feature.name for feature in FEATURES))
+
+
+def _new_terms(context: Context, prices: ir.Table) -> ir.Table:
+    """What like customers whose term has just begun pay: ``customer_id``, ``as_of``, ``offered``."""
+    who = context.attributes
+    kinds = who.select("customer_id", "as_of", is_business=who.is_industrial.fill_null(False))
+    term = context.term
+    fresh = term.filter(days_between(term.as_of, term.contract_start_date) < NEW_TERM_DAYS)
+    new = prices.semi_join(fresh, ["customer_id", "as_of"]).join(kinds, ["customer_id", "as_of"])
+    level = new.group_by("as_of", "is_business").aggregate(
+        count=new.price_energy_eur_kwh.count(), middle=new.price_energy_eur_kwh.median()
+    )
+    known = level.filter(level["count"] >= MIN_PEERS)
+    joined = kinds.join(known, ["as_of", "is_business"])
+    return joined.select("customer_id", "as_of", offered=joined.middle)
 
 
 def _mean_of_known(values: list[ir.NumericValue]) -> ir.NumericValue:

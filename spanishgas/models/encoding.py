@@ -1,6 +1,8 @@
 """Features as numbers: flags to 0 and 1, words to codes, missing values to NaN."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,16 @@ class Encoding:
             if _is_text(features[name])
         }
         return cls(tuple(map(str, features.columns)), words)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {"names": list(self.names), "words": {name: list(words) for name, words in self.words.items()}}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> "Encoding":
+        """Takes back what ``state`` gave."""
+        return cls(tuple(state["names"]), {name: tuple(words) for name, words in state["words"].items()})
 
     def numbers(self, features: pd.DataFrame) -> Floats:
         """Shape (rows, columns); a word that was not seen in training is missing."""

@@ -7,8 +7,10 @@ other.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +67,13 @@ def union_of(hazards: Floats) -> Floats:
     return np.asarray(-np.expm1(np.log1p(-np.clip(hazards, 0.0, 1.0 - 1e-12)).sum(axis=1)))
 
 
+def calibration_of(hazards: Floats, windows: Floats, weights: Floats | None) -> WindowCalibration:
+    """Calibration of uncalibrated hazards against outcomes, on the rows still at risk; all of shape (rows, windows)."""
+    periods = person_periods(windows, weights)
+    raw = hazards[periods.row, periods.window]
+    return WindowCalibration.fit(raw, periods.window, periods.outcome, periods.weight, hazards.shape[1])
+
+
 class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
     """A hazard model in scikit-learn's style.
 
@@ -81,7 +90,8 @@ class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
         windows: Floats,
         weights: Floats | None = None,
         *,
-        valid: "Fold | None" = None,
+        stopping: "Fold | None" = None,
+        calibrating: "Fold | None" = None,
     ) -> "HazardModel":
         """Fits the hazards, and the calibration where there are rows for it.
 
@@ -89,8 +99,8 @@ class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
             features: One row per customer and date.
             windows: Outcomes, shape (rows, windows); see ``person_periods``.
             weights: Weights of the outcomes, same shape.
-            valid: Later rows, for early stopping and calibration by disjoint customers. Without them the model is not
-                calibrated and does not stop early.
+            stopping: Rows that tell when to stop; without them the model does not stop early.
+            calibrating: Rows of other customers that the hazards are calibrated on; without them they are not.
 
         Raises:
             ContractError: Rows do not match, or nothing is known.
@@ -103,14 +113,10 @@ class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
         self.feature_names_in_ = np.asarray(features.columns, dtype=object)
         self.n_windows_ = windows.shape[1]
         self.calibration_ = WindowCalibration.identity(self.n_windows_)
-        stopping, calibrating = (None, None) if valid is None else valid.halves()
         self._fit(features, person_periods(windows, weights), stopping)
         if calibrating is not None:
-            periods = person_periods(calibrating.windows, calibrating.weights)
-            raw = self._hazards(calibrating.features)[periods.row, periods.window]
-            self.calibration_ = WindowCalibration.fit(
-                raw, periods.window, periods.outcome, periods.weight, self.n_windows_
-            )
+            raw = self._hazards(calibrating.features)
+            self.calibration_ = calibration_of(raw, calibrating.windows, calibrating.weights)
         return self
 
     def predict_windows(self, features: pd.DataFrame) -> Floats:
@@ -135,6 +141,37 @@ class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
     def predict_risk(self, features: pd.DataFrame) -> Floats:
         """Probability of leaving within the horizon, shape (rows,)."""
         return union_of(self.predict_windows(features))
+
+    @property
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What was learned, as plain values for JSON, without files of their own; see ``models.files``."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any], folder: Path) -> None:
+        """Takes back what ``state`` and ``save_parts`` gave.
+
+        Raises:
+            ModelFileError: Something is missing or of another shape.
+        """
+
+    def save_parts(self, folder: Path) -> None:
+        """Writes what does not go into JSON."""
+
+    @abstractmethod
+    def contributions(self, features: pd.DataFrame) -> tuple[pd.DataFrame, Floats]:
+        """What each feature adds to the risk, on the log-odds of a window's calibrated hazard, mean over the windows.
+
+        Returns:
+            Contributions, one column per feature, and the base value of each row: together they add up to the mean
+            log-odds of the windows.
+        """
+
+    def _mean_contributions(self, per_feature: Floats, base: Floats) -> tuple[pd.DataFrame, Floats]:
+        """Contributions to the uncalibrated log-odds, as those to the calibrated ones."""
+        line = self.calibration_
+        frame = pd.DataFrame(line.slope * per_feature, columns=list(self.feature_names_in_))
+        return frame, np.asarray(line.slope * base + np.mean(line.intercepts))
 
     @abstractmethod
     def _fit(self, features: pd.DataFrame, periods: PersonPeriods, stopping: "Fold | None") -> None:
@@ -161,9 +198,12 @@ class Fold:
     weights: Floats | None
     customers: Sequence[object]
 
-    def halves(self) -> "tuple[Fold, Fold]":
-        """Two folds of disjoint customers, by a stable hash."""
-        first = (pd.util.hash_array(np.asarray(self.customers, dtype=object)) % 2) == 0
+    def parts(self) -> "tuple[Fold, Fold]":
+        """Two folds of disjoint customers, by a stable hash: a quarter to stop early, the rest to calibrate.
+
+        When to stop is told by few rows; the level of the probabilities is as exact as the rows that it is taken from.
+        """
+        first = (pd.util.hash_array(np.asarray(self.customers, dtype=object)) % 4) == 0
         return self._take(first), self._take(~first)
 
     def _take(self, chosen: npt.NDArray[np.bool_]) -> "Fold":

@@ -1,5 +1,9 @@
 """The interpretable baseline: a logistic regression on person-periods with readable coefficients."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -8,6 +12,14 @@ from spanishgas.models.encoding import Encoding
 from spanishgas.models.hazard import Floats, Fold, HazardModel, PersonPeriods
 
 LIMIT = 4.0
+ARRAYS = {
+    "centre_": np.float64,
+    "scale_": np.float64,
+    "flagged_": np.int64,
+    "means_": np.float64,
+    "coefficients_": np.float64,
+    "intercepts_": np.float64,
+}
 
 
 class LogisticHazard(HazardModel):
@@ -37,6 +49,7 @@ class LogisticHazard(HazardModel):
         self.scale_[known] = np.where(spread > 0, spread, 1.0)
         self.flagged_ = np.flatnonzero(~np.isfinite(raw).all(axis=0) & known)
         design = self._design(features)
+        self.means_ = design.mean(axis=0)
         matrix = np.hstack([design[periods.row], np.eye(self.n_windows_)[periods.window]])
         solver = LogisticRegression(C=self.c, max_iter=self.max_iter, fit_intercept=False)
         solver.fit(matrix, periods.outcome, sample_weight=periods.weight)
@@ -60,6 +73,37 @@ class LogisticHazard(HazardModel):
         ]
         parts = [scaled[:, numbers], missing[:, self.flagged_].astype(np.float64)]
         return np.hstack([*parts, np.column_stack(flags)] if flags else parts)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Coefficients and scaling as plain values."""
+        arrays = {name: getattr(self, name).tolist() for name in ARRAYS}
+        return {"encoding": self.encoding_.state, **arrays}
+
+    def restore(self, state: Mapping[str, Any], folder: Path) -> None:  # noqa: ARG002
+        """Takes back the coefficients."""
+        self.encoding_ = Encoding.restore(state["encoding"])
+        for name, type_ in ARRAYS.items():
+            setattr(self, name, np.asarray(state[name], type_))
+
+    def contributions(self, features: pd.DataFrame) -> tuple[pd.DataFrame, Floats]:
+        """A term's coefficient times its distance from the term's mean in training, summed per feature."""
+        distance = (self._design(features) - self.means_) * self.coefficients_
+        owners = self._owners()
+        per_feature = np.zeros((len(features), len(self.encoding_.names)))
+        for term, owner in enumerate(owners):
+            per_feature[:, owner] += distance[:, term]
+        base = np.full(len(features), self.means_ @ self.coefficients_ + self.intercepts_.mean())
+        return self._mean_contributions(per_feature, base)
+
+    def _owners(self) -> list[int]:
+        """Position of the feature that each term of the design belongs to."""
+        names, words = self.encoding_.names, self.encoding_.words
+        return [
+            *(place for place, name in enumerate(names) if name not in words),
+            *(int(place) for place in self.flagged_),
+            *(place for place, name in enumerate(names) if name in words for _ in words[name]),
+        ]
 
     @property
     def design_names(self) -> list[str]:

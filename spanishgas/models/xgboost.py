@@ -1,6 +1,8 @@
 """Boosted trees on person-periods: the window is a feature, so that effects may differ between windows."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from spanishgas.models.encoding import Encoding
 from spanishgas.models.hazard import Floats, Fold, HazardModel, PersonPeriods, person_periods
 
 WINDOW = "window"
+TREES = "trees.ubj"
 
 
 class XGBoostHazard(HazardModel):
@@ -105,6 +108,42 @@ class XGBoostHazard(HazardModel):
             for window in range(self.n_windows_)
         ]
         return np.column_stack(found).astype(np.float64)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The encoding; the trees have a file of their own."""
+        return {"encoding": self.encoding_.state}
+
+    def save_parts(self, folder: Path) -> None:
+        """Writes the trees in XGBoost's binary JSON."""
+        self.booster_.save_model(folder / TREES)
+
+    def restore(self, state: Mapping[str, Any], folder: Path) -> None:
+        """Takes back the encoding and the trees."""
+        import xgboost
+
+        self.encoding_ = Encoding.restore(state["encoding"])
+        self.booster_ = xgboost.Booster({"nthread": self.threads})
+        self.booster_.load_model(folder / TREES)
+
+    def contributions(self, features: pd.DataFrame, *, approximate: bool = False) -> tuple[pd.DataFrame, Floats]:
+        """SHAP values of the trees (exact: Lundberg et al., Nature Machine Intelligence 2, 2020), mean over windows.
+
+        Args:
+            features: One row per customer and date.
+            approximate: Attribute along the decision paths only (Saabas, 2014): many times faster, not consistent.
+        """
+        import xgboost
+
+        numbers = self.encoding_.numbers(features)
+        total = np.zeros((len(numbers), len(self.encoding_.names) + 2))
+        for window in range(self.n_windows_):
+            rows = np.column_stack([numbers, np.full(len(numbers), float(window))])
+            matrix = xgboost.DMatrix(rows, feature_names=self._names())
+            total += self.booster_.predict(matrix, pred_contribs=True, approx_contribs=approximate)
+        total /= self.n_windows_
+        # What the window itself adds belongs to no feature of the customer.
+        return self._mean_contributions(total[:, :-2], total[:, -2] + total[:, -1])
 
     def importance(self) -> pd.DataFrame:
         """Share of the total gain per feature, largest first; columns ``feature``, ``gain``."""

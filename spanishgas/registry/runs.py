@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+from spanishgas.registry.models import ModelRegistry
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
@@ -50,6 +52,11 @@ class RunLog:
         self.id = run_id
         self.experiment_id = experiment_id
         self._client = client
+
+    @property
+    def models(self) -> ModelRegistry:
+        """The registry that the run's models go to."""
+        return ModelRegistry(self._client)
 
     def log_settings(self, settings: Mapping[str, Any]) -> None:
         """Logs resolved settings as parameters under a prefix that no launch parameter uses.

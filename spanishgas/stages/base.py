@@ -5,6 +5,7 @@ to skip, lock, check, publish and log; the work itself stands in the rooms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +18,7 @@ from spanishgas.config import Settings
 from spanishgas.contracts import Contract
 from spanishgas.engine import Engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.registry import RunLog
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,12 +105,14 @@ class Workspace:
         store: The data set's published tables.
         drafts: Staging folder of each publication, for files that the stage writes itself.
         progress: Tells the user what long work is doing.
+        child: Opens a run below the stage's own, given a name and tags.
     """
 
     engine: Engine
     store: TableStore
     drafts: Mapping[Publication, Path]
     progress: Progress
+    child: Callable[[str, Mapping[str, str]], AbstractContextManager[RunLog]]
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,18 @@ class Build:
 
 @dataclass(frozen=True)
 class Request:
-    """A stage that must have run before, with the settings to run it with."""
+    """A stage that must have run before, with the settings to run it with.
+
+    Attributes:
+        stage: The stage.
+        settings: Its settings.
+        if_stale: Only where what it publishes is not there or not up to date; else it runs always, if only to find
+            that it is cached.
+    """
 
     stage: "Stage"
     settings: Settings
+    if_stale: bool = False
 
 
 class Stage(Protocol):
@@ -154,8 +166,15 @@ class Stage(Protocol):
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
         """Makes the targets that are not published yet."""
 
-    def finish(self, settings: Settings, store: TableStore) -> None:
-        """Brings up to date what is derived from all that is published, after every run, cached ones included."""
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:
+        """Brings up to date what is derived from what is published, after every run, cached ones included.
+
+        Args:
+            settings: Resolved settings.
+            store: The data set's published tables.
+            manifests: What this run has published, or found published.
+            run: The run.
+        """
 
 
 class PlainStage:
@@ -165,5 +184,5 @@ class PlainStage:
         """Nothing: what is published is used as it is."""
         return ()
 
-    def finish(self, settings: Settings, store: TableStore) -> None:
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:
         """Nothing is derived."""

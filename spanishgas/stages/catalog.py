@@ -1,6 +1,6 @@
 """Every stage, in the order in which tables flow."""
 
-from spanishgas.stages import demo_data, features, ingest, silver, training_set
+from spanishgas.stages import backtest, demo_data, features, ingest, segment, silver, train, training_set
 from spanishgas.stages.base import Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -9,4 +9,7 @@ STAGES: tuple[Stage, ...] = (
     silver.STAGE,
     features.STAGE,
     training_set.STAGE,
+    train.STAGE,
+    segment.STAGE,
+    backtest.STAGE,
 )

@@ -16,9 +16,9 @@ from spanishgas.demo import World, build_world, hourly_blocks
 from spanishgas.engine.store import Publication, TableStore
 from spanishgas.errors import ConfigError, SourceError
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
+from spanishgas.stages.truth import TRUTH
 
 RAW = Publication(layer="raw", name="demo")
-TRUTH = Publication(layer="ground_truth", name="demo")
 HOURLY_ROWS_PER_FILE = 30_000_000
 
 

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from spanishgas.config import ExtraColumn, FeatureSettings, Settings
 from spanishgas.contracts import Contract
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, CUSTOMER_MONTH_MARGIN
-from spanishgas.engine.store import Publication, TableStore, read_json, write_atomically
+from spanishgas.engine.store import Manifest, Publication, TableStore, read_json, write_atomically
 from spanishgas.features import FeatureResult, build_features, declared, manifest, render_report
+from spanishgas.registry import RunLog
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
 from spanishgas.stages.silver import SILVER
 
@@ -94,7 +95,7 @@ class Features(PlainStage):
         )
         return Build(products, report)
 
-    def finish(self, settings: Settings, store: TableStore) -> None:
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:  # noqa: ARG002
         """Writes `gold/_meta/feature_manifest.json`."""
         listed = manifest(declared(settings.features.families, declared_extras(settings)))
         file = store.root / "gold" / "_meta" / "feature_manifest.json"

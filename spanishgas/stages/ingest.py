@@ -22,7 +22,8 @@ from spanishgas.config import DataSettings, Settings, SettingsModel, SourceSetti
 from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
 from spanishgas.engine.raw_files import HashCache
-from spanishgas.engine.store import Publication, TableStore, write_frame_atomically
+from spanishgas.engine.store import Manifest, Publication, TableStore, write_frame_atomically
+from spanishgas.registry import RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
 
 LANDING = "ingest"
@@ -92,7 +93,7 @@ class Ingest(PlainStage):
         )
         return Build({target.publication: product}, _report(view.data, landed, log))
 
-    def finish(self, settings: Settings, store: TableStore) -> None:  # noqa: ARG002
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:  # noqa: ARG002
         """Writes `bronze/_meta/ingestion_log.parquet`: the logs of all run dates."""
         with store.lock(Publication(layer="bronze", name=INGESTION_LOG.name)):
             files = [

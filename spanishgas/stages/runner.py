@@ -19,7 +19,7 @@ from spanishgas.contracts import Contract, find_contract
 from spanishgas.engine import Engine, open_engine
 from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.store import DataFile, Draft, Manifest, Publication, PublishedTable, TableStore
-from spanishgas.errors import ContractError
+from spanishgas.errors import ContractError, PublishError
 from spanishgas.registry import RunLog, Tracker
 from spanishgas.registry.runs import DatasetFacts
 from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
@@ -77,6 +77,8 @@ def run_stage(
         run.log_settings(settings.model_dump(mode="json"))
         store = TableStore(settings.data.root)
         for request in stage.requests(settings, store):
+            if request.if_stale and is_current(request.stage, request.settings, store):
+                continue
             run_stage(request.stage, request.settings, tracker, parent=run, console=console)
         with console.status(f"{stage.name}: looking at the inputs"):
             targets = stage.plan(settings, store)
@@ -90,16 +92,27 @@ def run_stage(
             pending = [target for target in targets if target.publication not in published]
             if pending:
                 with console.status(f"{stage.name}: starting") as status:
-                    build, made = _make(stage, settings, store, pending, prints, run, status.update)
+                    build, made = _make(stage, settings, store, pending, prints, run, tracker, status.update)
                 published.update(made)
             else:
                 build = Build(products={}, report=Report(markdown=""))
-        stage.finish(settings, store)
         manifests = tuple(published[target.publication] for target in targets)
+        stage.finish(settings, store, manifests, run)
         seconds = time.perf_counter() - started
         _log_outcome(run, store, manifests, build.report, cached=not pending, seconds=seconds)
     headline = build.report.headline or _cached_headline(manifests)
     return Outcome(stage.name, run.id, not pending, seconds, manifests, headline)
+
+
+def is_current(stage: Stage, settings: Settings, store: TableStore) -> bool:
+    """Whether all that a stage would publish, and all that it would have made before, is published as it would be."""
+    if not all(is_current(request.stage, request.settings, store) for request in stage.requests(settings, store)):
+        return False
+    try:
+        prints = _fingerprints(stage, stage.plan(settings, store))
+    except PublishError:  # an input is not there
+        return False
+    return len(_published(store, prints, force=False)) == len(prints)
 
 
 def _fingerprints(stage: Stage, targets: Sequence[Target]) -> dict[Publication, str]:
@@ -134,6 +147,7 @@ def _make(
     pending: Sequence[Target],
     prints: Mapping[Publication, str],
     run: RunLog,
+    tracker: Tracker,
     progress: Progress,
 ) -> tuple[Build, dict[Publication, Manifest]]:
     made: dict[Publication, Manifest] = {}
@@ -150,6 +164,7 @@ def _make(
             store=store,
             drafts={publication: draft.folder for publication, draft in drafts.items()},
             progress=say,
+            child=lambda name, tags: tracker.run(name, tags=tags, parent=run),
         )
         build = stage.build(workspace, pending)
         written = {

@@ -59,7 +59,7 @@ class TrainingSet(PlainStage):
             **{name: silver.tables[name].content_hash for name in USED_SILVER},
             **{day.isoformat(): manifests[day.isoformat()].tables[CUSTOMER_FEATURES.name].content_hash for day in days},
         }
-        view = TrainingSetSettings(labels=settings.labels, as_of=days, cut=_data_cut(settings, silver))
+        view = TrainingSetSettings(labels=settings.labels, as_of=days, cut=data_cut(settings, silver))
         return [Target(TRAINING_SET, view, inputs, manifests)]
 
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
@@ -101,7 +101,7 @@ class TrainingSet(PlainStage):
         return Build({target.publication: product}, report)
 
 
-def _data_cut(settings: Settings, silver: Manifest) -> date:
+def data_cut(settings: Settings, silver: Manifest) -> date:
     """Last day that the files are complete for: as configured, else the latest dated event in the silver tables."""
     configured = settings.data.complete_until()
     return configured or date.fromisoformat(silver.tags["latest_event"])

@@ -43,7 +43,8 @@ def fitted(name: str, **settings: object) -> tuple[HazardModel, pd.DataFrame]:
     features, windows, _, _customers = world()
     later = world(seed=1)
     model = MODELS[name](**settings)
-    return model.fit(features, windows, valid=Fold(later[0], later[1], None, later[3])), features
+    stopping, calibrating = Fold(later[0], later[1], None, later[3]).parts()
+    return model.fit(features, windows, stopping=stopping, calibrating=calibrating), features
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))
@@ -176,7 +177,7 @@ def test_person_periods_leave_out_what_is_not_known() -> None:
 
 def test_calibration_customers_are_not_those_of_early_stopping() -> None:
     features, windows, _, customers = world(900)
-    first, second = Fold(features, windows, None, customers).halves()
+    first, second = Fold(features, windows, None, customers).parts()
     assert set(first.customers).isdisjoint(second.customers)
     assert len(first.features) + len(second.features) == 900
 

@@ -103,6 +103,10 @@ class World:
         known = [row[name] for name in TIERS if row[name] is not None and row[name] > 0]
         return sum(known) / len(known) if known else None
 
+    def newest_price(self, customer: str) -> float | None:
+        rows = [{"p": self.energy_price(row), "d": row["pricing_date"]} for row in self.of(self.prices, customer)]
+        return last(rows, "p", "d")  # type: ignore[no-any-return]
+
     # margin
 
     def _own(self, customer: str, month: date, name: str) -> float | None:
@@ -250,11 +254,16 @@ class World:
             value
             for other in self.population
             if self.peers(other) == self.peers(customer)
-            for value in [
-                last(
-                    [{"p": self.energy_price(r), "d": r["pricing_date"]} for r in self.of(self.prices, other)], "p", "d"
-                )
-            ]
+            for value in [self.newest_price(other)]
+            if value is not None
+        ]
+        business = self.attributes.get(customer, {}).get("is_industrial") or False
+        new = [
+            value
+            for other in self.population
+            if (self.attributes.get(other, {}).get("is_industrial") or False) == business
+            and (self.as_of - max(row["contract_start_date"] for row in self.of(self.terms, other))).days < 31
+            for value in [self.newest_price(other)]
             if value is not None
         ]
         return {
@@ -265,6 +274,7 @@ class World:
             "price_largest_rise_365d": max(recent) if recent else None,
             "price_changes_365d": sum(abs(step) > 1e-6 for step in recent),
             "price_over_peers": ratio(newest, median(alike)) if len(alike) >= 5 else None,
+            "price_over_new_terms": ratio(newest, median(new)) if len(new) >= 5 else None,
         }
 
     def _interactions(self, customer: str) -> Row:

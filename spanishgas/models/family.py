@@ -1,0 +1,7 @@
+"""The family of churn models: one line each."""
+
+from spanishgas.models.hazard import HazardModel
+from spanishgas.models.logistic import LogisticHazard
+from spanishgas.models.xgboost import XGBoostHazard
+
+MODELS: dict[str, type[HazardModel]] = {"logistic": LogisticHazard, "xgboost": XGBoostHazard}

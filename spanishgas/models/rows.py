@@ -1,0 +1,107 @@
+"""Rows of a training set as a model takes them: keys, features, outcomes per window and over the horizon."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from spanishgas.errors import ContractError
+from spanishgas.models.hazard import Floats, Fold
+
+WINDOWS = ("0_30", "30_60", "60_90")
+WHOLE = "horizon"
+NOT_FEATURES = (
+    "customer_id",
+    "as_of",
+    "split",
+    *(f"left_{window}" for window in WINDOWS),
+    "left_horizon",
+    "churn_reason",
+    "followup_days",
+    "censored_by",
+    *(f"weight_{window}" for window in WINDOWS),
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a training set.
+
+    Attributes:
+        keys: ``customer_id``, ``as_of``, ``split``.
+        features: One column per feature.
+        names: Names of the windows; a source without churn dates has one, ``horizon``.
+        windows: 1 left, 0 stayed, NaN not at risk or not known; shape (rows, windows).
+        weights: Inverse probability of being followed through the window, same shape.
+        outcome: 1 left within the horizon, 0 stayed, NaN not known; shape (rows,).
+        weight: Weight of the outcome: that of the last window followed.
+    """
+
+    keys: pd.DataFrame
+    features: pd.DataFrame
+    names: tuple[str, ...]
+    windows: Floats
+    weights: Floats
+    outcome: Floats
+    weight: Floats
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> "Rows":
+        """Takes a training set apart.
+
+        Raises:
+            ContractError: No outcome is known.
+        """
+        outcome: Floats = np.asarray(table["left_horizon"].astype("float64"), np.float64)
+        used = tuple(window for window in WINDOWS if table[f"left_{window}"].notna().any())
+        if used:
+            windows = table[[f"left_{window}" for window in used]].astype("float64").to_numpy()
+            weights = table[[f"weight_{window}" for window in used]].astype("float64").to_numpy()
+        else:
+            windows, weights = outcome[:, None], np.where(np.isfinite(outcome), 1.0, np.nan)[:, None]
+        if not np.isfinite(windows).any():
+            raise ContractError("no outcome is known", where="training set", todo="Check the labels: nothing is mature")
+        features = table.drop(columns=[name for name in NOT_FEATURES if name in table.columns])
+        last = pd.DataFrame(weights).ffill(axis=1).iloc[:, -1].fillna(1.0).to_numpy(np.float64)
+        keys = table[["customer_id", "as_of", "split"]].assign(as_of=pd.to_datetime(table["as_of"]).dt.date)
+        return cls(
+            keys.reset_index(drop=True),
+            features.reset_index(drop=True),
+            used or (WHOLE,),
+            windows,
+            weights,
+            outcome,
+            last,
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Rows":
+        """Some of the rows, by a mask or by positions."""
+        places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        return Rows(
+            self.keys.iloc[places].reset_index(drop=True),
+            self.features.iloc[places].reset_index(drop=True),
+            self.names,
+            self.windows[places],
+            self.weights[places],
+            self.outcome[places],
+            self.weight[places],
+        )
+
+    def of_split(self, split: str) -> "Rows":
+        """Rows of one split."""
+        return self.take((self.keys["split"] == split).to_numpy())
+
+    def with_features(self, names: Sequence[str]) -> "Rows":
+        """The same rows with some of the features."""
+        kept = self.features.loc[:, list(names)]
+        return Rows(self.keys, kept, self.names, self.windows, self.weights, self.outcome, self.weight)
+
+    @property
+    def fold(self) -> Fold:
+        """As rows that a fit keeps apart."""
+        return Fold(self.features, self.windows, self.weights, list(self.keys["customer_id"]))

@@ -1,0 +1,230 @@
+"""Registered models: versions, aliases, and the way back to a model's files."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from spanishgas.errors import ModelFileError, TrackingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+CODE = Path(__file__).with_name("pyfunc_code.py")
+DIGEST_TAG = "files_digest"
+FILES = "files"
+NAME = "model"
+ColumnKind = Literal["double", "string"]
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """What is registered as one version.
+
+    Attributes:
+        files: Folder of the model's files.
+        digest: Digest of the files; one digest is one version.
+        loader: ``module:function`` of this project that reads the folder.
+        inputs: Feature -> type.
+        outputs: Names of the scores.
+        example: A few rows of features.
+        requirements: Pinned requirements of loading and scoring.
+        parameters: Settings, for the model's page.
+        metrics: Figures, for the model's page.
+        tags: Facts of the version.
+        description: Markdown.
+    """
+
+    files: Path
+    digest: str
+    loader: str
+    inputs: Mapping[str, ColumnKind]
+    outputs: Sequence[str]
+    example: "pd.DataFrame"
+    requirements: Sequence[str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version in the registry.
+
+    Attributes:
+        name: Registered model.
+        version: Number of the version.
+        digest: Digest of its files.
+        run_id: The run that made it.
+        tags: Its tags.
+    """
+
+    name: str
+    version: str
+    digest: str
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def uri(self) -> str:
+        """Address of exactly this version."""
+        return f"models:/{self.name}/{self.version}"
+
+
+class ModelRegistry:
+    """Versions and aliases of registered models.
+
+    Args:
+        client: Client of the tracking store.
+    """
+
+    def __init__(self, client: "MlflowClient") -> None:
+        self._client = client
+
+    def with_digest(self, name: str, digest: str) -> ModelVersion | None:
+        """The newest version with these files, or None."""
+        found = self._client.search_model_versions(f"name='{name}' and tags.`{DIGEST_TAG}` = '{digest}'")
+        ready = [one for one in found if one.status == "READY"]
+        return _version(max(ready, key=lambda one: int(one.version))) if ready else None
+
+    def with_alias(self, name: str, alias: str) -> ModelVersion | None:
+        """The version that an alias points to, or None."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return _version(self._client.get_model_version_by_alias(name, alias))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise TrackingError(
+                f"the model registry does not answer: {error}", where=f"models:/{name}@{alias}"
+            ) from error
+
+    def point(self, name: str, alias: str, version: ModelVersion) -> None:
+        """Lets an alias point to a version."""
+        self._client.set_registered_model_alias(name, alias, version.version)
+
+    def ensure(self, run_id: str, experiment_id: str, name: str, package: ModelPackage) -> tuple[ModelVersion, bool]:
+        """The version with these files; it is registered if there is none (any more).
+
+        Args:
+            run_id: The run that the version is linked to if it must be made.
+            experiment_id: Its experiment.
+            name: Registered model.
+            package: What to register.
+
+        Returns:
+            The version, and whether it was made now.
+        """
+        found = self.with_digest(name, package.digest)
+        if found is not None:
+            return found, False
+        uri, model_id = self._log(run_id, experiment_id, package)
+        self._create(name)
+        made = self._client.create_model_version(
+            name,
+            source=uri,
+            run_id=run_id,
+            model_id=model_id,
+            tags={**package.tags, DIGEST_TAG: package.digest},
+            description=package.description,
+        )
+        return _version(made), True
+
+    def _create(self, name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.create_registered_model(
+                name, description="Probability of leaving within the horizon, by window."
+            )
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _log(self, run_id: str, experiment_id: str, package: ModelPackage) -> tuple[str, str]:
+        """Logs the model under a run; returns its address and id."""
+        import mlflow
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, Schema
+
+        _quiet()
+        signature = ModelSignature(
+            Schema([ColSpec(kind, name, required=False) for name, kind in package.inputs.items()]),
+            Schema([ColSpec("double", name) for name in package.outputs]),
+        )
+        logged = self._client.create_logged_model(
+            experiment_id,
+            name=NAME,
+            source_run_id=run_id,
+            params=dict(package.parameters),
+            tags=dict(package.tags),
+        )
+        info = mlflow.pyfunc.log_model(
+            name=NAME,
+            model_id=logged.model_id,
+            python_model=str(CODE),
+            artifacts={FILES: str(package.files)},
+            model_config={"loader": package.loader},
+            signature=signature,
+            input_example=_example(package),
+            pip_requirements=list(package.requirements),
+        )
+        for key, value in package.metrics.items():
+            self._client.log_metric(run_id, key, value, model_id=logged.model_id)
+        return str(info.model_uri), str(logged.model_id)
+
+    def fetch(self, version: ModelVersion, folder: Path, *, loader: str) -> Path:
+        """Brings the files of a version into a folder.
+
+        Args:
+            version: The version.
+            folder: Where to put them.
+            loader: The loader that the version must name.
+
+        Raises:
+            ModelFileError: It is no model of this project, its code is not ours, or its files are not those registered.
+        """
+        import mlflow
+        import yaml
+
+        _quiet()
+        local = Path(mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder)))
+        try:
+            flavor = yaml.safe_load((local / "MLmodel").read_text(encoding="utf-8"))["flavors"]["python_function"]
+            named, path = flavor["config"]["loader"], flavor["artifacts"][FILES]["path"]
+        except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+            raise ModelFileError(
+                "is not a model of this project", where=version.uri, todo="Register models with the train stage only"
+            ) from error
+        if named != loader:
+            raise ModelFileError(f"names the loader {named!r}, not {loader!r}: refused", where=version.uri)
+        return local / str(path)
+
+
+def _quiet() -> None:
+    """Small files need no progress bars, and an example that fits its signature is no news."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+
+
+def _version(entity: Any) -> ModelVersion:
+    tags = dict(entity.tags)
+    return ModelVersion(entity.name, str(entity.version), tags.get(DIGEST_TAG, ""), entity.run_id or "", tags)
+
+
+def _example(package: ModelPackage) -> "pd.DataFrame":
+    """The example in the signature's types."""
+    import pandas as pd
+
+    columns = {}
+    for name, kind in package.inputs.items():
+        values = package.example[name]
+        columns[name] = values.astype("object") if kind == "string" else pd.to_numeric(values.astype("object"))
+        if kind == "double":
+            columns[name] = columns[name].astype("float64")
+    return pd.DataFrame(columns)

@@ -1,0 +1,152 @@
+"""Stage `backtest`: the model trained at each of many dates and judged on what came after."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from spanishgas.config import AnyModelSettings, EvaluationSettings, LabelSettings, Settings
+from spanishgas.contracts.gold import BACKTEST_FEATURES, BACKTEST_METRICS, CUSTOMER_FEATURES
+from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.features import STAGE as FEATURES
+from spanishgas.stages.features import features_at
+from spanishgas.stages.silver import SILVER
+from spanishgas.stages.train import known_features, trained
+from spanishgas.stages.training_set import USED_SILVER, data_cut
+from spanishgas.training.origins import history, origin_rows, origins
+
+
+class BacktestStageSettings(BaseModel):
+    """What a backtest depends on beside its input tables."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: AnyModelSettings
+    evaluation: EvaluationSettings
+    labels: LabelSettings
+    cut: date
+    origins: tuple[date, ...]
+    signs: dict[str, int]
+    trending: tuple[str, ...]
+
+
+class BacktestStage(PlainStage):
+    """Publishes the figures of every origin, one partition per model and settings."""
+
+    name = "backtest"
+    module = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """The model."""
+        return {"model": settings.model.kind}
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
+        """The features of every date that is learned from or judged on."""
+        days = _days(settings, _cut(settings, store))
+        return [Request(FEATURES, settings.model_copy(update={"as_of": days, "force": False}), if_stale=True)]
+
+    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+        """One backtest.
+
+        Raises:
+            PublishError: Silver tables or features are not published.
+        """
+        silver = store.read(SILVER, made_by="silver")
+        cut = _cut(settings, store)
+        manifests: dict[str, Manifest] = {"silver": silver}
+        for day in _days(settings, cut):
+            manifests[day.isoformat()] = store.read(features_at(day), made_by=f"features -P as_of={day}")
+        inputs = {
+            **{name: silver.tables[name].content_hash for name in USED_SILVER},
+            **{
+                day: manifest.tables[CUSTOMER_FEATURES.name].content_hash
+                for day, manifest in manifests.items()
+                if day != "silver"
+            },
+        }
+        known = known_features(settings)
+        view = BacktestStageSettings(
+            model=settings.model,
+            evaluation=settings.evaluation,
+            labels=settings.labels,
+            cut=cut,
+            origins=origins(settings.evaluation.backtest, settings.labels, cut),
+            signs=dict(known.signs),
+            trending=known.trending,
+        )
+        return [Target(_publication(settings), view, inputs, manifests)]
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Rolls over the origins."""
+        from spanishgas.models.backtest import backtest
+        from spanishgas.models.training_run import Known
+
+        (target,) = targets
+        view = target.settings
+        assert isinstance(view, BacktestStageSettings)
+        found = backtest(
+            _rows(workspace, target, view),
+            view.model,
+            view.evaluation,
+            Known(view.signs, view.trending, is_temporal=True),
+            threads=workspace.engine.threads,
+            progress=workspace.progress,
+        )
+        product = Product(
+            tables={BACKTEST_METRICS.name: found.metrics, BACKTEST_FEATURES.name: found.features},
+            contracts={BACKTEST_METRICS.name: BACKTEST_METRICS, BACKTEST_FEATURES.name: BACKTEST_FEATURES},
+            metrics=found.summary,
+        )
+        report = Report(
+            markdown=found.report,
+            figures=found.figures,
+            texts={
+                "tables/backtest_metrics.csv": found.metrics.to_csv(index=False),
+                "tables/backtest_features.csv": found.features.to_csv(index=False),
+            },
+            headline=found.headline,
+        )
+        return Build({target.publication: product}, report)
+
+
+def _rows(workspace: Workspace, target: Target, view: BacktestStageSettings) -> Iterator[tuple[date, pd.DataFrame]]:
+    engine, store = workspace.engine, workspace.store
+    silver = target.manifests["silver"]
+    tables = {name: engine.scan(store.files(silver, name)) for name in USED_SILVER}
+    files = [
+        file
+        for name, manifest in target.manifests.items()
+        if name != "silver"
+        for file in store.files(manifest, CUSTOMER_FEATURES.name)
+    ]
+    features = engine.scan(files)
+    for origin in view.origins:
+        learned = history(origin, view.evaluation.backtest, view.labels, view.labels.split["train"].first)
+        yield origin, origin_rows(engine, features, tables, view.labels, origin, learned, view.cut)
+
+
+def _days(settings: Settings, cut: date) -> tuple[date, ...]:
+    rolled = origins(settings.evaluation.backtest, settings.labels, cut)
+    begin = settings.labels.split["train"].first
+    learned = {
+        day for origin in rolled for day in history(origin, settings.evaluation.backtest, settings.labels, begin)
+    }
+    return tuple(sorted(learned | set(rolled)))
+
+
+def _cut(settings: Settings, store: TableStore) -> date:
+    return data_cut(settings, store.read(SILVER, made_by="silver"))
+
+
+def _publication(settings: Settings) -> Publication:
+    """One partition per model, its settings and the rolling origins."""
+    described = json.dumps(settings.evaluation.backtest.model_dump(mode="json"), sort_keys=True)
+    digest = hashlib.sha256(described.encode()).hexdigest()[:4]
+    return Publication(layer="gold", name="backtest", partition=f"{trained(settings).partition}-{digest}")
+
+
+STAGE = BacktestStage()

@@ -1,0 +1,283 @@
+"""Stage `train`: a churn model fitted, judged, compared with the baseline, explained and registered."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from spanishgas.config import AnyModelSettings, EvaluationSettings, Settings
+from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, HAZARDS, MODEL_PREDICTIONS
+from spanishgas.engine import Engine
+from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.features import declared
+from spanishgas.registry import ModelPackage, RunLog
+from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.features import declared_extras
+from spanishgas.stages.training_set import STAGE as TRAINING_SET_STAGE
+from spanishgas.stages.training_set import TRAINING_SET
+from spanishgas.stages.truth import find_truth, true_risks
+
+if TYPE_CHECKING:
+    from spanishgas.models import ChurnModel
+    from spanishgas.models.training_run import Known, TrainingRun
+    from spanishgas.models.tuning import Trial
+
+MODEL_FILES = "model_files"
+LOADER = "spanishgas.models:ChurnModel.load"
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "xgboost-cpu")
+CHALLENGER, BASELINE = "challenger", "baseline"
+DIGITS = 8
+PARTITION = "model"
+
+
+class TrainSettings(BaseModel):
+    """What a training run depends on beside its input tables."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: AnyModelSettings
+    evaluation: EvaluationSettings
+    signs: dict[str, int]
+    trending: tuple[str, ...]
+    is_temporal: bool
+
+
+@dataclass(frozen=True)
+class Train(PlainStage):
+    """Publishes the predictions of held-out rows and the model's files, and registers the model from these files.
+
+    One partition per model and settings: trying others and coming back costs nothing.
+
+    Attributes:
+        role: Which alias the version is given: a candidate becomes ``challenger``; the baseline keeps its own.
+    """
+
+    role: Literal["candidate", "baseline"] = "candidate"
+    name: str = "train"
+    module: str = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """The model, and whether it is judged on later months."""
+        return {"model": settings.model.kind, "temporal": str(settings.labels.kind == "dated").lower()}
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:  # noqa: ARG002
+        """The training set of these labels, and the baseline to compare with."""
+        calm = settings.model_copy(update={"force": False})
+        wanted = [Request(TRAINING_SET_STAGE, calm, if_stale=True)]
+        if not _is_baseline(settings):
+            wanted.append(Request(BASELINE_STAGE, calm.model_copy(update={"model": settings.baseline})))
+        return wanted
+
+    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+        """The model of these settings.
+
+        Raises:
+            PublishError: The training set is not published, or the baseline is not.
+        """
+        training = store.read(TRAINING_SET, made_by="training_set")
+        manifests = {"training_set": training}
+        if not _is_baseline(settings):
+            baseline = trained(settings.model_copy(update={"model": settings.baseline}))
+            manifests["baseline"] = store.read(baseline, made_by="train model=logistic")
+        truth = find_truth(store)
+        if truth is not None:
+            manifests["truth"] = truth
+        inputs = {"training_set": training.content_hash}
+        if "baseline" in manifests:
+            inputs["baseline"] = manifests["baseline"].tables[MODEL_PREDICTIONS.name].content_hash
+        if truth is not None:
+            inputs["truth"] = truth.content_hash
+        known = known_features(settings)
+        view = TrainSettings(
+            model=settings.model,
+            evaluation=settings.evaluation,
+            signs=dict(known.signs),
+            trending=known.trending,
+            is_temporal=known.is_temporal,
+        )
+        return [Target(trained(settings), view, inputs, manifests)]
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Trains, judges, explains."""
+        from spanishgas.models.training_run import Known, train
+
+        (target,) = targets
+        view = target.settings
+        assert isinstance(view, TrainSettings)
+        engine, store = workspace.engine, workspace.store
+        workspace.progress("reading the training set")
+        training = target.manifests["training_set"]
+        table = _read(engine, store, training, CHURN_TRAINING_DATASET.name)
+        baseline = target.manifests.get("baseline")
+        truth = target.manifests.get("truth")
+        run = train(
+            table,
+            view.model,
+            view.evaluation,
+            Known(view.signs, view.trending, view.is_temporal),
+            threads=engine.threads,
+            baseline=None if baseline is None else _read(engine, store, baseline, MODEL_PREDICTIONS.name),
+            truth=None if truth is None else true_risks(engine, store, truth),
+            journal=store.root / "gold" / "_studies" / f"{_study(view, training)}.log",
+            on_trial=lambda trial: _log_trial(workspace, trial),
+            progress=workspace.progress,
+        )
+        files = workspace.drafts[target.publication] / MODEL_FILES
+        run.model.save(files)
+        product = Product(
+            tables={MODEL_PREDICTIONS.name: _with_all_windows(run.predictions)},
+            contracts={MODEL_PREDICTIONS.name: MODEL_PREDICTIONS},
+            landed={MODEL_FILES: [_landed(file, files) for file in sorted(files.iterdir())]},
+            metrics=run.metrics,
+            tags=run.tags,
+        )
+        return Build({target.publication: product}, _report(run))
+
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:
+        """Registers the published model unless its version is there, and lets the role's alias point to it."""
+        (manifest,) = manifests
+        name = registered_name(settings)
+        with store.lock(manifest.publication), TemporaryDirectory() as folder:
+            files = collect_files(store, manifest, Path(folder) / "files")
+            package = _package(files, manifest)
+            version, made = run.models.ensure(run.id, run.experiment_id, name, package)
+            if self.role == "candidate":
+                run.models.point(name, CHALLENGER, version)
+            if self.role == "baseline" or _is_baseline(settings):
+                run.models.point(name, BASELINE, version)
+        run.set_tags({"model_version": f"{name}/{version.version}", "registered": "now" if made else "before"})
+
+
+def trained(settings: Settings) -> Publication:
+    """Where the model of these settings is published."""
+    described = json.dumps(settings.model.model_dump(mode="json"), sort_keys=True)
+    digest = hashlib.sha256(described.encode()).hexdigest()[:DIGITS]
+    return Publication(layer="gold", name="model", partition=f"{PARTITION}={settings.model.kind}-{digest}")
+
+
+def known_features(settings: Settings) -> "Known":
+    """What the declarations say of the features."""
+    from spanishgas.models.training_run import Known
+
+    features = declared(settings.features.families, declared_extras(settings))
+    return Known(
+        {one.name: one.monotone for one in features if one.monotone},
+        tuple(one.name for one in features if one.trending),
+        is_temporal=settings.labels.kind == "dated",
+    )
+
+
+def registered_name(settings: Settings) -> str:
+    """Name of the data set's registered model; the default data set's has no suffix."""
+    return "churn" if settings.data.name == "demo" else f"churn-{settings.data.name}"
+
+
+def collect_files(store: TableStore, manifest: Manifest, folder: Path) -> Path:
+    """A model's published files under the names that they were written with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in manifest.tables[MODEL_FILES].files:
+        shutil.copyfile(store.root / file.path, folder / str(file.origin))
+    return folder
+
+
+def _is_baseline(settings: Settings) -> bool:
+    return settings.model == settings.baseline
+
+
+def _read(engine: Engine, store: TableStore, manifest: Manifest, table: str) -> pd.DataFrame:
+    rows = engine.scan(store.files(manifest, table))
+    # Results must not depend on the order in which an engine happens to hand out rows.
+    keys = [name for name in ("split", "as_of", "customer_id") if name in rows.columns]
+    return engine.frame(rows.order_by(keys))
+
+
+def _study(view: TrainSettings, training: Manifest) -> str:
+    """Name of the search's journal: asking for more trials goes on with the same study."""
+    settings = view.model.model_dump(mode="json")
+    settings["tuning"].pop("trials")
+    told = {"model": settings, "signs": view.signs, "trending": view.trending, "rows": training.content_hash}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _log_trial(workspace: Workspace, trial: "Trial") -> None:
+    with workspace.child(f"trial {trial.number}", {"stage": "train", "trial": str(trial.number)}) as run:
+        run.log_settings({"model": trial.settings.model_dump(mode="json", exclude={"tuning"})})
+        run.log_metrics({**trial.metrics, "valid_window_log_loss": trial.loss})
+    workspace.progress(f"trial {trial.number + 1}: log-loss {trial.loss:.5f}")
+
+
+def _with_all_windows(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions in the contract's columns; windows that the source cannot tell apart are null."""
+    missing = {column.name: float("nan") for column in HAZARDS if column.name not in predictions.columns}
+    whole = predictions.assign(**missing)
+    return whole[list(MODEL_PREDICTIONS.column_names)]
+
+
+def _landed(file: Path, folder: Path) -> LandedFile:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return LandedFile(path=file, rows=0, content_hash=digest, origin=file.relative_to(folder).as_posix())
+
+
+def _package(files: Path, manifest: Manifest) -> ModelPackage:
+    from spanishgas.models import ChurnModel
+    from spanishgas.models.files import digest_of
+
+    model = ChurnModel.load(files)
+    facts = model.facts
+    digest = digest_of(files)
+    return ModelPackage(
+        files=files,
+        digest=digest,
+        loader=LOADER,
+        inputs=facts["types"],
+        outputs=("risk", *(f"hazard_{window}" for window in model.windows)),
+        example=pd.DataFrame(facts["example"]),
+        requirements=[f"{name}=={installed(name)}" for name in REQUIREMENTS],
+        parameters={
+            name: json.dumps(value) if isinstance(value, dict | list) else str(value)
+            for name, value in facts["settings"].items()
+        },
+        metrics={name: value for name, value in manifest.metrics.items() if name.startswith(("test_", "oof_"))},
+        tags={
+            "kind": model.kind,
+            "fingerprint": manifest.fingerprint,
+            "training_set": manifest.inputs["training_set"],
+            "trained_by_run": manifest.run_id,
+        },
+        description=_describe(model, manifest),
+    )
+
+
+def _describe(model: "ChurnModel", manifest: Manifest) -> str:
+    days = model.facts["train_as_of"]
+    figures = [
+        f"{label} {manifest.metrics[name]:.3f}"
+        for split in ("test", "oof")
+        for label, name in ((f"{split} PR-AUC", f"{split}_pr_auc"), (f"{split} ROC-AUC", f"{split}_roc_auc"))
+        if name in manifest.metrics
+    ]
+    return (
+        f"`{model.kind}`, trained on {model.facts['rows_train']:,} rows of {days[0]} to {days[-1]}; "
+        f"{', '.join(figures)}. Window hazards and their union; calibrated."
+    )
+
+
+def _report(run: "TrainingRun") -> Report:
+    return Report(
+        markdown=run.report,
+        figures=run.figures,
+        texts={f"tables/{name}": table.to_csv(index=False) for name, table in run.tables.items()},
+        headline=run.headline,
+    )
+
+
+STAGE = Train()
+BASELINE_STAGE = Train(role="baseline")
