@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # A quarter of the customers stops the training and calibrates, on the newest dates only: the level follows the market.
 HELD_OUT = 4
-RECENT_DATES = 3
+RECENT_DATES = 6
 EXPLAINED = 2000
 TOP = 10
 FIGURES = ("pr_auc", "roc_auc", "recall_at_10", "calibration_slope", "observed_over_expected")

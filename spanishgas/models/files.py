@@ -54,7 +54,7 @@ class ChurnModel:
             "format": FORMAT,
             "kind": self.kind,
             "parameters": self.model.get_params(),
-            "features": list(map(str, self.model.feature_names_in_)),
+            "features": list(self.model.columns_),
             "windows": list(self.windows),
             "calibration": {"slope": line.slope, "intercepts": list(line.intercepts)},
             "state": self.model.state,
@@ -84,7 +84,10 @@ class ChurnModel:
             )
         try:
             model = MODELS[kind](**card["parameters"])
+            model.columns_ = tuple(card["features"])
             model.feature_names_in_ = np.asarray(card["features"], dtype=object)
+            model.n_features_in_ = len(card["features"])
+            model.classes_ = np.array([0, 1])
             model.n_windows_ = len(card["windows"])
             line = card["calibration"]
             model.calibration_ = WindowCalibration(float(line["slope"]), tuple(map(float, line["intercepts"])))

@@ -15,11 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_array, check_consistent_length
 
 from spanishgas.errors import ContractError
 from spanishgas.models.calibration import WindowCalibration
 
+LIKELIER = 0.5
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -74,20 +78,24 @@ def calibration_of(hazards: Floats, windows: Floats, weights: Floats | None) -> 
     return WindowCalibration.fit(raw, periods.window, periods.outcome, periods.weight, hazards.shape[1])
 
 
-class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
-    """A hazard model in scikit-learn's style.
+class HazardModel(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """A hazard model in scikit-learn's style; with one outcome per row it is a binary classifier like any other.
 
-    Fitted attributes: ``feature_names_in_``, ``n_windows_``, ``calibration_``.
+    Fitted attributes: ``feature_names_in_`` (frames only), ``n_features_in_``, ``classes_``, ``n_windows_``,
+    ``calibration_``.
     """
 
     feature_names_in_: npt.NDArray[np.object_]
+    n_features_in_: int
+    classes_: npt.NDArray[Any]
+    columns_: tuple[str, ...]
     n_windows_: int
     calibration_: WindowCalibration
 
     def fit(
         self,
-        features: pd.DataFrame,
-        windows: Floats,
+        features: pd.DataFrame | npt.ArrayLike,
+        y: npt.ArrayLike,
         weights: Floats | None = None,
         *,
         stopping: "Fold | None" = None,
@@ -96,8 +104,8 @@ class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
         """Fits the hazards, and the calibration where there are rows for it.
 
         Args:
-            features: One row per customer and date.
-            windows: Outcomes, shape (rows, windows); see ``person_periods``.
+            features: One row per customer and date; a frame, or an array of numbers.
+            y: Outcomes of the windows, shape (rows, windows), see ``person_periods``; or two classes, shape (rows,).
             weights: Weights of the outcomes, same shape.
             stopping: Rows that tell when to stop; without them the model does not stop early.
             calibrating: Rows of other customers that the hazards are calibrated on; without them they are not.
@@ -105,29 +113,87 @@ class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
         Raises:
             ContractError: Rows do not match, or nothing is known.
         """
-        windows = np.asarray(windows, np.float64)
-        if len(features) != len(windows):
-            raise ContractError(
-                f"{len(features):,} rows of features and {len(windows):,} of outcomes", where=type(self).__name__
-            )
-        self.feature_names_in_ = np.asarray(features.columns, dtype=object)
-        self.n_windows_ = windows.shape[1]
+        frame = self._learn_columns(features)
+        outcomes = self._outcomes(y)
+        check_consistent_length(frame, outcomes)
+        self.n_windows_ = outcomes.shape[1]
         self.calibration_ = WindowCalibration.identity(self.n_windows_)
-        self._fit(features, person_periods(windows, weights), stopping)
+        self._fit(frame, person_periods(outcomes, weights), stopping)
         if calibrating is not None:
             raw = self._hazards(calibrating.features)
             self.calibration_ = calibration_of(raw, calibrating.windows, calibrating.weights)
         return self
 
-    def predict_windows(self, features: pd.DataFrame) -> Floats:
+    def _learn_columns(self, features: "pd.DataFrame | npt.ArrayLike") -> pd.DataFrame:
+        if not isinstance(features, pd.DataFrame):
+            numbers = check_array(features, dtype=np.float64, ensure_all_finite="allow-nan", estimator=self)
+            features = pd.DataFrame(numbers, columns=[f"x{place}" for place in range(numbers.shape[1])])
+        else:
+            self.feature_names_in_ = np.asarray(features.columns, dtype=object)
+            features = features.set_axis(features.columns.map(str), axis=1)
+        self.columns_ = tuple(map(str, features.columns))
+        self.n_features_in_ = len(self.columns_)
+        return features
+
+    def _outcomes(self, windows: npt.ArrayLike) -> Floats:
+        """Outcomes of windows as they are; two classes as 0 and 1."""
+        if windows is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        told = np.asarray(windows)
+        if told.dtype.kind == "f" and np.isinf(told).any():
+            raise ValueError("Input y contains infinity or a value too large for dtype('float64')")
+        if (told.ndim == 2 and told.shape[1] > 1) or (told.dtype.kind == "f" and not np.isfinite(told).all()):
+            self.classes_ = np.array([0, 1])
+            return np.asarray(told, np.float64)
+        flat = told.ravel()
+        check_classification_targets(flat)
+        if type_of_target(flat) not in ("binary",):
+            raise ValueError("Only binary classification is supported. The type of the target is not binary.")
+        self.classes_, codes = np.unique(flat, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"Classifier can't train when only one class is present: {self.classes_[0]!r}")
+        return np.asarray(codes, np.float64)[:, None]
+
+    def _as_frame(self, features: "pd.DataFrame | npt.ArrayLike") -> pd.DataFrame:
+        if isinstance(features, pd.DataFrame):
+            return features.set_axis(features.columns.map(str), axis=1)
+        numbers = check_array(features, dtype=np.float64, ensure_all_finite="allow-nan", estimator=self)
+        if numbers.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {numbers.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
+                "features as input"
+            )
+        return pd.DataFrame(numbers, columns=list(self.columns_))
+
+    def __sklearn_tags__(self) -> Any:
+        """Tags: two classes, missing values allowed."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        return tags
+
+    def predict_proba(self, features: pd.DataFrame | npt.ArrayLike) -> Floats:
+        """Probability of staying and of leaving within the horizon, shape (rows, 2)."""
+        risk = self.predict_risk(features)
+        return np.column_stack([1 - risk, risk])
+
+    def predict(self, features: pd.DataFrame | npt.ArrayLike) -> npt.NDArray[Any]:
+        """The likelier class of each row. Rank by the risk instead: leaving is rarely the likelier one."""
+        is_leaving = self.predict_risk(features) > LIKELIER
+        return np.asarray(self.classes_[is_leaving.astype(int)])
+
+    def predict_windows(self, features: pd.DataFrame | npt.ArrayLike) -> Floats:
         """Calibrated hazard of each window, shape (rows, windows).
 
         Raises:
-            ContractError: The model is not fitted, or features are missing.
+            NotFittedError: The model is not fitted.
+            ContractError: Features are missing.
         """
         if not hasattr(self, "n_windows_"):
-            raise ContractError("is not fitted", where=type(self).__name__, todo="Call fit first")
-        lacking = [name for name in self.feature_names_in_ if name not in features.columns]
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first")
+        features = self._as_frame(features)
+        lacking = [name for name in self.columns_ if name not in features.columns]
         if lacking:
             raise ContractError(
                 "features that the model was trained on are missing",
@@ -135,10 +201,10 @@ class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
                 count=len(lacking),
                 examples=lacking,
             )
-        ordered = features.loc[:, list(self.feature_names_in_)]
+        ordered = features.loc[:, list(self.columns_)]
         return self.calibration_.apply(self._hazards(ordered))
 
-    def predict_risk(self, features: pd.DataFrame) -> Floats:
+    def predict_risk(self, features: pd.DataFrame | npt.ArrayLike) -> Floats:
         """Probability of leaving within the horizon, shape (rows,)."""
         return union_of(self.predict_windows(features))
 
@@ -170,7 +236,7 @@ class HazardModel(BaseEstimator, ABC):  # type: ignore[misc]
     def _mean_contributions(self, per_feature: Floats, base: Floats) -> tuple[pd.DataFrame, Floats]:
         """Contributions to the uncalibrated log-odds, as those to the calibrated ones."""
         line = self.calibration_
-        frame = pd.DataFrame(line.slope * per_feature, columns=list(self.feature_names_in_))
+        frame = pd.DataFrame(line.slope * per_feature, columns=list(self.columns_))
         return frame, np.asarray(line.slope * base + np.mean(line.intercepts))
 
     @abstractmethod

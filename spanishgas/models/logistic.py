@@ -53,6 +53,7 @@ class LogisticHazard(HazardModel):
         matrix = np.hstack([design[periods.row], np.eye(self.n_windows_)[periods.window]])
         solver = LogisticRegression(C=self.c, max_iter=self.max_iter, fit_intercept=False)
         solver.fit(matrix, periods.outcome, sample_weight=periods.weight)
+        self.n_iter_ = int(solver.n_iter_.max())
         self.coefficients_ = np.asarray(solver.coef_[0, : design.shape[1]])
         self.intercepts_ = np.asarray(solver.coef_[0, design.shape[1] :])
 

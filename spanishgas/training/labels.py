@@ -36,13 +36,17 @@ def leavers(events: ir.Table, cut: date) -> ir.Table:
     Returns:
         ``customer_id``, ``left_on`` (null for stayers), ``reason``.
     """
-    usable = events.filter((events.known_at <= cut) | ~events.churn)
-    newest = ibis.window(group_by="customer_id", order_by=[usable.known_at.desc(), usable.churn.desc()])
-    last = usable.mutate(place=ibis.row_number().over(newest)).filter(lambda rows: rows.place == 0)
+    told = (events.known_at <= cut) | ~events.churn
+    # Whoever is registered as a leaver only after the cut counts as a customer until then. Leaving them out would tell
+    # a model at an earlier cut who was to leave later.
+    order = [told.desc(), events.known_at.desc(), events.churn.desc()]
+    ranked = events.mutate(place=ibis.row_number().over(group_by="customer_id", order_by=order), told=told)
+    last = ranked.filter(ranked.place == 0)
+    left = last.churn & last.told
     return last.select(
         "customer_id",
-        left_on=ibis.ifelse(last.churn, last.churn_date, ibis.null("date")),
-        reason=ibis.ifelse(last.churn, last.reason, ibis.null("string")),
+        left_on=ibis.ifelse(left, last.churn_date, ibis.null("date")),
+        reason=ibis.ifelse(left, last.reason, ibis.null("string")),
     )
 
 
@@ -94,10 +98,12 @@ def dated_labels(
             outcome.notnull(), joined[f"weight_{window}"].fill_null(1.0), ibis.null("float64")
         )
     complete = end >= horizon
+    # While the horizon is not mature only leavers would be known: a rate of theirs among themselves.
+    mature_horizon = observed >= horizon
     return joined.select(
         "customer_id",
         "as_of",
-        left_horizon=ibis.cases((leaves, 1), (complete, 0), else_=ibis.null("int64")).cast("int64"),
+        left_horizon=ibis.cases((leaves & mature_horizon, 1), (complete, 0), else_=ibis.null("int64")).cast("int64"),
         churn_reason=ibis.ifelse(leaves, joined.reason, ibis.null("string")),
         followup_days=ibis.ifelse(leaves, joined.left_day, end).cast("int64"),
         censored_by=ibis.cases(

@@ -58,7 +58,7 @@ def label(life: Life, as_of: date, cut: date, *, horizon: int, lag: int, censor_
             and (left is None or (offer.day - as_of).days <= left)
         ]
         result[f"weight_{name}"] = None if outcome is None else prod(1 / share for share in spared)
-    result["left_horizon"] = 1 if leaves else 0 if end >= horizon else None
+    result["left_horizon"] = None if observed < horizon else 1 if leaves else 0 if end >= horizon else None
     result["followup_days"] = left if leaves else end
     result["censored_by"] = "offer" if by_offer else None if leaves or observed >= horizon else "maturity"
     return result

@@ -88,12 +88,12 @@ life = st.builds(Life, left_on=st.one_of(st.none(), DAYS), offers=st.lists(offer
     censor=st.booleans(),
 )
 def test_labels_are_those_of_the_slow_way(lives: list[Life], cut: date, horizon: int, lag: int, censor: bool) -> None:
-    lives = [
-        Life(one.left_on if one.left_on and one.left_on <= cut else None, tuple(o for o in one.offers if o.day <= cut))
-        for one in lives
-    ]
+    lives = [Life(one.left_on, tuple(o for o in one.offers if o.day <= cut)) for one in lives]
     found = outcomes(lives, cut, settings_of(horizon_days=horizon, registration_lag_days=lag, censor_at_offers=censor))
-    for row, one in zip(found.to_dict("records"), lives, strict=True):
+    assert not found["without_label"].any()
+    # What happens after the cut must not show: whoever leaves then is a customer as any other.
+    known = [Life(one.left_on if one.left_on and one.left_on <= cut else None, one.offers) for one in lives]
+    for row, one in zip(found.to_dict("records"), known, strict=True):
         wanted = label(one, AS_OF, cut, horizon=horizon, lag=lag, censor_at_offers=censor)
         assert row["left_unregistered"] == wanted["left_unregistered"], one
         if wanted["left_unregistered"]:
@@ -137,6 +137,7 @@ def test_a_leaver_who_is_registered_after_the_cut_is_not_known_to_have_left() ->
     left = AS_OF + timedelta(days=20)
     frame = outcomes([Life(left, ())], left + timedelta(days=5), settings_of(), late=timedelta(days=10))
     assert frame["left_horizon"].isna().all()
+    assert not frame["without_label"].any(), "leaving the row out would tell that they leave later"
 
 
 def test_the_last_version_of_a_label_counts() -> None:
