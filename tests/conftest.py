@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 from spanishgas.config import TrackingSettings
 from spanishgas.registry import Tracker
+from tests.support import without_tracking_variables
 
 # The same examples in every run, none kept on disk; shrinking would let a failure take minutes.
 hypothesis_settings.register_profile(
@@ -27,16 +29,17 @@ def _settings(folder: Path) -> TrackingSettings:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking store that is initialised and empty; its migration takes seconds, a copy takes none."""
     folder = tmp_path_factory.mktemp("store")
-    tracker = Tracker(_settings(folder))
-    assert tracker.client.search_experiments() is not None
+    with without_tracking_variables():
+        tracker = Tracker(_settings(folder))
+        assert tracker.client.search_experiments() is not None
     return folder / "mlflow.db"
 
 
 @pytest.fixture
-def no_tracking_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_tracking_variables() -> Iterator[None]:
     """A shell without MLflow's variables."""
-    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
-        monkeypatch.delenv(name, raising=False)
+    with without_tracking_variables():
+        yield
 
 
 @pytest.fixture

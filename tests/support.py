@@ -1,12 +1,14 @@
 """Small worlds for tests: raw files as frames, and the way from them to silver, features and training set."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -33,6 +35,16 @@ from spanishgas.silver import RawPart, RawSource, SilverResult, build_silver
 
 CONTRACTS = {contract.name: contract for contract in SOURCES}
 ALL_FAMILIES = FeatureSettings(families=tuple(family.name for family in FAMILIES))
+
+
+@contextmanager
+def without_tracking_variables() -> Iterator[None]:
+    """No MLflow variables inside, and none of those set inside afterwards: MLflow itself sets them."""
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID")
+    with patch.dict(os.environ):
+        for name in names:
+            os.environ.pop(name, None)
+        yield
 
 
 def quiet(_: str) -> None:

@@ -94,7 +94,10 @@ CHURN_TRAINING_DATASET = Contract(
         _window("left_0_30", "Left in days 1 to 30."),
         _window("left_30_60", "Left in days 31 to 60, among those still at risk."),
         _window("left_60_90", "Left in days 61 to 90, among those still at risk."),
-        _window("left_horizon", "Left within the horizon; null where follow-up was censored before, or the horizon is not mature."),
+        _window(
+            "left_horizon",
+            "Left within the horizon; null where follow-up was censored before, or the horizon is not mature.",
+        ),
         Column(
             name="churn_reason",
             type="string",

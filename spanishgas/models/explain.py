@@ -103,6 +103,8 @@ def plot_summary(contributions: pd.DataFrame, base: Floats, features: pd.DataFra
     pyplot.switch_backend("agg")
     try:
         pyplot.figure()
+        # shap colours by quantiles, which a feature without any value has not.
+        numbers[:, ~np.isfinite(numbers).any(axis=0)] = 0.0
         axes = shap.plots.beeswarm(explanation, max_display=SHOWN, show=False, plot_size=(9, 7))
         figure = axes.figure
         axes.set_xlabel("added to the log-odds of leaving in a window")

@@ -141,7 +141,9 @@ class HazardModel(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         told = np.asarray(windows)
         if told.dtype.kind == "f" and np.isinf(told).any():
-            raise ValueError("Input y contains infinity or a value too large for dtype('float64')")
+            raise ValueError("Input y contains infinity: an outcome is 0, 1 or missing")
+        if told.ndim == 1 and told.dtype.kind == "f" and np.isnan(told).any():
+            raise ValueError("Input y contains NaN: outcomes that may be unknown come as columns, one per window")
         if (told.ndim == 2 and told.shape[1] > 1) or (told.dtype.kind == "f" and not np.isfinite(told).all()):
             self.classes_ = np.array([0, 1])
             return np.asarray(told, np.float64)

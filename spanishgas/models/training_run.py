@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.config import EvaluationSettings, LogisticSettings, XGBoostSettings
+from spanishgas.errors import ContractError
 from spanishgas.evaluation import assess, named, share_of_ceiling
 from spanishgas.models.cross_fitting import out_of_fold
 from spanishgas.models.explain import global_table, importance, per_customer, plot_importance, plot_summary
@@ -125,9 +126,14 @@ def train(
         seeds = cross.table
         # The scores that are published are those of the first seed; the figures of all seeds stand beside them.
         parts[OOF] = (rows, cross.hazards[0])
+    parts = {split: (part, hazards) for split, (part, hazards) in parts.items() if np.isfinite(part.outcome).any()}
+    if not parts:
+        raise ContractError(
+            "no outcome over the horizon is known in any split that the model has not learned from",
+            where="training set",
+            todo="Let labels.split.test end earlier, or bring files that reach further",
+        )
     for split, (part, hazards) in parts.items():
-        if not len(part):
-            continue
         progress(f"judging on {split}")
         held = scores(hazards, rows.names)
         predictions.append(pd.concat([part.keys.assign(split=split), held], axis=1))

@@ -5,6 +5,7 @@ repeats the figures of the run that made it.
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -175,11 +176,13 @@ def _make(
             product = build.products[target.publication]
             tables = written[target.publication]
             metrics = {f"rows_{name}": float(table.rows) for name, table in tables.items()}
+            # What is not defined is not a figure.
+            metrics |= {name: value for name, value in product.metrics.items() if math.isfinite(value)}
             made[target.publication] = drafts[target.publication].commit(
                 fingerprint=prints[target.publication],
                 inputs=target.inputs,
                 tables=tables,
-                metrics={**metrics, **product.metrics},
+                metrics=metrics,
                 tags=product.tags,
                 run_id=run.id,
                 named=product.named,

@@ -48,7 +48,8 @@ def history(origin: date, settings: BacktestSettings, labels: LabelSettings, beg
         begin: First `as_of` with features worth learning from.
     """
     latest = origin - timedelta(days=labels.window_days + labels.registration_lag_days)
-    return month_ends(begin, latest)[-settings.history_months :] if latest >= begin else ()
+    days = tuple(day for day in month_ends(begin, latest) if day <= latest) if latest >= begin else ()
+    return days[-settings.history_months :]
 
 
 def origin_rows(

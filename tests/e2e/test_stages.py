@@ -21,6 +21,7 @@ from spanishgas.registry import Tracker
 from spanishgas.stages import features, ingest, silver, training_set
 from spanishgas.stages.catalog import STAGES
 from spanishgas.stages.runner import Outcome, run_stage
+from tests.support import without_tracking_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = (
@@ -31,6 +32,11 @@ WORLD = (
     "as_of=2024-09-30",
 )
 SPLIT = (
+    "evaluation.replicates=10",
+    "evaluation.backtest={first: 2024-06-30, last: 2024-07-31, every: 1, history_months: 3}",
+    "model.rounds=20",
+    "segmentation.candidates=[3,4]",
+    "segmentation.stability_draws=2",
     "labels.horizon_days=30",
     "labels.split.train={first: 2024-02-29, last: 2024-03-31}",
     "labels.split.valid={first: 2024-05-31, last: 2024-05-31}",
@@ -94,7 +100,7 @@ def test_the_stages_publish_what_they_promise_and_run_again_for_nothing(
     # What does not read a setting does not mind it.
     other = settings.model_copy(update={"labels": settings.labels.model_copy(update={"audit_min_rows": 20})})
     third = run_all(other)
-    assert {name for name, outcome in third.items() if not outcome.cached} == {"training_set"}
+    assert {name for name, outcome in third.items() if not outcome.cached} == {"training_set", "backtest"}
     # Another input is another result.
     raw = data / "raw" / "current" / "price_history.csv"
     frame = pd.read_csv(raw)
@@ -139,7 +145,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> 
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "mlflow.db").write_bytes(empty_store.read_bytes())
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    run_all(settings_of(folder, TrackingSettings(uri=uri, artifacts=folder / "mlruns", experiment="spanishgas")))
+    with without_tracking_variables():
+        run_all(settings_of(folder, TrackingSettings(uri=uri, artifacts=folder / "mlruns", experiment="spanishgas")))
     return hashes(TableStore(folder / "data"))
 
 

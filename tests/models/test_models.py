@@ -1,50 +1,20 @@
 """One suite over every model of the family."""
 
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from spanishgas.errors import ContractError
 from spanishgas.evaluation import evaluate
 from spanishgas.models import MODELS, HazardModel, LogisticHazard, WindowCalibration, XGBoostHazard, union_of
 from spanishgas.models.hazard import Fold, person_periods
-
-ROWS = 6000
-
-
-def world(rows: int = ROWS, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, list[str]]:
-    """Features, outcomes per window, true hazards and customers."""
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "price": rng.normal(size=rows),
-            "tenure": rng.exponential(5, rows),
-            "noise": rng.normal(size=rows),
-            "channel": rng.choice(["web", "shop", "phone"], rows, p=[0.5, 0.3, 0.2]),
-            "business": rng.uniform(size=rows) < 0.2,
-            "empty": np.nan,
-        }
-    )
-    frame.loc[rng.uniform(size=rows) < 0.1, "price"] = np.nan
-    effect = 0.8 * frame["price"].fillna(0) - 0.12 * frame["tenure"] + 0.7 * (frame["channel"] == "phone")
-    logit = effect.to_numpy()[:, None] + np.array([-2.8, -2.6, -3.0])[None, :]
-    hazards = 1 / (1 + np.exp(-logit))
-    windows = (rng.uniform(size=hazards.shape) < hazards).astype(float)
-    gone = np.cumsum(windows, axis=1) - windows
-    windows[gone > 0] = np.nan
-    windows[rng.uniform(size=rows) < 0.05, 2] = np.nan
-    return frame, windows, hazards, [f"C{number % (rows // 3)}" for number in range(rows)]
-
-
-def fitted(name: str, **settings: object) -> tuple[HazardModel, pd.DataFrame]:
-    features, windows, _, _customers = world()
-    later = world(seed=1)
-    model = MODELS[name](**settings)
-    stopping, calibrating = Fold(later[0], later[1], None, later[3]).parts()
-    return model.fit(features, windows, stopping=stopping, calibrating=calibrating), features
+from tests.models.worlds import fitted, world
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))
@@ -101,7 +71,7 @@ def test_missing_features_are_told(model: HazardModel) -> None:
 
 
 def test_a_model_that_is_not_fitted_says_so() -> None:
-    with pytest.raises(ContractError, match="not fitted"):
+    with pytest.raises(NotFittedError, match="not fitted"):
         LogisticHazard().predict_windows(pd.DataFrame({"x": [1.0]}))
 
 
@@ -186,3 +156,36 @@ def test_models_survive_being_copied(model: HazardModel) -> None:
     features, _, _, _ = world(50)
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.predict_windows(features), model.predict_windows(features))
+
+
+# A column vector is one window to us, not a mistake to warn of.
+NOT_APPLYING = {"check_supervised_y_2d": "one column of outcomes is one window"}
+
+
+@parametrize_with_checks([LogisticHazard(), XGBoostHazard(rounds=10)], expected_failed_checks=lambda _: NOT_APPLYING)
+def test_scikit_learns_own_checks(estimator: HazardModel, check: Callable[[HazardModel], None]) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_contributions_add_up_to_the_mean_log_odds(name: str) -> None:
+    model, _ = fitted(name)
+    features, _, _, _ = world(200, seed=9)
+    added, base = model.contributions(features)
+    hazards = model.predict_windows(features)
+    log_odds = np.log(hazards / (1 - hazards)).mean(axis=1)
+    np.testing.assert_allclose(added.sum(axis=1).to_numpy() + base, log_odds, atol=2e-4)
+    # What says nothing adds little; what drives the world adds most.
+    strongest = added.abs().mean().sort_values().index.tolist()
+    assert strongest[-1] in {"price", "tenure"}
+    assert added["empty"].abs().max() < 1e-9
+
+
+def test_approximate_contributions_are_close_in_order() -> None:
+    model, _ = fitted("xgboost")
+    assert isinstance(model, XGBoostHazard)
+    features, _, _, _ = world(400, seed=9)
+    exact, _ = model.contributions(features)
+    approximate, _ = model.contributions(features, approximate=True)
+    both = np.corrcoef(exact["price"], approximate["price"])[0, 1]
+    assert both > 0.95

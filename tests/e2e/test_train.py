@@ -1,0 +1,249 @@
+"""Training, segments and backtest on a small demo retailer: what is published, registered, repeated and resumed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from pipelines._entry import load_settings, run
+from spanishgas.config import Settings, TrackingSettings
+from spanishgas.engine.store import TableStore
+from spanishgas.models import ChurnModel
+from spanishgas.registry import Tracker
+from spanishgas.stages import backtest, demo_data, ingest, segment, silver, train, training_set
+from spanishgas.stages.runner import Outcome, run_stage
+from tests.support import without_tracking_variables
+
+WORLD = (
+    "data.customers=200",
+    "data.end=2024-11-30",
+    "data.churn_rate_90d=0.2",
+    "run_date=2024-12-09",
+    "as_of=2024-09-30",
+    "labels.horizon_days=60",
+    "labels.split.train={first: 2024-02-29, last: 2024-02-29}",
+    "labels.split.valid={first: 2024-05-31, last: 2024-05-31}",
+    "labels.split.test={first: 2024-08-31, last: 2024-08-31}",
+    "evaluation.replicates=20",
+    "evaluation.backtest={first: 2024-06-30, last: 2024-08-31, every: 1, history_months: 3}",
+    "segmentation.candidates=[3,4]",
+    "segmentation.stability_draws=2",
+)
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """A data root with a training set, made once."""
+    folder = tmp_path_factory.mktemp("prepared")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    tracking = TrackingSettings(
+        uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
+    )
+    settings = load_settings((*WORLD, f"data_root={folder / 'data'}")).model_copy(update={"tracking": tracking})
+    with without_tracking_variables():
+        for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE, training_set.STAGE):
+            run_stage(stage, settings, Tracker(tracking), console=QUIET)
+    return folder / "data"
+
+
+@pytest.fixture
+def root(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of the test's own."""
+    shutil.copytree(prepared, tmp_path / "data", symlinks=True)
+    return tmp_path / "data"
+
+
+def settings_of(root: Path, tracking: TrackingSettings, *overrides: str) -> Settings:
+    quick = (
+        () if any(one.startswith("model=") for one in overrides) else ("model.rounds=30", "model.min_child_weight=1")
+    )
+    return load_settings((*WORLD, f"data_root={root}", *quick, *overrides)).model_copy(update={"tracking": tracking})
+
+
+def test_a_model_is_trained_judged_compared_registered_and_then_found(root: Path, tracking: TrackingSettings) -> None:
+    settings, tracker = settings_of(root, tracking), Tracker(tracking)
+    outcome = run_stage(train.STAGE, settings, tracker, console=QUIET)
+    told = tracker.client.get_run(outcome.run_id)
+    assert told.data.tags["model_version"].startswith("churn/")
+    assert told.data.tags["verdict"] in {"better", "not better", "better but badly calibrated"}
+    assert {"test_pr_auc", "test_pr_auc_lo", "test_ece", "test_share_of_ceiling", "trees"} <= set(told.data.metrics)
+    figures = {item.path for item in tracker.client.list_artifacts(outcome.run_id, "figures")}
+    names = ("curves_valid", "curves_test", "importance", "shap_summary", "against_baseline")
+    assert figures == {f"figures/{name}.png" for name in names}
+    tables = {item.path for item in tracker.client.list_artifacts(outcome.run_id, "tables")}
+    assert {"tables/shap_global.csv", "tables/shap_per_customer.csv", "tables/importance.csv"} <= tables
+    report = told.data.tags["mlflow.note.content"]
+    assert "outperform" in report
+    assert "Share of the ceiling" in report
+    children = _children(tracker, outcome)
+    assert [(child.info.run_name, child.data.tags["model"]) for child in children] == [("train", "logistic")]
+    assert children[0].data.tags["model_version"] == "churn/1"
+    registry = outcome_registry(tracker)
+    challenger, baseline = registry.with_alias("churn", "challenger"), registry.with_alias("churn", "baseline")
+    assert challenger is not None
+    assert baseline is not None
+    assert (challenger.tags["kind"], baseline.tags["kind"]) == ("xgboost", "logistic")
+    assert challenger.tags["training_set"] == outcome.manifests[0].inputs["training_set"]
+    # The registered model scores the published test rows as they were scored.
+    model = ChurnModel.load(registry.fetch(challenger, root / "fetched", loader=train.LOADER))
+    store = TableStore(root)
+    published = pd.read_parquet(store.files(outcome.manifests[0], "model_predictions")[0])
+    table = pd.read_parquet(next((root / "gold" / "churn_training_dataset").glob("*.parquet")))
+    test = table[table["split"] == "test"].sort_values("customer_id")
+    wanted = published[published["split"] == "test"].sort_values("customer_id")
+    assert model.predict(test)["risk"].tolist() == wanted["risk"].tolist()
+    # Again: nothing is made, the version is the same.
+    again = run_stage(train.STAGE, settings, tracker, console=QUIET)
+    assert again.cached
+    assert tracker.client.get_run(again.run_id).data.tags["model_version"] == told.data.tags["model_version"]
+    assert tracker.client.get_run(again.run_id).data.metrics["test_pr_auc"] == told.data.metrics["test_pr_auc"]
+    # A cached run whose version is gone registers it again from the published files.
+    tracker.client.delete_model_version("churn", challenger.version)
+    third = run_stage(train.STAGE, settings, tracker, console=QUIET)
+    assert third.cached
+    restored = registry.with_alias("churn", "challenger")
+    assert restored is not None
+    assert (restored.digest, int(restored.version) > int(challenger.version)) == (challenger.digest, True)
+
+
+def outcome_registry(tracker: Tracker):  # type: ignore[no-untyped-def]
+    from spanishgas.registry import ModelRegistry
+
+    return ModelRegistry(tracker.client)
+
+
+def _children(tracker: Tracker, outcome: Outcome):  # type: ignore[no-untyped-def]
+    experiment = tracker.client.get_run(outcome.run_id).info.experiment_id
+    return tracker.client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{outcome.run_id}'")
+
+
+def test_training_again_after_a_change_does_not_mix_with_what_was(root: Path, tracking: TrackingSettings) -> None:
+    tracker = Tracker(tracking)
+    first = run_stage(train.STAGE, settings_of(root, tracking), tracker, console=QUIET)
+    deeper = settings_of(root, tracking, "model.max_depth=2")
+    second = run_stage(train.STAGE, deeper, tracker, console=QUIET)
+    assert not second.cached
+    assert first.manifests[0].publication != second.manifests[0].publication
+    # Coming back costs nothing.
+    assert run_stage(train.STAGE, settings_of(root, tracking), tracker, console=QUIET).cached
+    # The training set follows the labels that the command names.
+    other = settings_of(root, tracking, "labels.horizon_days=30")
+    assert not run_stage(train.STAGE, other, tracker, console=QUIET).cached
+
+
+def test_the_truth_reaches_nothing_but_the_ceiling(root: Path, tracking: TrackingSettings) -> None:
+    """Only the share of the ceiling may change when the ground truth does: no score, no other figure."""
+    tracker = Tracker(tracking)
+    one = run_stage(train.STAGE, settings_of(root, tracking, "model=logistic"), tracker, console=QUIET)
+    before = TableStore(root).files(one.manifests[0], "model_predictions")[0]
+    scores = pd.read_parquet(before)
+    folder = next((root / "ground_truth").glob("*-*"))
+    truth = pd.read_parquet(folder / "hazards.parquet")
+    truth.assign(p_horizon=truth["p_horizon"].sample(frac=1.0, random_state=0).to_numpy()).to_parquet(
+        folder / "hazards.parquet", index=False
+    )
+    other = run_stage(train.STAGE, settings_of(root, tracking, "model=logistic", "force=true"), tracker, console=QUIET)
+    pd.testing.assert_frame_equal(
+        scores, pd.read_parquet(TableStore(root).files(other.manifests[0], "model_predictions")[0])
+    )
+    changed = {
+        name
+        for name, value in one.manifests[0].metrics.items()
+        if other.manifests[0].metrics[name] != pytest.approx(value, abs=1e-12)
+    }
+    assert changed == {"test_share_of_ceiling"}
+
+
+def test_a_search_is_one_parent_with_comparable_children(root: Path, tracking: TrackingSettings) -> None:
+    tracker = Tracker(tracking)
+    settings = settings_of(root, tracking, "model.tuning.trials=3")
+    outcome = run_stage(train.STAGE, settings, tracker, console=QUIET)
+    trials = [child for child in _children(tracker, outcome) if "trial" in child.data.tags]
+    assert len(trials) == 3
+    assert len({trial.data.params["conf.model.max_depth"] for trial in trials}) > 1
+    for trial in trials:
+        assert {"valid_log_loss", "valid_window_log_loss"} <= set(trial.data.metrics)
+        assert set(trial.data.params) == set(trials[0].data.params)
+    metrics = tracker.client.get_run(outcome.run_id).data.metrics
+    assert (metrics["trials"], metrics["trials_resumed"]) == (3, 0)
+    more = run_stage(train.STAGE, settings_of(root, tracking, "model.tuning.trials=4"), tracker, console=QUIET)
+    metrics = tracker.client.get_run(more.run_id).data.metrics
+    assert (metrics["trials"], metrics["trials_resumed"]) == (4, 3)
+
+
+def test_a_sweep_from_the_command_line_has_children_with_the_same_names(
+    root: Path, tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    monkeypatch.chdir(root)
+    arguments = [*WORLD, f"data_root={root}", "-m", "model=logistic,xgboost"]
+    assert run("train", [train.STAGE], arguments) == 0
+    tracker = Tracker(tracking)
+    experiment = tracker.client.get_experiment_by_name("spanishgas")
+    assert experiment is not None
+    (parent,) = tracker.client.search_runs([experiment.experiment_id], "attributes.run_name = 'train sweep'")
+    children = tracker.client.search_runs(
+        [experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    )
+    assert {child.data.tags["model"] for child in children} == {"logistic", "xgboost"}
+    one, other = ({name for name in child.data.metrics if name.startswith("test_")} for child in children)
+    shared = {name for name in one & other if "gain" not in name}
+    assert len(shared) >= 30
+
+
+def test_segments_go_on_from_the_date_before(root: Path, tracking: TrackingSettings) -> None:
+    tracker = Tracker(tracking)
+    settings = settings_of(root, tracking, "as_of=[2024-08-31,2024-09-30]")
+    outcome = run_stage(segment.STAGE, settings, tracker, console=QUIET)
+    metrics = tracker.client.get_run(outcome.run_id).data.metrics
+    assert metrics["kept_share"] > 0.8
+    assert tracker.client.get_run(outcome.run_id).data.tags["before"] == "2024-08-31"
+    folder = root / "gold" / "segments"
+    assert {path.name for path in folder.iterdir()} == {"asof_date=2024-08-31", "asof_date=2024-09-30"}
+    features = pd.read_parquet(
+        next((root / "gold" / "customer_features_asof_date" / "asof_date=2024-09-30").glob("*.parquet"))
+    )
+    table = pd.read_parquet(next((folder / "asof_date=2024-09-30").glob("*.parquet")))
+    assert sorted(table["customer_id"]) == sorted(features["customer_id"])
+    model = segment.model_of(TableStore(root), outcome.manifests[0])
+    placed = dict(zip(features["customer_id"], model.assign(features), strict=True))
+    assert placed == dict(zip(table["customer_id"], table["segment_id"], strict=True))
+    assert run_stage(segment.STAGE, settings, tracker, console=QUIET).cached
+    anew = settings_of(root, tracking, "as_of=2024-09-30", "segmentation.restart=true")
+    fresh = run_stage(segment.STAGE, anew, tracker, console=QUIET)
+    assert tracker.client.get_run(fresh.run_id).data.tags["before"] == "none"
+
+
+def test_a_backtest_tells_every_origin(root: Path, tracking: TrackingSettings) -> None:
+    tracker = Tracker(tracking)
+    settings = settings_of(root, tracking, "model=logistic")
+    outcome = run_stage(backtest.STAGE, settings, tracker, console=QUIET)
+    store = TableStore(root)
+    metrics = pd.read_parquet(store.files(outcome.manifests[0], "backtest_metrics")[0])
+    assert metrics["origin"].nunique() == 3
+    used = pd.read_parquet(store.files(outcome.manifests[0], "backtest_features")[0])
+    assert (used.groupby("origin")["rank"].min() == 1).all()
+    told = tracker.client.get_run(outcome.run_id)
+    assert "backtest_pr_auc.2024-08-31" in told.data.metrics
+    assert {item.path for item in tracker.client.list_artifacts(outcome.run_id, "figures")} == {
+        "figures/over_time.png",
+        "figures/features.png",
+    }
+    assert run_stage(backtest.STAGE, settings, tracker, console=QUIET).cached
+
+
+def test_settings_of_the_model_card_are_those_of_the_run(root: Path, tracking: TrackingSettings) -> None:
+    tracker = Tracker(tracking)
+    outcome = run_stage(train.STAGE, settings_of(root, tracking, "model.max_depth=2"), tracker, console=QUIET)
+    files = train.collect_files(TableStore(root), outcome.manifests[0], root / "files")
+    card = json.loads((files / "model.json").read_text())
+    assert card["facts"]["settings"]["max_depth"] == 2
+    assert card["facts"]["train_as_of"] == ["2024-02-29"]
+    assert set(card["facts"]["types"]) == set(card["features"])
+    assert {path.suffix for path in files.iterdir()} == {".json", ".ubj"}
+    assert mlflow.active_run() is None

@@ -1,0 +1,120 @@
+"""Registered models: one version per digest, aliases, and scores that are equal to the last bit."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from spanishgas.config import TrackingSettings
+from spanishgas.errors import ModelFileError
+from spanishgas.models import MODELS, ChurnModel
+from spanishgas.models.files import digest_of
+from spanishgas.registry import ModelPackage, RunLog, Tracker
+from tests.models.worlds import WINDOWS, fitted, world
+
+LOADER = "spanishgas.models:ChurnModel.load"
+
+
+def package(folder: Path, kind: str = "xgboost", loader: str = LOADER) -> tuple[ChurnModel, ModelPackage]:
+    estimator, features = fitted(kind)
+    model = ChurnModel(kind, estimator, WINDOWS)
+    model.save(folder)
+    types = {name: "string" if name == "channel" else "double" for name in features.columns}
+    return model, ModelPackage(
+        files=folder,
+        digest=digest_of(folder),
+        loader=loader,
+        inputs=types,  # type: ignore[arg-type]
+        outputs=("risk", *(f"hazard_{window}" for window in WINDOWS)),
+        example=features.head(2),
+        requirements=("numpy",),
+        metrics={"test_pr_auc": 0.5},
+        tags={"kind": kind},
+    )
+
+
+@pytest.fixture
+def run(tracking: TrackingSettings) -> Iterator[RunLog]:
+    with Tracker(tracking).run("train", tags={}) as run:
+        yield run
+
+
+@pytest.mark.parametrize("kind", sorted(MODELS))
+def test_a_model_scores_bit_equal_from_the_registry(run: RunLog, tmp_path: Path, kind: str) -> None:
+    model, packed = package(tmp_path / "files", kind)
+    version, made = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    assert (made, version.version, version.digest) == (True, "1", packed.digest)
+    features, _, _, _ = world(60, seed=21)
+    wanted = model.predict(features).to_numpy()
+    back = ChurnModel.load(run.models.fetch(version, tmp_path / "fetched", loader=LOADER))
+    np.testing.assert_array_equal(back.predict(features).to_numpy(), wanted)
+    # Anyone with MLflow alone gets the same numbers, flags and missing values included.
+    served = mlflow.pyfunc.load_model(version.uri)
+    sent = features.assign(business=features["business"].astype("float64"), empty=np.nan)
+    np.testing.assert_array_equal(served.predict(sent).to_numpy(), wanted)
+    assert served.metadata.signature is not None
+    assert served.metadata.saved_input_example_info is not None
+
+
+def test_one_digest_is_one_version(run: RunLog, tmp_path: Path) -> None:
+    models = run.models
+    _, packed = package(tmp_path / "files")
+    first, _ = models.ensure(run.id, run.experiment_id, "churn", packed)
+    again, made = models.ensure(run.id, run.experiment_id, "churn", packed)
+    assert (again.version, made) == (first.version, False)
+    _, other = package(tmp_path / "other", "logistic")
+    second, made = models.ensure(run.id, run.experiment_id, "churn", other)
+    assert (second.version, made) == ("2", True)
+    assert models.with_digest("churn", packed.digest) == first
+    # The same files under another name are another model's version.
+    assert models.with_digest("churn-elsewhere", packed.digest) is None
+
+
+def test_an_alias_points_where_it_was_last_pointed(run: RunLog, tmp_path: Path) -> None:
+    models = run.models
+    assert models.with_alias("churn", "challenger") is None
+    _, packed = package(tmp_path / "files")
+    version, _ = models.ensure(run.id, run.experiment_id, "churn", packed)
+    assert models.with_alias("churn", "challenger") is None
+    models.point("churn", "challenger", version)
+    assert models.with_alias("churn", "challenger") == version
+
+
+def test_a_version_that_was_deleted_is_registered_again(
+    run: RunLog, tmp_path: Path, tracking: TrackingSettings
+) -> None:
+    _, packed = package(tmp_path / "files")
+    version, _ = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    mlflow.MlflowClient(tracking.uri).delete_model_version("churn", version.version)
+    again, made = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    assert (again.version, made) == ("2", True)
+
+
+def test_models_of_others_are_refused(run: RunLog, tmp_path: Path, tracking: TrackingSettings) -> None:
+    class Theirs(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
+        def predict(self, context: object, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
+            return model_input
+
+    client = mlflow.MlflowClient(tracking.uri)
+    client.create_registered_model("churn")
+    mlflow.pyfunc.save_model(str(tmp_path / "theirs"), python_model=Theirs(), pip_requirements=[])
+    client.create_model_version("churn", source=str(tmp_path / "theirs"), run_id=run.id)
+    client.set_registered_model_alias("churn", "challenger", "1")
+    version = run.models.with_alias("churn", "challenger")
+    assert version is not None
+    with pytest.raises(ModelFileError, match="not a model of this project"):
+        run.models.fetch(version, tmp_path / "fetched", loader=LOADER)
+
+
+def test_a_loader_that_is_not_ours_is_never_called(run: RunLog, tmp_path: Path) -> None:
+    _, packed = package(tmp_path / "files", loader="os:listdir")
+    foreign, _ = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    with pytest.raises(Exception, match="refused"):
+        mlflow.pyfunc.load_model(foreign.uri)
+    _, ours = package(tmp_path / "ours")
+    version, _ = run.models.ensure(run.id, run.experiment_id, "churn", ours)
+    with pytest.raises(ModelFileError, match="refused"):
+        run.models.fetch(version, tmp_path / "fetched", loader="spanishgas.models:other")
