@@ -42,7 +42,6 @@ class SegmentModel:
         ids: Identity of each segment.
         names_en: Name of each, in English.
         names_es: The same in Spanish.
-        next_id: Number of the next identity.
     """
 
     features: tuple[str, ...]
@@ -54,7 +53,6 @@ class SegmentModel:
     ids: tuple[str, ...]
     names_en: tuple[str, ...]
     names_es: tuple[str, ...]
-    next_id: int
 
     def place(self, table: pd.DataFrame) -> Floats:
         """Customers in the frozen scale, shape (rows, features).
@@ -149,7 +147,6 @@ def fit_segments(table: pd.DataFrame, settings: SegmentationSettings, previous: 
         ids=ids,
         names_en=ids,
         names_es=ids,
-        next_id=count + 1,
     )
     return Fit(model, nearest(points, model.centres), choice, 1.0, is_large_enough)
 
@@ -206,7 +203,6 @@ def _freeze(table: pd.DataFrame, features: Sequence[str]) -> SegmentModel:
         ids=(),
         names_en=(),
         names_es=(),
-        next_id=1,
     )
 
 

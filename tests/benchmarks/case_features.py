@@ -5,8 +5,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipelines._entry import load_settings
-from spanishgas.config import Settings
 from spanishgas.domain.civil_time import month_ends
 from spanishgas.engine import open_engine
 from spanishgas.engine.store import TableStore
@@ -16,6 +14,7 @@ from spanishgas.stages import demo_data, ingest, silver
 from spanishgas.stages.runner import run_stage
 from spanishgas.stages.silver import SILVER
 from tests.benchmarks.harness import Case
+from tests.benchmarks.models import settings_of
 
 DATES = month_ends(date(2025, 2, 28), date(2026, 1, 31))
 CASE = Case(
@@ -26,21 +25,14 @@ CASE = Case(
 )
 
 
-def _settings(folder: Path) -> Settings:
-    settings = load_settings((f"data_root={folder / 'data'}",))
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    tracking = settings.tracking.model_copy(update={"uri": uri, "artifacts": folder / "mlruns"})
-    return settings.model_copy(update={"tracking": tracking})
-
-
 def prepare(folder: Path) -> None:
-    settings = _settings(folder)
+    settings = settings_of(folder)
     for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE):
         run_stage(stage, settings, Tracker(settings.tracking), console=Console(quiet=True))
 
 
 def _build(folder: Path, passes: list[tuple[date, ...]]) -> None:
-    settings = _settings(folder)
+    settings = settings_of(folder)
     store = TableStore(settings.data.root)
     published = store.read(SILVER, made_by="silver")
     for days in passes:
