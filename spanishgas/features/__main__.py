@@ -13,9 +13,9 @@ def render() -> str:
         "",
         "Generated from the declarations by `make dictionary`; do not edit. A feature uses only rows whose event and",
         "known-at days are both at or before `as_of`; windows end at `as_of`. A sign says that the value is known",
-        "beforehand to raise (+) or lower (-) the risk of leaving. A feature that trends has the level of its date, not",
-        "of its customer; models leave it out where splits are apart in time. A data set's own attributes stand",
-        "beside these as `extra_<name>` (conf/data, `extras`).",
+        "beforehand to raise (+) or lower (-) the risk of leaving. A feature that trends has the level of its date, so",
+        "models leave it out where splits are apart in time. A data set's own attributes stand beside these as",
+        "`extra_<name>` (conf/data, `extras`).",
         "",
     ]
     for family in FAMILIES:
