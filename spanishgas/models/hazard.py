@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from spanishgas.errors import ContractError
 from spanishgas.models.calibration import WindowCalibration
+from spanishgas.models.encoding import Encoding
 
 LIKELIER = 0.5
 Floats = npt.NDArray[np.float64]
@@ -89,6 +90,7 @@ class HazardModel(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     n_features_in_: int
     classes_: npt.NDArray[Any]
     columns_: tuple[str, ...]
+    encoding_: Encoding
     n_windows_: int
     calibration_: WindowCalibration
 

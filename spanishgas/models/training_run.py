@@ -1,7 +1,7 @@
 """One training run: choose features, search, fit, judge, compare, explain."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import pandas as pd
 
 from spanishgas.config import EvaluationSettings, LogisticSettings, XGBoostSettings
 from spanishgas.errors import ContractError
-from spanishgas.evaluation import assess, named, share_of_ceiling
+from spanishgas.evaluation import Scored, assess, named, share_of_ceiling
 from spanishgas.models.cross_fitting import out_of_fold
 from spanishgas.models.explain import global_table, importance, per_customer, plot_importance, plot_summary
 from spanishgas.models.files import ChurnModel, scores
@@ -96,138 +96,242 @@ def train(
         journal: File of the search's study.
         on_trial: Called after each trial.
         progress: Told what is being done.
+
+    Raises:
+        ConfigError: A feature or setting that is named does not exist.
+        ContractError: Nobody leaves or nobody stays in train, or no held-out outcome is known.
     """
     whole = Rows.of(table)
     chosen = choose_features(list(whole.features.columns), settings, known.trending, is_temporal=known.is_temporal)
     rows = whole.with_features(chosen)
     splits = {name: rows.of_split(name) for name in ("train", "valid", "test")}
-    found: Search | None = None
+    found = None
+    best = settings
     if settings.tuning.trials:
         progress(f"searching settings in {settings.tuning.trials} trials")
-        found = search(
-            settings,
-            lambda tried: fit(tried, known.signs, splits["train"], splits["valid"], threads=threads),
-            splits["valid"],
-            trials=settings.tuning.trials,
-            journal=journal,
-            measured=lambda tried: _on_valid(tried, splits["valid"]),
-            on_trial=on_trial,
-        )
+        found = _search(settings, known, splits, threads, journal, on_trial)
         assert isinstance(found.best, LogisticSettings | XGBoostSettings)
-        settings = found.best
-    progress(f"fitting {settings.kind} on {len(splits['train']):,} rows")
-    model = fit(settings, known.signs, splits["train"], splits["valid"], threads=threads)
-    predictions, judgements, seeds = [], [], None
-    parts = {name: (splits[name], model.predict_windows(splits[name].features)) for name in ("valid", "test")}
+        best = found.best
+    progress(f"fitting {best.kind} on {len(splits['train']):,} rows")
+    model = fit(best, known.signs, splits["train"], splits["valid"], threads=threads)
+    held = {name: _Held.of(splits[name], model.predict_windows(splits[name].features)) for name in ("valid", "test")}
+    seeds = None
     if evaluation.oof.folds:
+        # The settings as they were given: those that a search has found know the customers of every fold.
         cross = out_of_fold(
             settings, known.signs, rows, whole.features, evaluation.oof, threads=threads, progress=progress
         )
         seeds = cross.table
         # The scores that are published are those of the first seed; the figures of all seeds stand beside them.
-        parts[OOF] = (rows, cross.hazards[0])
-    parts = {split: (part, hazards) for split, (part, hazards) in parts.items() if np.isfinite(part.outcome).any()}
-    if not parts:
+        held[OOF] = _Held.of(rows, cross.hazards[0])
+    held = _with_outcomes(held)
+    judgements = []
+    for split, part in held.items():
+        progress(f"judging on {split}")
+        told = whole.features if split == OOF else whole.of_split(split).features
+        groups = {name: list(told[name]) for name in evaluation.groups if name in told.columns}
+        judgements.append(judge(split, part.scored, groups, replicates=evaluation.replicates, label=best.kind))
+    counts = judgements[-1].split
+    against = None if baseline is None else _against(held[counts], baseline, counts, best.kind, evaluation.replicates)
+    ceiling = None if truth is None else share_of_ceiling(held[counts].scored, _true_risk(held[counts].rows, truth))
+    progress("explaining")
+    explained = _explain(model, _sample(held[counts].rows, evaluation.explained_rows))
+    return _told(
+        _Findings(best, known, rows, splits, model, held, judgements, against, ceiling, explained, found, seeds)
+    )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Rows that a model has not learned from, and its scores of them."""
+
+    rows: Rows
+    scores: pd.DataFrame
+
+    @classmethod
+    def of(cls, rows: Rows, hazards: Floats) -> "_Held":
+        return cls(rows, scores(hazards, rows.names))
+
+    @property
+    def scored(self) -> Scored:
+        return scored(self.rows, self.scores)
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """What moves the scores of some rows."""
+
+    rows: Rows
+    risk: Floats
+    added: pd.DataFrame
+    base: Floats
+    summary: pd.DataFrame
+    own: pd.DataFrame
+    own_means: str
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """Everything that a training run has found, before it is told."""
+
+    settings: AnyModelSettings
+    known: Known
+    rows: Rows
+    splits: Mapping[str, Rows]
+    model: HazardModel
+    held: Mapping[str, _Held]
+    judgements: Sequence[Judgement]
+    against: Versus | None
+    ceiling: float | None
+    explained: _Explained
+    search: Search | None
+    seeds: pd.DataFrame | None
+
+    @property
+    def counts(self) -> str:
+        """The split that counts: the last one judged."""
+        return self.judgements[-1].split
+
+
+def _search(
+    settings: AnyModelSettings,
+    known: Known,
+    splits: Mapping[str, Rows],
+    threads: int,
+    journal: Path | None,
+    on_trial: Callable[[Trial], None],
+) -> Search:
+    return search(
+        settings,
+        lambda tried: fit(tried, known.signs, splits["train"], splits["valid"], threads=threads),
+        splits["valid"],
+        trials=settings.tuning.trials,
+        journal=journal,
+        measured=lambda tried: _on_valid(tried, splits["valid"]),
+        on_trial=on_trial,
+    )
+
+
+def _with_outcomes(held: Mapping[str, _Held]) -> dict[str, _Held]:
+    """The splits of which an outcome over the horizon is known."""
+    found = {split: part for split, part in held.items() if np.isfinite(part.rows.outcome).any()}
+    if not found:
         raise ContractError(
             "no outcome over the horizon is known in any split that the model has not learned from",
             where="training set",
             todo="Let labels.split.test end earlier, or bring files that reach further",
         )
-    for split, (part, hazards) in parts.items():
-        progress(f"judging on {split}")
-        held = scores(hazards, rows.names)
-        predictions.append(pd.concat([part.keys.assign(split=split), held], axis=1))
-        of_part = _features_of(whole, rows, part, split)
-        groups = {name: list(of_part[name]) for name in evaluation.groups if name in of_part.columns}
-        judgements.append(
-            judge(split, scored(part, held), groups, replicates=evaluation.replicates, label=settings.kind)
-        )
-    held_out = pd.concat(predictions, ignore_index=True)
-    counts = judgements[-1].split
-    part, hazards = parts[counts]
-    last = scored(part, scores(hazards, rows.names))
-    against = _against(last, baseline, held_out, counts, settings.kind, evaluation.replicates)
-    ceiling = None if truth is None else share_of_ceiling(last, _true_risk(part, truth))
-    progress("explaining")
-    explained = _sample(part, evaluation.explained_rows)
-    added, base = model.contributions(explained.features)
-    summary = global_table(added, explained.features)
+    return found
+
+
+def _explain(model: HazardModel, rows: Rows) -> _Explained:
+    added, base = model.contributions(rows.features)
     own, means = importance(model)
-    facts = _facts(splits, rows, model)
-    metrics = {name: value for judgement in judgements for name, value in judgement.metrics.items()}
-    metrics |= {
-        "features_used": float(len(chosen)),
-        "train_rows": float(len(splits["train"])),
-        "train_leavers": float(np.nansum(splits["train"].windows)),
-        "calibration.slope": model.calibration_.slope,
-    }
-    metrics |= {
-        f"calibration.intercept_{name}": value
-        for name, value in zip(rows.names, model.calibration_.intercepts, strict=True)
-    }
-    if isinstance(model, XGBoostHazard):
-        metrics["trees"] = float(model.booster_.num_boosted_rounds())
-    if ceiling is not None and np.isfinite(ceiling):
-        metrics["test_share_of_ceiling"] = ceiling
-    if seeds is not None:
-        metrics |= {f"oof_{name}_mean": float(seeds[name].mean()) for name in ("roc_auc", "pr_auc")}
-        metrics |= {f"oof_{name}_sd": float(seeds[name].std(ddof=0)) for name in ("roc_auc", "pr_auc")}
-    if found is not None:
-        metrics |= {"trials": float(len(found.trials)), "trials_resumed": float(found.resumed)}
-        metrics |= {f"best.{name}": float(getattr(settings, name)) for name in settings.tuning.space}
-    tags: dict[str, str] = {"model": settings.kind}
-    figures = {f"curves_{judgement.split}": judgement.curves for judgement in judgements}
-    figures["importance"] = plot_importance(own, f"{settings.kind}: {means}")
-    figures["shap_summary"] = plot_summary(added, base, explained.features)
-    tables = {
-        "importance.csv": own,
-        "shap_global.csv": summary,
-        "shap_per_customer.csv": per_customer(
-            explained.keys, union_of(model.predict_windows(explained.features)), added
-        ),
-    }
-    for judgement in judgements:
-        tables[f"calibration_{judgement.split}.csv"] = judgement.windows
-        tables[f"groups_{judgement.split}.csv"] = judgement.groups
-    if against is not None:
-        tags["verdict"] = against.outcome
-        figures["against_baseline"] = against.curves
-        metrics |= {f"{counts}_gain_{name}": one.difference for name, one in against.differences.items()}
-        tables["against_baseline.csv"] = pd.DataFrame(
-            [{"metric": name, **one._asdict()} for name, one in against.differences.items()]
-        )
-    if found is not None:
-        tables["trials.csv"] = _trials(found)
+    risk = union_of(model.predict_windows(rows.features))
+    return _Explained(rows, risk, added, base, global_table(added, rows.features), own, means)
+
+
+def _told(found: _Findings) -> TrainingRun:
+    """Findings as figures, tables, a report and the model's card."""
+    kind, facts = found.settings.kind, _facts(found)
+    tags = {"model": kind, "judged_on": found.counts}
+    if found.against is not None:
+        tags["verdict"] = found.against.outcome
+    predictions = [
+        pd.concat([part.rows.keys.assign(split=split), part.scores], axis=1) for split, part in found.held.items()
+    ]
     report = render(
-        kind=settings.kind,
+        kind=kind,
         facts=facts,
-        judgements=judgements,
-        ceiling=ceiling,
-        against=against,
-        importance=own,
-        importance_means=means,
-        explained=summary,
-        notes=_notes(known, found, counts),
-        seeds=seeds,
+        judgements=found.judgements,
+        ceiling=found.ceiling,
+        against=found.against,
+        importance=found.explained.own,
+        importance_means=found.explained.own_means,
+        explained=found.explained.summary,
+        notes=_notes(found),
+        seeds=found.seeds,
     )
-    card = {
-        "rows_train": facts["rows_train"],
-        "train_as_of": sorted({str(day) for day in splits["train"].keys["as_of"]}),
-        "held_out_as_of": sorted({str(day) for day in held_out["as_of"]}),
-        "types": {name: "string" if name in model.encoding_.words else "double" for name in chosen},
-        "settings": settings.model_dump(mode="json"),
-        "example": json.loads(explained.features.head(3).to_json(orient="records")),
-    }
     return TrainingRun(
-        ChurnModel(settings.kind, model, rows.names, card),
-        held_out,
-        metrics,
+        ChurnModel(kind, found.model, found.rows.names, _card(found)),
+        pd.concat(predictions, ignore_index=True),
+        _metrics(found),
         tags,
         report,
-        figures,
-        tables,
-        _headline(settings.kind, judgements[-1], against, ceiling),
+        _figures(found),
+        _tables(found),
+        _headline(found),
     )
+
+
+def _metrics(found: _Findings) -> dict[str, float]:
+    line, counts = found.model.calibration_, found.counts
+    metrics = {name: value for judgement in found.judgements for name, value in judgement.metrics.items()}
+    metrics |= {
+        "features_used": float(found.rows.features.shape[1]),
+        "train_rows": float(len(found.splits["train"])),
+        "train_leavers": float(np.nansum(found.splits["train"].windows)),
+        "calibration.slope": line.slope,
+    }
+    metrics |= {
+        f"calibration.intercept_{name}": value for name, value in zip(found.rows.names, line.intercepts, strict=True)
+    }
+    if isinstance(found.model, XGBoostHazard):
+        metrics["trees"] = float(found.model.booster_.num_boosted_rounds())
+    if found.ceiling is not None:
+        metrics[f"{counts}_share_of_ceiling"] = found.ceiling
+    if found.seeds is not None:
+        metrics |= {f"oof_{name}_mean": float(found.seeds[name].mean()) for name in ("roc_auc", "pr_auc")}
+        metrics |= {f"oof_{name}_sd": float(found.seeds[name].std(ddof=0)) for name in ("roc_auc", "pr_auc")}
+    if found.search is not None:
+        metrics |= {"trials": float(len(found.search.trials)), "trials_resumed": float(found.search.resumed)}
+        metrics |= {f"best.{name}": float(getattr(found.settings, name)) for name in found.settings.tuning.space}
+    if found.against is not None:
+        metrics |= {f"{counts}_gain_{name}": one.difference for name, one in found.against.differences.items()}
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
+
+
+def _figures(found: _Findings) -> dict[str, "Figure"]:
+    explained = found.explained
+    figures = {f"curves_{judgement.split}": judgement.curves for judgement in found.judgements}
+    figures["importance"] = plot_importance(explained.own, f"{found.settings.kind}: {explained.own_means}")
+    figures["shap_summary"] = plot_summary(explained.added, explained.base, explained.rows.features)
+    if found.against is not None:
+        figures["against_baseline"] = found.against.curves
+    return figures
+
+
+def _tables(found: _Findings) -> dict[str, pd.DataFrame]:
+    explained = found.explained
+    tables = {
+        "importance.csv": explained.own,
+        "shap_global.csv": explained.summary,
+        "shap_per_customer.csv": per_customer(explained.rows.keys, explained.risk, explained.added),
+    }
+    for judgement in found.judgements:
+        tables[f"calibration_{judgement.split}.csv"] = judgement.windows
+        tables[f"groups_{judgement.split}.csv"] = judgement.groups
+    if found.against is not None:
+        tables["against_baseline.csv"] = pd.DataFrame(
+            [{"metric": name, **one._asdict()} for name, one in found.against.differences.items()]
+        )
+    if found.search is not None:
+        tables["trials.csv"] = _trials(found.search)
+    return tables
+
+
+def _card(found: _Findings) -> dict[str, Any]:
+    """What travels with the model's files."""
+    words = found.model.encoding_.words
+    days = {str(day) for part in found.held.values() for day in part.rows.keys["as_of"]}
+    return {
+        "rows_train": len(found.splits["train"]),
+        "train_as_of": sorted({str(day) for day in found.splits["train"].keys["as_of"]}),
+        "held_out_as_of": sorted(days),
+        "types": {name: "string" if name in words else "double" for name in found.rows.features.columns},
+        "settings": found.settings.model_dump(mode="json"),
+        "example": json.loads(found.explained.rows.features.head(3).to_json(orient="records")),
+    }
 
 
 def _on_valid(model: HazardModel, valid: Rows) -> dict[str, float]:
@@ -236,22 +340,12 @@ def _on_valid(model: HazardModel, valid: Rows) -> dict[str, float]:
     return named("valid", assess(scored(valid, held), replicates=0))
 
 
-def _features_of(whole: Rows, rows: Rows, part: Rows, split: str) -> pd.DataFrame:
-    """All features of a split, those that the model leaves out among them."""
-    return whole.features if part is rows else whole.of_split(split).features
-
-
-def _against(
-    found: Any, baseline: pd.DataFrame | None, held_out: pd.DataFrame, split: str, kind: str, replicates: int
-) -> Versus | None:
-    if baseline is None:
-        return None
-    mine = held_out[held_out["split"] == split]
+def _against(found: _Held, baseline: pd.DataFrame, split: str, kind: str, replicates: int) -> Versus:
     other = baseline.loc[baseline["split"] == split, ["customer_id", "as_of", "risk"]]
     other = other.assign(as_of=pd.to_datetime(other["as_of"]).dt.date)
-    joined = mine[["customer_id", "as_of"]].merge(other, on=["customer_id", "as_of"], how="left", validate="1:1")
-    risk = joined["risk"].to_numpy(np.float64)
-    return versus(found, risk, names=("the baseline", kind), replicates=replicates)
+    keys = found.rows.keys[["customer_id", "as_of"]]
+    risk = keys.merge(other, on=["customer_id", "as_of"], how="left", validate="1:1")["risk"].to_numpy(np.float64)
+    return versus(found.scored, risk, names=("the baseline", kind), replicates=replicates)
 
 
 def _true_risk(rows: Rows, truth: pd.DataFrame) -> Floats:
@@ -266,7 +360,8 @@ def _sample(rows: Rows, count: int) -> Rows:
     return rows.take(np.sort(np.random.default_rng(0).choice(len(rows), count, replace=False)))
 
 
-def _facts(splits: Mapping[str, Rows], rows: Rows, model: Any) -> dict[str, Any]:
+def _facts(found: _Findings) -> dict[str, Any]:
+    model, train = found.model, found.splits["train"]
     line = model.calibration_
     how = (
         f"Calibrated on valid by Platt scaling: slope {line.slope:.2f}, intercepts "
@@ -276,24 +371,29 @@ def _facts(splits: Mapping[str, Rows], rows: Rows, model: Any) -> dict[str, Any]
         bound = len(model.monotone or {})
         how = f"{model.booster_.num_boosted_rounds()} trees of depth {model.max_depth}, {bound} bound signs. {how}"
     return {
-        "rows_train": len(splits["train"]),
-        "leavers_train": int(np.nansum(splits["train"].windows)),
-        "features": rows.features.shape[1],
+        "rows_train": len(train),
+        "leavers_train": int(np.nansum(train.windows)),
+        "features": found.rows.features.shape[1],
         "how": how,
     }
 
 
-def _notes(known: Known, found: Search | None, counts: str) -> list[str]:
+def _notes(found: _Findings) -> list[str]:
     notes = []
-    if not known.is_temporal:
+    if not found.known.is_temporal:
         notes.append(
             "**Not a temporal split**: one snapshot, split by customer. The figures say how well customers of one "
             "moment are told apart, not how well next quarter's leavers are foretold."
         )
-    elif counts == "test":
+    if found.counts == "valid":
+        notes.append(
+            "**Not a judgement**: no outcome of `test` is mature, and `valid` stopped the training and calibrated it, "
+            "so its figures flatter."
+        )
+    elif found.counts == "test" and "valid" in found.held:
         notes.append("`valid` stopped the training early and calibrated it; only `test` is a judgement.")
-    if found is not None:
-        told = f"{len(found.trials)} trials, {found.resumed} of them of an interrupted search"
+    if found.search is not None:
+        told = f"{len(found.search.trials)} trials, {found.search.resumed} of them of an interrupted search"
         notes.append(f"Settings found in {told}: see `trials.csv`.")
     return notes
 
@@ -311,13 +411,13 @@ def _trials(found: Search) -> pd.DataFrame:
     )
 
 
-def _headline(kind: str, judgement: Judgement, against: Versus | None, ceiling: float | None) -> str:
-    figures = judgement.figures
+def _headline(found: _Findings) -> str:
+    figures, against = found.judgements[-1].figures, found.against
     text = (
-        f"{kind} on {judgement.split}: PR-AUC {figures['pr_auc'].value:.3f}, ROC-AUC {figures['roc_auc'].value:.3f}, "
-        f"calibration slope {figures['calibration_slope'].value:.2f}, "
+        f"{found.settings.kind} on {found.counts}: PR-AUC {figures['pr_auc'].value:.3f}, "
+        f"ROC-AUC {figures['roc_auc'].value:.3f}, calibration slope {figures['calibration_slope'].value:.2f}, "
         f"observed/expected {figures['observed_over_expected'].value:.2f}"
     )
-    if ceiling is not None and np.isfinite(ceiling):
-        text += f", {ceiling:.0%} of the ceiling"
-    return text if against is None else f"{text}; {against.outcome} than the baseline"
+    if found.ceiling is not None and np.isfinite(found.ceiling):
+        text += f", {found.ceiling:.0%} of the ceiling"
+    return text if against is None else f"{text}; against the baseline: {against.outcome}"

@@ -17,6 +17,8 @@ TOP = 5
 # A driver is worth a word from this distance on.
 NOTED = 0.35
 FIRST_WORDS, MAX_WORDS = 2, 5
+# From here on the heat map is too dark for black figures.
+DARK = 1.3
 MARGIN = "margin_eur_month_12m"
 
 
@@ -139,6 +141,7 @@ def plot_profiles(model: SegmentModel, profiles: pd.DataFrame) -> "Figure":
     axes.set_xticks(range(len(model.ids)), labels, fontsize=8)
     axes.set_yticks(range(len(model.features)), list(model.features), fontsize=8)
     for (row, column), value in np.ndenumerate(grid.to_numpy()):
-        axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=7)
+        colour = "white" if abs(value) > DARK else "black"
+        axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(image, ax=axes, label="standard deviations from everybody")
     return figure

@@ -4,6 +4,7 @@ Stages are wiring. They translate between published tables and the rooms' functi
 to skip, lock, check, publish and log; the work itself stands in the rooms.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -52,6 +53,13 @@ class LandedFile:
     content_hash: str
     origin: str
     part: int = 0
+
+    @classmethod
+    def of(cls, file: Path, folder: Path, *, rows: int = 0) -> "LandedFile":
+        """A file that stands in a draft's folder, known by its place there and its digest."""
+        with file.open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        return cls(path=file, rows=rows, content_hash=digest, origin=file.relative_to(folder).as_posix())
 
 
 @dataclass(frozen=True)

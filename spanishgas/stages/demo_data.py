@@ -74,10 +74,10 @@ def _write_raw(world: World, folder: Path, workspace: Workspace) -> dict[str, li
     for name, frame in world.tables.items():
         file = folder / f"{name}.csv"
         _write_csv(frame, file)
-        landed[name] = [_landed(file, folder, len(frame))]
+        landed[name] = [LandedFile.of(file, folder, rows=len(frame))]
     file = folder / "customer_interactions.json"
     file.write_text(json.dumps(world.interactions, ensure_ascii=False, indent=0), encoding="utf-8")
-    landed["customer_interactions"] = [_landed(file, folder, len(world.interactions))]
+    landed["customer_interactions"] = [LandedFile.of(file, folder, rows=len(world.interactions))]
     landed["consumption_hourly"] = _write_hourly(world, folder, workspace)
     return landed
 
@@ -104,11 +104,11 @@ def _write_hourly(world: World, folder: Path, workspace: Workspace) -> list[Land
         workspace.progress(f"{done:,} hourly readings")
         if rows >= HOURLY_ROWS_PER_FILE:
             writer.close()
-            landed.append(_landed(file, folder, rows))
+            landed.append(LandedFile.of(file, folder, rows=rows))
             writer = None
     if writer is not None:
         writer.close()
-        landed.append(_landed(file, folder, rows))
+        landed.append(LandedFile.of(file, folder, rows=rows))
     return landed
 
 
@@ -130,18 +130,12 @@ def _write_truth(world: World, folder: Path) -> dict[str, list[LandedFile]]:
     for name, frame in world.ground_truth.items():
         file = folder / f"{name}.parquet"
         frame.to_parquet(file, compression="zstd", index=False)
-        landed[name] = [_landed(file, folder, len(frame))]
+        landed[name] = [LandedFile.of(file, folder, rows=len(frame))]
     return landed
 
 
 def _write_csv(frame: pd.DataFrame, file: Path) -> None:
     pyarrow.csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), file)
-
-
-def _landed(file: Path, folder: Path, rows: int) -> LandedFile:
-    with file.open("rb") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
-    return LandedFile(path=file, rows=rows, content_hash=digest, origin=file.relative_to(folder).as_posix())
 
 
 def _digest_of_tables(path: Path) -> str:

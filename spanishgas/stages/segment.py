@@ -1,6 +1,5 @@
 """Stage `segment`: customers of a date in groups that keep their identity from one refresh to the next."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -107,7 +106,6 @@ class Segment(PlainStage):
         found = refresh(table, view.segmentation, previous=previous, before=before, past=past)
         file = workspace.drafts[target.publication] / FILE
         file.write_text(json.dumps(found.model.state, indent=1) + "\n", encoding="utf-8")
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
         as_of = pd.Timestamp(view.as_of)
         product = Product(
             tables={
@@ -116,7 +114,7 @@ class Segment(PlainStage):
                 SEGMENT_SUMMARY.name: found.summary.assign(as_of=as_of)[list(SEGMENT_SUMMARY.column_names)],
             },
             contracts=CONTRACTS,
-            landed={MODEL: [LandedFile(path=file, rows=0, content_hash=digest, origin=FILE)]},
+            landed={MODEL: [LandedFile.of(file, file.parent)]},
             metrics=found.metrics,
             tags={"before": target.manifests["before"].publication.value if previous is not None else "none"},
         )

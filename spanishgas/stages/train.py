@@ -135,7 +135,7 @@ class Train(PlainStage):
         product = Product(
             tables={MODEL_PREDICTIONS.name: _with_all_windows(run.predictions)},
             contracts={MODEL_PREDICTIONS.name: MODEL_PREDICTIONS},
-            landed={MODEL_FILES: [_landed(file, files) for file in sorted(files.iterdir())]},
+            landed={MODEL_FILES: [LandedFile.of(file, files) for file in sorted(files.iterdir())]},
             metrics=run.metrics,
             tags=run.tags,
         )
@@ -219,11 +219,6 @@ def _with_all_windows(predictions: pd.DataFrame) -> pd.DataFrame:
     missing = {column.name: float("nan") for column in HAZARDS if column.name not in predictions.columns}
     whole = predictions.assign(**missing)
     return whole[list(MODEL_PREDICTIONS.column_names)]
-
-
-def _landed(file: Path, folder: Path) -> LandedFile:
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return LandedFile(path=file, rows=0, content_hash=digest, origin=file.relative_to(folder).as_posix())
 
 
 def _package(files: Path, manifest: Manifest) -> ModelPackage:

@@ -216,6 +216,29 @@ def test_out_of_fold_scores_come_from_models_that_have_not_seen_the_customer() -
     assert (honest.predictions["split"] == "oof").sum() == len(table)
 
 
+def test_a_search_over_all_customers_does_not_reach_into_the_folds() -> None:
+    table = snapshot_table()
+    known = Known({}, (), is_temporal=False)
+    settings = EvaluationSettings(replicates=0, oof=OutOfFoldSettings(folds=3))
+    plain = TUNED.model_copy(update={"max_depth": 1})
+    searched = plain.model_copy(update={"tuning": plain.tuning.model_copy(update={"trials": 4})})
+    one, other = (train(table, tried, settings, known, threads=1) for tried in (plain, searched))
+    assert other.metrics["best.max_depth"] != 1, "the search must have moved for this to say anything"
+    assert other.metrics["oof_roc_auc"] == one.metrics["oof_roc_auc"]
+
+
+def test_figures_of_valid_are_never_called_those_of_test(table: pd.DataFrame) -> None:
+    later = table.assign(left_horizon=table["left_horizon"].where(table["split"] != "test"))
+    truth = table.assign(p_horizon=0.5 + 0.1 * (np.arange(len(table)) % 2))[["customer_id", "as_of", "p_horizon"]]
+    run = train(later, LogisticSettings(), EVALUATION, KNOWN, threads=1, truth=truth)
+    assert not [name for name in run.metrics if name.startswith("test_")]
+    assert run.tags["judged_on"] == "valid"
+    assert "Not a judgement" in run.report
+    nowhere = later.assign(left_horizon=np.nan)
+    with pytest.raises(ContractError, match="no outcome over the horizon"):
+        train(nowhere, LogisticSettings(), EVALUATION, KNOWN, threads=1)
+
+
 def test_a_column_to_group_by_must_exist() -> None:
     odd = EvaluationSettings(replicates=0, oof=OutOfFoldSettings(folds=3, group_by=("campaign",)))
     with pytest.raises(ConfigError, match=r"are no features.*campaign"):
