@@ -62,12 +62,12 @@ def make_tables(seed: int, gaps: float, late: float) -> Tables:
                 put("costs", {"province_code": province, "month": month, **cost}, known, elec_var_cost_eur_kwh=0.1)
     for customer in CUSTOMERS:
         begin = FIRST + timedelta(days=int(rng.integers(0, 500)))
-        gas, level = chance(0.4), float(rng.uniform(2, 20))
+        gas, level = chance(0.2), float(rng.uniform(2, 20))
         attributes = {
             "customer_id": customer,
-            "contracted_power_kw": maybe(float(rng.choice([3.45, 4.6, 9.2, 20.0]))),
-            "is_industrial": chance(0.2),
-            "is_second_residence": chance(0.2),
+            "contracted_power_kw": maybe(float(rng.choice([3.45, 3.45, 3.45, 3.45, 4.6, 9.2, 20.0]))),
+            "is_industrial": chance(0.1),
+            "is_second_residence": chance(0.1),
             "province_code": maybe(str(rng.choice(PROVINCES))),
             "is_snapshot": False,
         }
@@ -80,6 +80,10 @@ def make_tables(seed: int, gaps: float, late: float) -> Tables:
             term |= {"customer_first_activation_date": begin, "last_product_change_date": change}
             put("contracts", term, start, next_renewal_date=end + timedelta(days=30))
             start, terms = end, terms + 1
+        # Terms that have just begun at the last date, and some that are a little older: what is offered now.
+        renewed = LAST - timedelta(days=4 * CUSTOMERS.index(customer))
+        term = {"customer_id": customer, "contract_start_date": renewed, "customer_first_activation_date": begin}
+        put("contracts", term | {"next_renewal_date": renewed + timedelta(days=365)}, renewed)
         left = maybe(begin + timedelta(days=int(rng.integers(100, 600)))) if chance(0.3) else None
         label = {"customer_id": customer, "churn": left is not None, "churn_date": left}
         put("churn_events", label, (left or LAST) + timedelta(days=5))
@@ -137,6 +141,18 @@ def as_tables(engine: Engine, tables: Tables) -> dict[str, Any]:
 def plain(value: Any) -> float:
     """A number; NaN for what is missing."""
     return float("nan") if value is None or pd.isna(value) else float(value)
+
+
+def test_the_made_up_tables_give_every_compared_feature_a_value() -> None:
+    """Missing equals missing: a feature that is null for everybody would be compared with nothing."""
+    told: dict[str, int] = {}
+    for seed in (1, 7):
+        for as_of in DATES:
+            world = World(make_tables(seed, 0.1, 0.1), as_of)
+            for customer in world.population:
+                for name, value in world.features(customer).items():
+                    told[name] = told.get(name, 0) + (value is not None)
+    assert [name for name, count in told.items() if count < 5] == []
 
 
 @settings(max_examples=3)

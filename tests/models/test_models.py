@@ -145,6 +145,21 @@ def test_person_periods_leave_out_what_is_not_known() -> None:
         person_periods(np.array([[np.nan]]))
 
 
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_level_is_that_of_the_rows_that_calibrate(name: str) -> None:
+    features, windows, _, _customers = world(seed=1)
+    later, _, hazards, customers = world(seed=2)
+    halved = hazards / 2
+    rng = np.random.default_rng(0)
+    outcomes = (rng.uniform(size=halved.shape) < halved).astype(float)
+    fold = Fold(later, outcomes, None, customers)
+    plain = MODELS[name]().fit(features, windows)
+    calibrated = MODELS[name]().fit(features, windows, calibrating=fold)
+    expected = outcomes.mean(axis=0)
+    assert plain.predict_windows(later).mean(axis=0) == pytest.approx(2 * expected, rel=0.25)
+    assert calibrated.predict_windows(later).mean(axis=0) == pytest.approx(expected, rel=0.03)
+
+
 def test_calibration_customers_are_not_those_of_early_stopping() -> None:
     features, windows, _, customers = world(900)
     first, second = Fold(features, windows, None, customers).parts()

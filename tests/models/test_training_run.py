@@ -15,8 +15,9 @@ from spanishgas.config import (
     XGBoostSettings,
 )
 from spanishgas.errors import ConfigError, ContractError
-from spanishgas.evaluation import METRICS
+from spanishgas.evaluation import METRICS, Scored
 from spanishgas.models.fitting import choose_features, fit
+from spanishgas.models.judging import versus
 from spanishgas.models.rows import Rows
 from spanishgas.models.training_run import Known, TrainingRun, train
 from spanishgas.models.tuning import Trial, log_loss, search
@@ -110,6 +111,41 @@ def test_features_to_leave_out_must_exist() -> None:
     assert choose_features(names, LogisticSettings(), ("tenure",), is_temporal=False) == names
     used = LogisticSettings(trending="use")
     assert choose_features(names, used, ("tenure",), is_temporal=True) == names
+
+
+def test_declared_signs_bind_unless_the_settings_say_otherwise(table: pd.DataFrame) -> None:
+    rows = Rows.of(table).of_split("train")
+    grid = pd.concat([rows.features.iloc[[0]]] * 60, ignore_index=True).assign(price=np.linspace(-3, 3, 60))
+
+    def steps(settings: XGBoostSettings) -> np.ndarray:
+        model = fit(settings, {"price": -1, "not_used": 1}, rows, None, threads=1)
+        return np.diff(model.predict_risk(grid))
+
+    # The price truly raises the risk: bound to the other sign it may not.
+    assert (steps(TREES) <= 1e-12).all()
+    assert (steps(TREES.model_copy(update={"monotone": False})) > 1e-6).any()
+
+
+def test_the_verdict_minds_calibration(table: pd.DataFrame) -> None:
+    truth = np.random.default_rng(0).uniform(0.02, 0.5, 4000)
+    outcome = (np.random.default_rng(1).uniform(size=4000) < truth).astype(float)
+    noise = np.full(4000, 0.26)
+    none: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+    people = np.arange(4000).astype(str).astype(object)
+
+    def found(score: np.ndarray) -> str:
+        rows = Scored(people, people, score, outcome, np.ones(4000), none)
+        told = versus(rows, noise, names=("the baseline", "trees"), replicates=40)
+        return told.outcome
+
+    assert found(truth) == "better"
+    assert found(noise) == "not better"
+    # The same order, far too bold: the slope leaves its range.
+    bold = 1 / (1 + np.exp(-3 * np.log(truth / (1 - truth))))
+    assert found(bold) == "better but badly calibrated"
+    # The same order and slope, twice the level: the ECE grows.
+    odds = 2.5 * truth / (1 - truth)
+    assert found(odds / (1 + odds)) == "better but badly calibrated"
 
 
 def test_a_split_in_which_nobody_leaves_is_told(table: pd.DataFrame) -> None:
