@@ -26,7 +26,7 @@ from spanishgas.stages.runner import Outcome, run_stage
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # Keys of the composed configuration that only serve interpolation.
-INTERNAL = ("data_root", "experiment")
+INTERNAL = ("data_root", "experiment", "action")
 SHOWN_TABLES = 4
 
 

@@ -448,6 +448,70 @@ class SegmentationSettings(SettingsModel):
     restart: bool = False
 
 
+class GateSettings(SettingsModel):
+    """What a challenger must reach. "Beyond noise" means: the whole 95 % interval, by a bootstrap over customers.
+
+    Attributes:
+        better_on: Metrics of which one must be better than the champion's beyond noise, and none worse beyond noise.
+        min_roc_auc: ROC-AUC that the interval must reach above: better than chance.
+        calibration_slope: Range that the slope's interval must touch.
+        observed_over_expected: Range that observed over expected leavers must touch.
+        max_ece_growth: Most that ECE may grow over the champion's beyond noise, as a share of the base rate.
+        max_group_pr_auc_loss: Most of the champion's PR-AUC that a month, segment or group may lose beyond noise.
+        max_group_log_loss_growth: Most that a group's log-loss may grow beyond noise, as a share of the champion's.
+        max_row_ms: Milliseconds for one customer, median of several.
+        max_thousand_rows_ms: Milliseconds for 1,000 customers.
+        max_size_mib: Size of the model's files.
+    """
+
+    better_on: tuple[str, ...] = ("pr_auc", "recall_at_10")
+    min_roc_auc: float = Field(default=0.55, ge=0, le=1)
+    calibration_slope: tuple[float, float] = (0.7, 1.4)
+    observed_over_expected: tuple[float, float] = (0.67, 1.5)
+    max_ece_growth: float = Field(default=0.1, ge=0)
+    max_group_pr_auc_loss: float = Field(default=0.2, ge=0, le=1)
+    max_group_log_loss_growth: float = Field(default=0.02, ge=0)
+    max_row_ms: float = Field(default=50.0, gt=0)
+    max_thousand_rows_ms: float = Field(default=2000.0, gt=0)
+    max_size_mib: float = Field(default=50.0, gt=0)
+
+    @model_validator(mode="after")
+    def _ranges(self) -> "GateSettings":
+        for name in ("calibration_slope", "observed_over_expected"):
+            low, high = getattr(self, name)
+            if low >= high:
+                raise ValueError(f"{name} needs low < high, not {low} to {high}")
+        return self
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) else value
+
+
+class PromotionSettings(SettingsModel):
+    """How a challenger becomes champion.
+
+    Attributes:
+        action: ``promote`` the candidate, ``rollback`` to the champion before, or list the ``history``.
+        mode: ``enforce`` the gates, only say what would happen (``dry_run``), or ``force`` the candidate through.
+        reason: Why; mandatory for ``force``.
+        candidate: Alias or version number of who wants to become champion.
+        gates: What it must reach.
+    """
+
+    action: Literal["promote", "rollback", "history"] = "promote"
+    mode: Literal["enforce", "dry_run", "force"] = "enforce"
+    reason: str = Field(default="", max_length=1000)
+    candidate: Annotated[str, BeforeValidator(_as_text)] = Field(default="challenger", min_length=1)
+    gates: GateSettings = GateSettings()
+
+    @model_validator(mode="after")
+    def _reasoned(self) -> "PromotionSettings":
+        if self.mode == "force" and not self.reason.strip():
+            raise ValueError("mode=force needs a reason: promotion.reason='why the gates are overruled'")
+        return self
+
+
 class TrackingSettings(SettingsModel):
     """Where runs are recorded.
 
@@ -455,11 +519,15 @@ class TrackingSettings(SettingsModel):
         uri: Tracking store; ``MLFLOW_TRACKING_URI`` wins over it.
         artifacts: Artifact folder of the local store; unused on a tracking server.
         experiment: Experiment of stand-alone runs; a launched run stays where it was launched.
+        lock: What all who promote share, so that one does at a time: the server's database (``postgresql://...``) or a
+            file on one machine (``file:///...``). None where ``uri`` itself is a database; ``SPANISHGAS_LOCK_URI`` wins
+            over it.
     """
 
     uri: str
     artifacts: Path
     experiment: str
+    lock: str | None = None
 
 
 class PipelineSettings(SettingsModel):
@@ -482,5 +550,6 @@ class Settings(SettingsModel):
     baseline: AnyModelSettings = LogisticSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
+    promotion: PromotionSettings = PromotionSettings()
     tracking: TrackingSettings
     pipeline: PipelineSettings

@@ -75,5 +75,9 @@ class TrackingError(SpanishGasError):
     """The tracking store cannot be reached or prepared."""
 
 
+class PromotionError(SpanishGasError):
+    """A champion could not be changed: another was faster, or there is nothing to change to."""
+
+
 class ModelFileError(SpanishGasError):
     """A model's files are missing, damaged, or of a kind that is not known."""

@@ -221,6 +221,68 @@ BACKTEST_FEATURES = Contract(
     ),
 )
 
+CONTENDER = Column(
+    name="contender",
+    type="string",
+    description="Part that the model plays in the comparison.",
+    domain=("champion", "challenger", "baseline"),
+)
+
+PROMOTION_SCORES = Contract(
+    name="promotion_scores",
+    layer="gold",
+    version=1,
+    grain="contender x as_of x customer",
+    description="Scores of the frozen test rows on which models were compared, one partition per pair of models.",
+    primary_key=("contender", "customer_id", "as_of"),
+    event_time="as_of",
+    known_at=AT_AS_OF,
+    partition="contest",
+    columns=(CUSTOMER_ID, AS_OF, CONTENDER, RISK, *HAZARDS),
+)
+
+PROMOTION_FIGURES = Contract(
+    name="promotion_figures",
+    layer="gold",
+    version=1,
+    grain="contender x metric",
+    description="How the compared models did on the frozen test rows.",
+    primary_key=("contender", "metric"),
+    event_time=None,
+    known_at=KnownAt(column=None),
+    partition="contest",
+    columns=(
+        CONTENDER,
+        Column(name="model_version", type="string", description="Version in the registry."),
+        Column(name="metric", type="string", description="Metric; see `evaluation.METRICS`."),
+        Column(name="value", type="float", description="Its value.", nullable=True),
+        Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
+        Column(name="hi", type="float", description="Upper bound.", nullable=True),
+    ),
+)
+
+PROMOTION_GATES = Contract(
+    name="promotion_gates",
+    layer="gold",
+    version=1,
+    grain="gate",
+    description="How the challenger came through the gates.",
+    primary_key=("gate",),
+    event_time=None,
+    known_at=KnownAt(column=None),
+    partition="contest",
+    columns=(
+        Column(name="gate", type="string", description="Stable identifier of the gate."),
+        Column(
+            name="state",
+            type="string",
+            description="`not asked` where there was nothing to compare with.",
+            domain=("passed", "failed", "not asked"),
+        ),
+        Column(name="sentence", type="string", description="The figures and the limit, in words."),
+    ),
+)
+
 SEGMENT_ID = Column(name="segment_id", type="string", description="Identity of the segment; lasts across refreshes.")
 
 SEGMENTS = Contract(
@@ -305,6 +367,9 @@ GOLD_TABLES: tuple[Contract, ...] = (
     MODEL_PREDICTIONS,
     BACKTEST_METRICS,
     BACKTEST_FEATURES,
+    PROMOTION_SCORES,
+    PROMOTION_FIGURES,
+    PROMOTION_GATES,
     SEGMENTS,
     SEGMENT_PROFILES,
     SEGMENT_SUMMARY,

@@ -130,10 +130,11 @@ def _calibration(windows: pd.DataFrame, key: str) -> str:
 
 
 def _of(row: Mapping[Any, Any], name: str, digits: int) -> str:
-    return _interval_short(Interval(row[name], row[f"{name}_lo"], row[f"{name}_hi"]), digits)
+    return short_interval(Interval(row[name], row[f"{name}_lo"], row[f"{name}_hi"]), digits)
 
 
-def _interval_short(one: Interval, digits: int) -> str:
+def short_interval(one: Interval, digits: int) -> str:
+    """A figure with its interval; empty where it is not defined."""
     if not np.isfinite(one.value):
         return ""
     spread = f" ({one.lo:.{digits}f} to {one.hi:.{digits}f})" if np.isfinite(one.lo) else ""

@@ -1,5 +1,6 @@
 """Rows of a training set as a model takes them: keys, features, outcomes per window and over the horizon."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,6 +96,17 @@ class Rows:
     def of_split(self, split: str) -> "Rows":
         """Rows of one split."""
         return self.take((self.keys["split"] == split).to_numpy())
+
+    @property
+    def learned(self) -> "Rows":
+        """Rows that a model sees in some way: `valid` stops the training and calibrates."""
+        return self.take((self.keys["split"] != "test").to_numpy())
+
+    @property
+    def customers_digest(self) -> str:
+        """Digest of whose rows these are."""
+        customers = sorted({str(customer) for customer in self.keys["customer_id"]})
+        return hashlib.sha256("\n".join(customers).encode()).hexdigest()
 
     def with_features(self, names: Sequence[str]) -> "Rows":
         """The same rows with some of the features."""

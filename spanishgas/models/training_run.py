@@ -38,11 +38,13 @@ class Known:
         signs: Feature -> sign of its effect.
         trending: Features whose level belongs to the date.
         is_temporal: Whether the splits are apart in time.
+        horizon_days: Horizon of the outcomes.
     """
 
     signs: Mapping[str, int]
     trending: tuple[str, ...]
     is_temporal: bool
+    horizon_days: int
 
 
 @dataclass(frozen=True)
@@ -323,11 +325,15 @@ def _tables(found: _Findings) -> dict[str, pd.DataFrame]:
 def _card(found: _Findings) -> dict[str, Any]:
     """What travels with the model's files."""
     words = found.model.encoding_.words
+    learned = found.rows.learned
     days = {str(day) for part in found.held.values() for day in part.rows.keys["as_of"]}
     return {
         "rows_train": len(found.splits["train"]),
         "train_as_of": sorted({str(day) for day in found.splits["train"].keys["as_of"]}),
         "held_out_as_of": sorted(days),
+        "learned_as_of": sorted({str(day) for day in learned.keys["as_of"]}),
+        "learned_customers": learned.customers_digest,
+        "horizon_days": found.known.horizon_days,
         "types": {name: "string" if name in words else "double" for name in found.rows.features.columns},
         "settings": found.settings.model_dump(mode="json"),
         "example": json.loads(found.explained.rows.features.head(3).to_json(orient="records")),

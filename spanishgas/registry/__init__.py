@@ -1,7 +1,18 @@
-"""The only door to MLflow: runs, datasets and models."""
+"""The only door to MLflow: runs, datasets, models and who is champion."""
 
+from spanishgas.registry.champions import CHAMPION, Champions, Decision, Verdict
 from spanishgas.registry.models import ModelPackage, ModelRegistry, ModelVersion
 from spanishgas.registry.runs import RunLog
 from spanishgas.registry.tracking import Tracker
 
-__all__ = ["ModelPackage", "ModelRegistry", "ModelVersion", "RunLog", "Tracker"]
+__all__ = [
+    "CHAMPION",
+    "Champions",
+    "Decision",
+    "ModelPackage",
+    "ModelRegistry",
+    "ModelVersion",
+    "RunLog",
+    "Tracker",
+    "Verdict",
+]

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,6 +61,7 @@ class ModelVersion:
         digest: Digest of its files.
         run_id: The run that made it.
         tags: Its tags.
+        model_id: The logged model behind it; empty where there is none.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ModelVersion:
     digest: str
     run_id: str
     tags: Mapping[str, str]
+    model_id: str = ""
 
     @property
     def uri(self) -> str:
@@ -93,16 +95,23 @@ class ModelRegistry:
 
     def with_alias(self, name: str, alias: str) -> ModelVersion | None:
         """The version that an alias points to, or None."""
+        return self._found(name, f"@{alias}", lambda: self._client.get_model_version_by_alias(name, alias))
+
+    def _found(self, name: str, what: str, ask: Callable[[], Any]) -> ModelVersion | None:
         from mlflow.exceptions import MlflowException
 
         try:
-            return _version(self._client.get_model_version_by_alias(name, alias))
+            return _version(ask())
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise TrackingError(
-                f"the model registry does not answer: {error}", where=f"models:/{name}@{alias}"
+                f"the model registry does not answer: {error}", where=f"models:/{name} {what}"
             ) from error
+
+    def with_number(self, name: str, number: str) -> ModelVersion | None:
+        """The version of that number, or None."""
+        return self._found(name, number, lambda: self._client.get_model_version(name, number))
 
     def point(self, name: str, alias: str, version: ModelVersion) -> None:
         """Lets an alias point to a version."""
@@ -178,13 +187,14 @@ class ModelRegistry:
             self._client.log_metric(run_id, key, value, model_id=logged.model_id)
         return str(info.model_uri), str(logged.model_id)
 
-    def fetch(self, version: ModelVersion, folder: Path, *, loader: str) -> Path:
+    def fetch(self, version: ModelVersion, folder: Path, *, loader: str, digest: Callable[[Path], str]) -> Path:
         """Brings the files of a version into a folder.
 
         Args:
             version: The version.
             folder: Where to put them.
             loader: The loader that the version must name.
+            digest: Takes the digest that the files were registered under.
 
         Raises:
             ModelFileError: It is no model of this project, its code is not ours, or its files are not those registered.
@@ -203,7 +213,15 @@ class ModelRegistry:
             ) from error
         if named != loader:
             raise ModelFileError(f"names the loader {named!r}, not {loader!r}: refused", where=version.uri)
-        return local / str(path)
+        files = local / str(path)
+        found = digest(files)
+        if found != version.digest:
+            raise ModelFileError(
+                f"its files (digest {found[:16]}) are not those that were registered ({version.digest[:16] or 'none'})",
+                where=version.uri,
+                todo="Restore the artifacts, or train again",
+            )
+        return files
 
 
 def _quiet() -> None:
@@ -214,7 +232,9 @@ def _quiet() -> None:
 
 def _version(entity: Any) -> ModelVersion:
     tags = dict(entity.tags)
-    return ModelVersion(entity.name, str(entity.version), tags.get(DIGEST_TAG, ""), entity.run_id or "", tags)
+    return ModelVersion(
+        entity.name, str(entity.version), tags.get(DIGEST_TAG, ""), entity.run_id or "", tags, entity.model_id or ""
+    )
 
 
 def _example(package: ModelPackage) -> "pd.DataFrame":

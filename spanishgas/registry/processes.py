@@ -1,5 +1,6 @@
-"""Which process a run belongs to, so that a run whose process died can be told from one that is still at work."""
+"""Which process and user a run belongs to, so that a run whose process died can be told from one still at work."""
 
+import getpass
 import os
 import socket
 from collections.abc import Mapping
@@ -19,6 +20,14 @@ def process_tags() -> dict[str, str]:
         PID_TAG: str(os.getpid()),
         STARTED_TAG: f"{process.create_time():.2f}",
     }
+
+
+def user_name() -> str:
+    """The system's name of the user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"
 
 
 def is_dead(tags: Mapping[str, str]) -> bool:

@@ -1,13 +1,16 @@
 """One tracked run: what is written to it, under names that are the same for every stage and model."""
 
 import json
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from spanishgas.registry.models import ModelRegistry
+from spanishgas.registry.champions import Champions
+from spanishgas.registry.models import ModelRegistry, ModelVersion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,17 +49,30 @@ class RunLog:
         client: Client of the tracking store.
         run_id: Identity of the run.
         experiment_id: Experiment that it stands in.
+        lock: Holds a named lock that all who share the store share.
     """
 
-    def __init__(self, client: "MlflowClient", run_id: str, experiment_id: str) -> None:
+    def __init__(
+        self,
+        client: "MlflowClient",
+        run_id: str,
+        experiment_id: str,
+        lock: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
         self.id = run_id
         self.experiment_id = experiment_id
         self._client = client
+        self._lock = lock
 
     @property
     def models(self) -> ModelRegistry:
         """The registry that the run's models go to."""
         return ModelRegistry(self._client)
+
+    @property
+    def champions(self) -> Champions:
+        """Who decides, and how that came about."""
+        return Champions(self._client, self._lock)
 
     def log_settings(self, settings: Mapping[str, Any]) -> None:
         """Logs resolved settings as parameters under a prefix that no launch parameter uses.
@@ -84,6 +100,14 @@ class RunLog:
         for start in range(0, len(entries), BATCH):
             self._client.log_batch(self.id, metrics=entries[start : start + BATCH])
 
+    def log_models(self, versions: Iterable[ModelVersion]) -> None:
+        """Records registered models that the run reads, so that their pages and the run's link to each other."""
+        from mlflow.entities import LoggedModelInput
+
+        used = [LoggedModelInput(model_id) for model_id in dict.fromkeys(one.model_id for one in versions) if model_id]
+        if used:
+            self._client.log_inputs(self.id, models=used)
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Sets tags."""
         from mlflow.entities import RunTag
@@ -92,6 +116,10 @@ class RunLog:
         if entries:
             self._client.log_batch(self.id, tags=entries)
 
+    def rename(self, name: str) -> None:
+        """Gives the run another name."""
+        self._client.update_run(self.id, name=name)
+
     def describe(self, text: str) -> None:
         """Sets the description that the run's page shows, in Markdown."""
         self.set_tags({"mlflow.note.content": text})
@@ -99,6 +127,13 @@ class RunLog:
     def log_text(self, text: str, file: str) -> None:
         """Stores a text as an artifact."""
         self._client.log_text(self.id, text, file)
+
+    def log_file(self, file: Path, folder: str, name: str) -> None:
+        """Stores a file as an artifact under another name."""
+        with TemporaryDirectory() as local:
+            copy = Path(local) / name
+            shutil.copyfile(file, copy)
+            self._client.log_artifact(self.id, str(copy), folder)
 
     def log_figure(self, figure: "Figure", file: str) -> None:
         """Stores a figure as an artifact and frees its memory."""

@@ -1,28 +1,24 @@
 """Where runs are recorded, and how one is opened: resumed, nested or stand-alone."""
 
-import getpass
 import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from filelock import FileLock
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
-from spanishgas.registry.processes import is_dead, process_tags
+from spanishgas.registry.locks import SQLITE, exclusive, lock_address
+from spanishgas.registry.processes import is_dead, process_tags, user_name
 from spanishgas.registry.runs import RunLog
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SQLITE = "sqlite:///"
+DATABASES = (SQLITE, "postgresql")
 RUN_ID_VARIABLE = "MLFLOW_RUN_ID"
-INIT_WAIT_SECONDS = 120.0
 
 
 class Tracker:
@@ -42,7 +38,7 @@ class Tracker:
 
     @cached_property
     def client(self) -> "MlflowClient":
-        """Client of the store. A SQLite store is initialised here, by one process at a time.
+        """Client of the store. A database is initialised here, by one process at a time.
 
         Raises:
             TrackingError: The store cannot be reached or prepared.
@@ -66,15 +62,13 @@ class Tracker:
             ) from error
         return client
 
-    @contextmanager
-    def _initialising(self) -> Iterator[None]:
-        if not self.uri.startswith(SQLITE):
-            yield
-            return
-        file = Path(self.uri.removeprefix(SQLITE))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_name(f"{file.name}-init.lock"), timeout=INIT_WAIT_SECONDS):
-            yield
+    def _initialising(self) -> AbstractContextManager[None]:
+        """One process at a time prepares a database; a server prepares its own."""
+        return exclusive(self.uri, "init") if self.uri.startswith(DATABASES) else nullcontext()
+
+    def _promoting(self, name: str) -> AbstractContextManager[None]:
+        """One process at a time changes a model's champion."""
+        return exclusive(lock_address(self.uri, self._settings.lock), name)
 
     def _experiment_id(self) -> str:
         client = self.client
@@ -116,7 +110,7 @@ class Tracker:
         resumed = os.environ.pop(RUN_ID_VARIABLE, None) if parent is None else None
         if resumed is not None:
             info = self.client.get_run(resumed).info
-            run = RunLog(self.client, info.run_id, info.experiment_id)
+            run = RunLog(self.client, info.run_id, info.experiment_id, self._promoting)
             self.mark_dead_runs(run.experiment_id)
             run.set_tags(marks)
             return run
@@ -126,9 +120,9 @@ class Tracker:
         else:
             experiment_id = self._experiment_id()
             self.mark_dead_runs(experiment_id)
-        marks.update(_origin_tags(name))
+        marks.update(_origin_tags(tags.get("stage", name)))
         created = self.client.create_run(experiment_id, run_name=name, tags=marks)
-        return RunLog(self.client, created.info.run_id, experiment_id)
+        return RunLog(self.client, created.info.run_id, experiment_id, self._promoting)
 
     def mark_dead_runs(self, experiment_id: str) -> list[str]:
         """Marks runs as KILLED that are recorded as running and whose process is gone; returns their ids."""
@@ -140,24 +134,17 @@ class Tracker:
         return dead
 
 
-def _origin_tags(name: str) -> dict[str, str]:
+def _origin_tags(stage: str) -> dict[str, str]:
     """Tags that a launched run gets from its launcher, for one that was not launched."""
     tags = {
-        "mlflow.user": _user(),
-        "mlflow.source.name": f"pipelines.{name}",
+        "mlflow.user": user_name(),
+        "mlflow.source.name": f"pipelines.{stage}",
         "mlflow.source.type": "LOCAL",
     }
     commit = git_commit()
     if commit:
         tags["mlflow.source.git.commit"] = commit
     return tags
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"
 
 
 def git_commit() -> str | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from spanishgas.config import AnyModelSettings, EvaluationSettings, LabelSettings, Settings
 from spanishgas.contracts.gold import BACKTEST_FEATURES, BACKTEST_METRICS, CUSTOMER_FEATURES
 from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.features import features_at
@@ -49,7 +50,7 @@ class BacktestStage(PlainStage):
         days = _days(settings, _cut(settings, store))
         return [Request(FEATURES, settings.model_copy(update={"as_of": days, "force": False}), if_stale=True)]
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """One backtest.
 
         Raises:
@@ -92,7 +93,7 @@ class BacktestStage(PlainStage):
             _rows(workspace, target, view),
             view.model,
             view.evaluation,
-            Known(view.signs, view.trending, is_temporal=True),
+            Known(view.signs, view.trending, is_temporal=True, horizon_days=view.labels.horizon_days),
             threads=workspace.engine.threads,
             progress=workspace.progress,
         )

@@ -19,7 +19,7 @@ from spanishgas.config import Settings
 from spanishgas.contracts import Contract
 from spanishgas.engine import Engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
-from spanishgas.registry import RunLog
+from spanishgas.registry import ModelRegistry, ModelVersion, RunLog
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,12 +36,14 @@ class Target:
         settings: The settings that its result depends on; the stage sees no others.
         inputs: Digest of every input.
         manifests: The published inputs, by a name of the stage's choice.
+        models: The registered models that are read, by a name of the stage's choice.
     """
 
     publication: Publication
     settings: BaseModel
     inputs: Mapping[str, str]
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    models: Mapping[str, ModelVersion] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Workspace:
     Attributes:
         engine: An open engine session.
         store: The data set's published tables.
+        models: Registered models.
         drafts: Staging folder of each publication, for files that the stage writes itself.
         progress: Tells the user what long work is doing.
         child: Opens a run below the stage's own, given a name and tags.
@@ -118,6 +121,7 @@ class Workspace:
 
     engine: Engine
     store: TableStore
+    models: ModelRegistry
     drafts: Mapping[Publication, Path]
     progress: Progress
     child: Callable[[str, Mapping[str, str]], AbstractContextManager[RunLog]]
@@ -164,8 +168,13 @@ class Stage(Protocol):
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """Stages to run first, as children of this run."""
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """What to publish, with the digests of the inputs.
+
+        Args:
+            settings: Resolved settings.
+            store: The data set's published tables.
+            models: Registered models.
 
         Raises:
             SpanishGasError: An input is missing.
@@ -174,7 +183,7 @@ class Stage(Protocol):
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
         """Makes the targets that are not published yet."""
 
-    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Brings up to date what is derived from what is published, after every run, cached ones included.
 
         Args:
@@ -182,15 +191,19 @@ class Stage(Protocol):
             store: The data set's published tables.
             manifests: What this run has published, or found published.
             run: The run.
+
+        Returns:
+            What the terminal is told of it; empty where there is nothing to tell.
         """
 
 
 class PlainStage:
     """What most stages need of the rest of the protocol: nothing to run before, nothing to derive after."""
 
-    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:  # noqa: ARG002
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """Nothing: what is published is used as it is."""
         return ()
 
-    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Nothing is derived."""
+        return ""

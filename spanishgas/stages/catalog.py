@@ -1,6 +1,6 @@
 """Every stage, in the order in which tables flow."""
 
-from spanishgas.stages import backtest, demo_data, features, ingest, segment, silver, train, training_set
+from spanishgas.stages import backtest, demo_data, features, ingest, promote, segment, silver, train, training_set
 from spanishgas.stages.base import Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -10,6 +10,7 @@ STAGES: tuple[Stage, ...] = (
     features.STAGE,
     training_set.STAGE,
     train.STAGE,
+    promote.STAGE,
     segment.STAGE,
     backtest.STAGE,
 )

@@ -15,6 +15,7 @@ from spanishgas.config import DemoSettings, Settings
 from spanishgas.demo import World, build_world, hourly_blocks
 from spanishgas.engine.store import Publication, TableStore
 from spanishgas.errors import ConfigError, SourceError
+from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
 from spanishgas.stages.truth import TRUTH
 
@@ -32,7 +33,7 @@ class DemoData(PlainStage):
         """No date tells two demo worlds apart: their settings do."""
         return {"world": getattr(settings.data, "world", "")}
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:  # noqa: ARG002
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """The raw files and the ground truth.
 
         Raises:

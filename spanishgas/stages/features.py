@@ -11,7 +11,7 @@ from spanishgas.contracts import Contract
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, CUSTOMER_MONTH_MARGIN
 from spanishgas.engine.store import Manifest, Publication, TableStore, read_json, write_atomically
 from spanishgas.features import FeatureResult, build_features, declared, manifest, render_report
-from spanishgas.registry import RunLog
+from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
 from spanishgas.stages.silver import SILVER
 
@@ -40,7 +40,7 @@ class Features(PlainStage):
         """The dates."""
         return {"as_of": ",".join(day.isoformat() for day in settings.as_of)}
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """One target per `as_of`.
 
         Raises:
@@ -95,12 +95,13 @@ class Features(PlainStage):
         )
         return Build(products, report)
 
-    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:  # noqa: ARG002
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Writes `gold/_meta/feature_manifest.json`."""
         listed = manifest(declared(settings.features.families, declared_extras(settings)))
         file = store.root / "gold" / "_meta" / "feature_manifest.json"
         if read_json(file) != listed:
             write_atomically(file, manifest_text(listed))
+        return ""
 
 
 def _staleness(days: Sequence[date], last: str) -> str:

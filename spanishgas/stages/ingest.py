@@ -23,7 +23,7 @@ from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
 from spanishgas.engine.raw_files import HashCache
 from spanishgas.engine.store import Manifest, Publication, TableStore, write_frame_atomically
-from spanishgas.registry import RunLog
+from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
 
 LANDING = "ingest"
@@ -48,7 +48,7 @@ class Ingest(PlainStage):
         """The run date."""
         return {"run_date": settings.run_date.isoformat()}
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """The partition of the run date; every raw file is an input.
 
         Raises:
@@ -93,7 +93,7 @@ class Ingest(PlainStage):
         )
         return Build({target.publication: product}, _report(view.data, landed, log))
 
-    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:  # noqa: ARG002
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Writes `bronze/_meta/ingestion_log.parquet`: the logs of all run dates."""
         with store.lock(Publication(layer="bronze", name=INGESTION_LOG.name)):
             files = [
@@ -105,6 +105,7 @@ class Ingest(PlainStage):
             ]
             whole = pd.concat([pq.read_table(file, partitioning=None).to_pandas() for file in files], ignore_index=True)
             write_frame_atomically(store.root / "bronze" / "_meta" / LOG, whole)
+        return ""
 
 
 def landing_of(settings: Settings) -> Publication:

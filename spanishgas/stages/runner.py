@@ -21,7 +21,7 @@ from spanishgas.engine import Engine, open_engine
 from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.store import DataFile, Draft, Manifest, Publication, PublishedTable, TableStore
 from spanishgas.errors import ContractError, PublishError
-from spanishgas.registry import RunLog, Tracker
+from spanishgas.registry import ModelRegistry, RunLog, Tracker
 from spanishgas.registry.runs import DatasetFacts
 from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
 from spanishgas.stages.checks import check_table
@@ -73,19 +73,20 @@ def run_stage(
     console = console or Console(stderr=True, highlight=False)
     reset_peak()
     tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
-    with tracker.run(stage.name, tags=tags, parent=parent) as run:
+    with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run:
         started = time.perf_counter()
         run.log_settings(settings.model_dump(mode="json"))
         store = TableStore(settings.data.root)
         for request in stage.requests(settings, store):
-            if request.if_stale and is_current(request.stage, request.settings, store):
+            if request.if_stale and is_current(request.stage, request.settings, store, run.models):
                 continue
             run_stage(request.stage, request.settings, tracker, parent=run, console=console)
         with console.status(f"{stage.name}: looking at the inputs"):
-            targets = stage.plan(settings, store)
+            targets = stage.plan(settings, store, run.models)
         for target in targets:
             _check_versions(target)
         _log_tables(run, store, [found for target in targets for found in target.manifests.values()], "input")
+        run.log_models(version for target in targets for version in target.models.values())
         prints = _fingerprints(stage, targets)
         run.set_tags({"fingerprint": ",".join(sorted({prints[target.publication][:16] for target in targets}))})
         with store.lock(*(target.publication for target in targets)):
@@ -97,20 +98,29 @@ def run_stage(
                 published.update(made)
             else:
                 build = Build(products={}, report=Report(markdown=""))
+        cached = bool(targets) and not pending
         manifests = tuple(published[target.publication] for target in targets)
-        stage.finish(settings, store, manifests, run)
+        told = stage.finish(settings, store, manifests, run)
         seconds = time.perf_counter() - started
-        _log_outcome(run, store, manifests, build.report, cached=not pending, seconds=seconds)
-    headline = build.report.headline or _cached_headline(manifests)
-    return Outcome(stage.name, run.id, not pending, seconds, manifests, headline)
+        _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
+    headline = build.report.headline or told or _cached_headline(manifests)
+    return Outcome(stage.name, run.id, cached, seconds, manifests, headline)
 
 
-def is_current(stage: Stage, settings: Settings, store: TableStore) -> bool:
+def _name_of(stage: str, tags: Mapping[str, str]) -> str:
+    """Name of a run: the stage, and what tells this run from the stage's others."""
+    known = (tags[name] for name in ("model", "as_of", "run_date") if tags.get(name))
+    days = next(known, "").split(",")
+    return f"{stage} {days[0]}".strip() + (f" to {days[-1]}" if len(days) > 1 else "")
+
+
+def is_current(stage: Stage, settings: Settings, store: TableStore, models: ModelRegistry) -> bool:
     """Whether all that a stage would publish, and all that it would have made before, is published as it would be."""
-    if not all(is_current(request.stage, request.settings, store) for request in stage.requests(settings, store)):
+    requests = stage.requests(settings, store)
+    if not all(is_current(request.stage, request.settings, store, models) for request in requests):
         return False
     try:
-        prints = _fingerprints(stage, stage.plan(settings, store))
+        prints = _fingerprints(stage, stage.plan(settings, store, models))
     except PublishError:  # an input is not there
         return False
     return len(_published(store, prints, force=False)) == len(prints)
@@ -163,6 +173,7 @@ def _make(
         workspace = Workspace(
             engine=engine,
             store=store,
+            models=run.models,
             drafts={publication: draft.folder for publication, draft in drafts.items()},
             progress=say,
             child=lambda name, tags: tracker.run(name, tags=tags, parent=run),

@@ -18,6 +18,7 @@ from spanishgas.contracts.gold import (
 )
 from spanishgas.engine.store import Manifest, Publication, TableStore, read_json
 from spanishgas.errors import PublishError
+from spanishgas.registry import ModelRegistry
 from spanishgas.segmentation import SegmentModel, refresh
 from spanishgas.segmentation.profiles import MARGIN
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
@@ -50,7 +51,7 @@ class Segment(PlainStage):
         """The date."""
         return {"as_of": max(settings.as_of).isoformat()}
 
-    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:  # noqa: ARG002
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """The features of the date; of several dates, each earlier one first, as a run of its own."""
         earlier = [
             Request(self, settings.model_copy(update={"as_of": (day,)})) for day in sorted(set(settings.as_of))[:-1]
@@ -58,7 +59,7 @@ class Segment(PlainStage):
         calm = settings.model_copy(update={"as_of": (max(settings.as_of),), "force": False})
         return [*earlier, Request(FEATURES, calm, if_stale=True)]
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """The last of the dates.
 
         Raises:

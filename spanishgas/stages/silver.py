@@ -13,6 +13,7 @@ from spanishgas.contracts import SILVER_TABLES, SOURCES
 from spanishgas.contracts.bronze import REJECTS
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import PublishError
+from spanishgas.registry import ModelRegistry
 from spanishgas.silver import RawPart, RawSource, SilverResult, build_silver, plot_quality, render_quality
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
 from spanishgas.stages.ingest import LANDING
@@ -42,7 +43,7 @@ class Silver(PlainStage):
         """The run date."""
         return {"run_date": settings.run_date.isoformat()}
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """The silver publication.
 
         Raises:

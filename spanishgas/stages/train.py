@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
@@ -14,12 +13,21 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import AnyModelSettings, EvaluationSettings, Settings
-from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, HAZARDS, MODEL_PREDICTIONS
-from spanishgas.engine import Engine
+from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, MODEL_PREDICTIONS
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.features import declared
-from spanishgas.registry import ModelPackage, RunLog
+from spanishgas.registry import ModelPackage, ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.churn_models import (
+    BASELINE,
+    CHALLENGER,
+    LOADER,
+    MODEL_FILES,
+    collect_files,
+    read_rows,
+    registered_name,
+    with_all_windows,
+)
 from spanishgas.stages.features import declared_extras
 from spanishgas.stages.training_set import STAGE as TRAINING_SET_STAGE
 from spanishgas.stages.training_set import TRAINING_SET
@@ -30,10 +38,7 @@ if TYPE_CHECKING:
     from spanishgas.models.training_run import Known, TrainingRun
     from spanishgas.models.tuning import Trial
 
-MODEL_FILES = "model_files"
-LOADER = "spanishgas.models:ChurnModel.load"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "xgboost-cpu")
-CHALLENGER, BASELINE = "challenger", "baseline"
 DIGITS = 8
 PARTITION = "model"
 
@@ -48,6 +53,7 @@ class TrainSettings(BaseModel):
     signs: dict[str, int]
     trending: tuple[str, ...]
     is_temporal: bool
+    horizon_days: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Train(PlainStage):
         """The model, and whether it is judged on later months."""
         return {"model": settings.model.kind, "temporal": str(settings.labels.kind == "dated").lower()}
 
-    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:  # noqa: ARG002
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """The training set of these labels, and the baseline to compare with."""
         calm = settings.model_copy(update={"force": False})
         wanted = [Request(TRAINING_SET_STAGE, calm, if_stale=True)]
@@ -76,7 +82,7 @@ class Train(PlainStage):
             wanted.append(Request(BASELINE_STAGE, calm.model_copy(update={"model": settings.baseline})))
         return wanted
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """The model of these settings.
 
         Raises:
@@ -102,6 +108,7 @@ class Train(PlainStage):
             signs=dict(known.signs),
             trending=known.trending,
             is_temporal=known.is_temporal,
+            horizon_days=known.horizon_days,
         )
         return [Target(trained(settings), view, inputs, manifests)]
 
@@ -115,16 +122,16 @@ class Train(PlainStage):
         engine, store = workspace.engine, workspace.store
         workspace.progress("reading the training set")
         training = target.manifests["training_set"]
-        table = _read(engine, store, training, CHURN_TRAINING_DATASET.name)
+        table = read_rows(engine, store, training, CHURN_TRAINING_DATASET.name)
         baseline = target.manifests.get("baseline")
         truth = target.manifests.get("truth")
         run = train(
             table,
             view.model,
             view.evaluation,
-            Known(view.signs, view.trending, view.is_temporal),
+            Known(view.signs, view.trending, view.is_temporal, view.horizon_days),
             threads=engine.threads,
-            baseline=None if baseline is None else _read(engine, store, baseline, MODEL_PREDICTIONS.name),
+            baseline=None if baseline is None else read_rows(engine, store, baseline, MODEL_PREDICTIONS.name),
             truth=None if truth is None else true_risks(engine, store, truth),
             journal=store.root / "gold" / "_studies" / f"{_study(view, training)}.log",
             on_trial=lambda trial: _log_trial(workspace, trial),
@@ -133,7 +140,7 @@ class Train(PlainStage):
         files = workspace.drafts[target.publication] / MODEL_FILES
         run.model.save(files)
         product = Product(
-            tables={MODEL_PREDICTIONS.name: _with_all_windows(run.predictions)},
+            tables={MODEL_PREDICTIONS.name: with_all_windows(run.predictions, MODEL_PREDICTIONS)},
             contracts={MODEL_PREDICTIONS.name: MODEL_PREDICTIONS},
             landed={MODEL_FILES: [LandedFile.of(file, files) for file in sorted(files.iterdir())]},
             metrics=run.metrics,
@@ -141,7 +148,7 @@ class Train(PlainStage):
         )
         return Build({target.publication: product}, _report(run))
 
-    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> None:
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Registers the published model unless its version is there, and lets the role's alias point to it."""
         (manifest,) = manifests
         name = registered_name(settings)
@@ -154,6 +161,7 @@ class Train(PlainStage):
             if self.role == "baseline" or _is_baseline(settings):
                 run.models.point(name, BASELINE, version)
         run.set_tags({"model_version": f"{name}/{version.version}", "registered": "now" if made else "before"})
+        return f"{version.uri} is registered already; nothing to train"
 
 
 def trained(settings: Settings) -> Publication:
@@ -172,31 +180,12 @@ def known_features(settings: Settings) -> "Known":
         {one.name: one.monotone for one in features if one.monotone},
         tuple(one.name for one in features if one.trending),
         is_temporal=settings.labels.kind == "dated",
+        horizon_days=settings.labels.horizon_days,
     )
-
-
-def registered_name(settings: Settings) -> str:
-    """Name of the data set's registered model; the default data set's has no suffix."""
-    return "churn" if settings.data.name == "demo" else f"churn-{settings.data.name}"
-
-
-def collect_files(store: TableStore, manifest: Manifest, folder: Path) -> Path:
-    """A model's published files under the names that they were written with."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in manifest.tables[MODEL_FILES].files:
-        shutil.copyfile(store.root / file.path, folder / str(file.origin))
-    return folder
 
 
 def _is_baseline(settings: Settings) -> bool:
     return settings.model == settings.baseline
-
-
-def _read(engine: Engine, store: TableStore, manifest: Manifest, table: str) -> pd.DataFrame:
-    rows = engine.scan(store.files(manifest, table))
-    # Results must not depend on the order in which an engine happens to hand out rows.
-    keys = [name for name in ("split", "as_of", "customer_id") if name in rows.columns]
-    return engine.frame(rows.order_by(keys))
 
 
 def _study(view: TrainSettings, training: Manifest) -> str:
@@ -212,13 +201,6 @@ def _log_trial(workspace: Workspace, trial: "Trial") -> None:
         run.log_settings({"model": trial.settings.model_dump(mode="json", exclude={"tuning"})})
         run.log_metrics({**trial.metrics, "valid_window_log_loss": trial.loss})
     workspace.progress(f"trial {trial.number + 1}: log-loss {trial.loss:.5f}")
-
-
-def _with_all_windows(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The predictions in the contract's columns; windows that the source cannot tell apart are null."""
-    missing = {column.name: float("nan") for column in HAZARDS if column.name not in predictions.columns}
-    whole = predictions.assign(**missing)
-    return whole[list(MODEL_PREDICTIONS.column_names)]
 
 
 def _package(files: Path, manifest: Manifest) -> ModelPackage:

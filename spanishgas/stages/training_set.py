@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from spanishgas.config import LabelSettings, Settings
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, CUSTOMER_FEATURES
 from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.features import features_at
@@ -39,12 +40,12 @@ class TrainingSet(PlainStage):
         """Whether the split is temporal; a reader must not have to look for that."""
         return {"temporal": str(settings.labels.kind == "dated").lower()}
 
-    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:  # noqa: ARG002
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """The features of every `as_of` of the splits."""
         days = training_as_of(settings.labels, settings.data.as_of)
         return [Request(FEATURES, settings.model_copy(update={"as_of": days}))]
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """The training set.
 
         Raises:

@@ -13,8 +13,9 @@ from pipelines._entry import load_settings, run
 from spanishgas.config import Settings, TrackingSettings
 from spanishgas.engine.store import TableStore
 from spanishgas.models import ChurnModel
+from spanishgas.models.files import digest_of
 from spanishgas.registry import Tracker
-from spanishgas.stages import backtest, demo_data, ingest, segment, silver, train, training_set
+from spanishgas.stages import backtest, churn_models, demo_data, ingest, segment, silver, train, training_set
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.support import without_tracking_variables
 
@@ -90,7 +91,7 @@ def test_a_model_is_trained_judged_compared_registered_and_then_found(root: Path
     assert (challenger.tags["kind"], baseline.tags["kind"]) == ("xgboost", "logistic")
     assert challenger.tags["training_set"] == outcome.manifests[0].inputs["training_set"]
     # The registered model scores the published test rows as they were scored.
-    model = ChurnModel.load(registry.fetch(challenger, root / "fetched", loader=train.LOADER))
+    model = ChurnModel.load(registry.fetch(challenger, root / "fetched", loader=churn_models.LOADER, digest=digest_of))
     store = TableStore(root)
     published = pd.read_parquet(store.files(outcome.manifests[0], "model_predictions")[0])
     table = pd.read_parquet(next((root / "gold" / "churn_training_dataset").glob("*.parquet")))
@@ -240,7 +241,7 @@ def test_a_backtest_tells_every_origin(root: Path, tracking: TrackingSettings) -
 def test_settings_of_the_model_card_are_those_of_the_run(root: Path, tracking: TrackingSettings) -> None:
     tracker = Tracker(tracking)
     outcome = run_stage(train.STAGE, settings_of(root, tracking, "model.max_depth=2"), tracker, console=QUIET)
-    files = train.collect_files(TableStore(root), outcome.manifests[0], root / "files")
+    files = churn_models.collect_files(TableStore(root), outcome.manifests[0], root / "files")
     card = json.loads((files / "model.json").read_text())
     assert card["facts"]["settings"]["max_depth"] == 2
     assert card["facts"]["train_as_of"] == ["2024-02-29"]

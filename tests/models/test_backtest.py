@@ -12,7 +12,7 @@ from spanishgas.models.rows import Rows
 from spanishgas.models.training_run import Known
 from tests.models.worlds import training_table
 
-KNOWN = Known({}, (), is_temporal=True)
+KNOWN = Known({}, (), is_temporal=True, horizon_days=90)
 
 
 def origin_table(dates: int = 8) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from spanishgas.models.tuning import Trial, log_loss, search
 from tests.models.worlds import training_table
 
 EVALUATION = EvaluationSettings(replicates=40, groups=("channel", "business", "not_there"), explained_rows=300)
-KNOWN = Known({"price": 1, "tenure": -1}, ("noise",), is_temporal=True)
+KNOWN = Known({"price": 1, "tenure": -1}, ("noise",), is_temporal=True, horizon_days=90)
 TREES = XGBoostSettings(rounds=120, learning_rate=0.1)
 
 
@@ -241,7 +241,7 @@ def test_out_of_fold_scores_come_from_models_that_have_not_seen_the_customer() -
     # Four rows of one group share an outcome: a model that has seen the group knows the rest of it.
     table["left_horizon"] = table["left_horizon"].to_numpy()[(table["tenure"] * 4).to_numpy().astype(int)]
     trees = XGBoostSettings(rounds=40, stop_after=40, min_child_weight=0, l2=0, max_depth=8, learning_rate=0.3)
-    known = Known({}, (), is_temporal=False)
+    known = Known({}, (), is_temporal=False, horizon_days=90)
     settings = EvaluationSettings(replicates=0, oof=OutOfFoldSettings(folds=3, seeds=2))
     leaking = train(table, trees, settings, known, threads=1)
     assert leaking.metrics["oof_roc_auc_mean"] > 0.7
@@ -254,7 +254,7 @@ def test_out_of_fold_scores_come_from_models_that_have_not_seen_the_customer() -
 
 def test_a_search_over_all_customers_does_not_reach_into_the_folds() -> None:
     table = snapshot_table()
-    known = Known({}, (), is_temporal=False)
+    known = Known({}, (), is_temporal=False, horizon_days=90)
     settings = EvaluationSettings(replicates=0, oof=OutOfFoldSettings(folds=3))
     plain = TUNED.model_copy(update={"max_depth": 1})
     searched = plain.model_copy(update={"tuning": plain.tuning.model_copy(update={"trials": 4})})
@@ -278,4 +278,4 @@ def test_figures_of_valid_are_never_called_those_of_test(table: pd.DataFrame) ->
 def test_a_column_to_group_by_must_exist() -> None:
     odd = EvaluationSettings(replicates=0, oof=OutOfFoldSettings(folds=3, group_by=("campaign",)))
     with pytest.raises(ConfigError, match=r"are no features.*campaign"):
-        train(snapshot_table(), LogisticSettings(), odd, Known({}, (), is_temporal=False), threads=1)
+        train(snapshot_table(), LogisticSettings(), odd, Known({}, (), is_temporal=False, horizon_days=90), threads=1)

@@ -49,7 +49,7 @@ def test_a_model_scores_bit_equal_from_the_registry(run: RunLog, tmp_path: Path,
     assert (made, version.version, version.digest) == (True, "1", packed.digest)
     features, _, _, _ = world(60, seed=21)
     wanted = model.predict(features).to_numpy()
-    back = ChurnModel.load(run.models.fetch(version, tmp_path / "fetched", loader=LOADER))
+    back = ChurnModel.load(run.models.fetch(version, tmp_path / "fetched", loader=LOADER, digest=digest_of))
     np.testing.assert_array_equal(back.predict(features).to_numpy(), wanted)
     # Anyone with MLflow alone gets the same numbers, flags and missing values included.
     served = mlflow.pyfunc.load_model(version.uri)
@@ -106,7 +106,7 @@ def test_models_of_others_are_refused(run: RunLog, tmp_path: Path, tracking: Tra
     version = run.models.with_alias("churn", "challenger")
     assert version is not None
     with pytest.raises(ModelFileError, match="not a model of this project"):
-        run.models.fetch(version, tmp_path / "fetched", loader=LOADER)
+        run.models.fetch(version, tmp_path / "fetched", loader=LOADER, digest=digest_of)
 
 
 def test_a_loader_that_is_not_ours_is_never_called(run: RunLog, tmp_path: Path) -> None:
@@ -117,4 +117,4 @@ def test_a_loader_that_is_not_ours_is_never_called(run: RunLog, tmp_path: Path) 
     _, ours = package(tmp_path / "ours")
     version, _ = run.models.ensure(run.id, run.experiment_id, "churn", ours)
     with pytest.raises(ModelFileError, match="refused"):
-        run.models.fetch(version, tmp_path / "fetched", loader="spanishgas.models:other")
+        run.models.fetch(version, tmp_path / "fetched", loader="spanishgas.models:other", digest=digest_of)

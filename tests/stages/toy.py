@@ -19,6 +19,7 @@ from spanishgas.config import (
 )
 from spanishgas.contracts import Column, Contract, KnownAt
 from spanishgas.engine.store import Publication, TableStore
+from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 
 CONTRACT = Contract(
@@ -58,7 +59,7 @@ class Toy(PlainStage):
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         return self.needs
 
-    def plan(self, settings: Settings, store: TableStore) -> Sequence[Target]:
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         return [
             Target(
                 Publication(layer="gold", name="toy", partition=f"asof_date={day}"),

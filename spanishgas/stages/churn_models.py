@@ -1,0 +1,62 @@
+"""What the stages share that make, compare and use churn models."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from spanishgas.config import Settings
+from spanishgas.contracts import Contract
+from spanishgas.contracts.gold import HAZARDS
+from spanishgas.engine import Engine
+from spanishgas.engine.store import Manifest, TableStore
+from spanishgas.registry import ModelRegistry, ModelVersion
+
+if TYPE_CHECKING:
+    from spanishgas.models import ChurnModel
+
+MODEL_FILES = "model_files"
+LOADER = "spanishgas.models:ChurnModel.load"
+CHALLENGER, BASELINE = "challenger", "baseline"
+
+
+def registered_name(settings: Settings) -> str:
+    """Name of the data set's registered model; the default data set's has no suffix."""
+    return "churn" if settings.data.name == "demo" else f"churn-{settings.data.name}"
+
+
+def fetch_model(models: ModelRegistry, version: ModelVersion, folder: Path) -> tuple["ChurnModel", int]:
+    """A registered model, and the size of its files in bytes.
+
+    Raises:
+        ModelFileError: It is no model of this project, or its files are not those that were registered.
+    """
+    from spanishgas.models import ChurnModel
+    from spanishgas.models.files import digest_of
+
+    files = models.fetch(version, folder / version.version, loader=LOADER, digest=digest_of)
+    return ChurnModel.load(files), sum(file.stat().st_size for file in files.iterdir())
+
+
+def collect_files(store: TableStore, manifest: Manifest, folder: Path) -> Path:
+    """A model's published files under the names that they were written with."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in manifest.tables[MODEL_FILES].files:
+        shutil.copyfile(store.root / file.path, folder / str(file.origin))
+    return folder
+
+
+def read_rows(engine: Engine, store: TableStore, manifest: Manifest, table: str) -> pd.DataFrame:
+    """A published table by customer and date, always in the same order."""
+    rows = engine.scan(store.files(manifest, table))
+    # Results must not depend on the order in which an engine happens to hand out rows.
+    keys = [name for name in ("split", "as_of", "customer_id") if name in rows.columns]
+    return engine.frame(rows.order_by(keys))
+
+
+def with_all_windows(predictions: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """Predictions in a contract's columns; windows that the source cannot tell apart are null."""
+    missing = {column.name: float("nan") for column in HAZARDS if column.name not in predictions.columns}
+    whole = predictions.assign(**missing)
+    return whole[list(contract.column_names)]
