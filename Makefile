@@ -53,4 +53,4 @@ clean: ## remove the environment, outputs and caches
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--extra dev pyproject.toml -o requirements.lock
+		--extra dev --extra team pyproject.toml -o requirements.lock

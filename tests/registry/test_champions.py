@@ -1,7 +1,7 @@
 """Who is champion: one switch at a time, whatever happens in between, and a story that can be told."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -64,10 +64,10 @@ class Office:
 
 
 @pytest.fixture
-def office(tracking: TrackingSettings) -> Iterator[Office]:
+def office(tracking: TrackingSettings) -> Office:
     tracker = Tracker(tracking)
     tracker.client.create_registered_model(NAME)
-    yield Office(tracker, tracker.client.create_experiment("decisions"))
+    return Office(tracker, tracker.client.create_experiment("decisions"))
 
 
 def test_the_first_champion_the_next_and_the_story(office: Office) -> None:
