@@ -237,6 +237,8 @@ def _told(found: _Findings) -> TrainingRun:
     """Findings as figures, tables, a report and the model's card."""
     kind, facts = found.settings.kind, _facts(found)
     tags = {"model": kind, "judged_on": found.counts}
+    if isinstance(found.model, XGBoostHazard):
+        tags["trees"] = str(found.model.booster_.num_boosted_rounds())
     if found.against is not None:
         tags["verdict"] = found.against.outcome
     predictions = [
@@ -278,8 +280,6 @@ def _metrics(found: _Findings) -> dict[str, float]:
     metrics |= {
         f"calibration.intercept_{name}": value for name, value in zip(found.rows.names, line.intercepts, strict=True)
     }
-    if isinstance(found.model, XGBoostHazard):
-        metrics["trees"] = float(found.model.booster_.num_boosted_rounds())
     if found.ceiling is not None:
         metrics[f"{counts}_share_of_ceiling"] = found.ceiling
     if found.seeds is not None:

@@ -17,6 +17,7 @@ CODE = Path(__file__).with_name("pyfunc_code.py")
 DIGEST_TAG = "files_digest"
 FILES = "files"
 NAME = "model"
+LOGGED_PREFIX = "models:/"
 ColumnKind = Literal["double", "string"]
 
 
@@ -232,9 +233,10 @@ def _quiet() -> None:
 
 def _version(entity: Any) -> ModelVersion:
     tags = dict(entity.tags)
-    return ModelVersion(
-        entity.name, str(entity.version), tags.get(DIGEST_TAG, ""), entity.run_id or "", tags, entity.model_id or ""
-    )
+    # Stores tell the logged model as the version's source, `models:/m-...`, only.
+    logged = str(entity.source or "").removeprefix(LOGGED_PREFIX)
+    model_id = logged if logged != entity.source and logged.startswith("m-") else ""
+    return ModelVersion(entity.name, str(entity.version), tags.get(DIGEST_TAG, ""), entity.run_id or "", tags, model_id)
 
 
 def _example(package: ModelPackage) -> "pd.DataFrame":

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from spanishgas.config import AnyModelSettings, EvaluationSettings, Settings
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, MODEL_PREDICTIONS
 from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.evaluation import METRICS
 from spanishgas.features import declared
 from spanishgas.registry import ModelPackage, ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
@@ -143,7 +144,7 @@ class Train(PlainStage):
             tables={MODEL_PREDICTIONS.name: with_all_windows(run.predictions, MODEL_PREDICTIONS)},
             contracts={MODEL_PREDICTIONS.name: MODEL_PREDICTIONS},
             landed={MODEL_FILES: [LandedFile.of(file, files) for file in sorted(files.iterdir())]},
-            metrics=run.metrics,
+            metrics={**(_no_gain(run) if baseline is None else {}), **run.metrics},
             tags=run.tags,
         )
         return Build({target.publication: product}, _report(run))
@@ -182,6 +183,11 @@ def known_features(settings: Settings) -> "Known":
         is_temporal=settings.labels.kind == "dated",
         horizon_days=settings.labels.horizon_days,
     )
+
+
+def _no_gain(run: "TrainingRun") -> dict[str, float]:
+    """The baseline against itself, so that runs that are compared have the same figures."""
+    return {f"{run.tags['judged_on']}_gain_{name}": 0.0 for name in METRICS}
 
 
 def _is_baseline(settings: Settings) -> bool:

@@ -114,4 +114,4 @@ def test_a_stage_that_is_needed_runs_before_as_a_child(tmp_path: Path, tracking:
     assert (needed.calls, stage.calls) == ([["2026-01-31"]], [["2026-02-28"]])
     experiment = tracker.client.get_run(outcome.run_id).info.experiment_id
     children = tracker.client.search_runs([experiment], f"tags.mlflow.parentRunId = '{outcome.run_id}'")
-    assert [child.info.run_name for child in children] == ["needed"]
+    assert [child.info.run_name for child in children] == ["needed 2026-01-31"]

@@ -1,0 +1,205 @@
+"""Champion and challenger on a small demo retailer: by gate, refused, rolled back, told, and killed half-way."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from spanishgas.config import TrackingSettings
+from spanishgas.engine.store import TableStore
+from spanishgas.errors import ConfigError, PromotionError
+from spanishgas.registry import CHAMPION, Decision, ModelRegistry, Tracker
+from spanishgas.stages import promote, train
+from spanishgas.stages.runner import Outcome, run_stage
+from tests.e2e.worlds import QUIET, WORLD, prepare, settings_of
+
+SIZE = (
+    "data.customers=1200",
+    "labels.horizon_days=30",
+    "labels.split.train={first: 2024-02-29, last: 2024-05-31}",
+    "labels.split.valid={first: 2024-07-31, last: 2024-07-31}",
+    "labels.split.test={first: 2024-09-30, last: 2024-10-31}",
+)
+# A few customers tell little: what is asked for absolutely is wide here.
+WIDE = (
+    *SIZE,
+    "promotion.gates.min_roc_auc=0.3",
+    "promotion.gates.calibration_slope=[-5,5]",
+    "promotion.gates.observed_over_expected=[0.1,10]",
+    "promotion.gates.max_ece_growth=2",
+    "promotion.gates.max_row_ms=5000",
+    "promotion.gates.max_thousand_rows_ms=50000",
+)
+# The baseline and the first champion know electricity consumption only, the strong one everything.
+FEW = "['[a-df-z]*','e[a-km-z]*']"
+WEAK = ("model=logistic", f"model.leave_out={FEW}", f"baseline.leave_out={FEW}")
+STRONG = ("model=logistic", f"baseline.leave_out={FEW}")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """A data root with a training set, made once."""
+    return prepare(tmp_path_factory.mktemp("promotion"), empty_store, *SIZE)
+
+
+class House:
+    """A copy of the prepared retailer with a registry of its own."""
+
+    def __init__(self, root: Path, tracking: TrackingSettings) -> None:
+        self.root, self.tracking, self.tracker = root, tracking, Tracker(tracking)
+
+    def train(self, *overrides: str) -> Outcome:
+        return run_stage(
+            train.STAGE, settings_of(self.root, self.tracking, *SIZE, *overrides), self.tracker, console=QUIET
+        )
+
+    def promote(self, *overrides: str) -> Outcome:
+        settings = settings_of(self.root, self.tracking, *WIDE, "model=logistic", *overrides)
+        return run_stage(promote.STAGE, settings, self.tracker, console=QUIET)
+
+    def decision(self, outcome: Outcome) -> Decision:
+        return Decision.of(outcome.run_id, self.tracker.client.get_run(outcome.run_id).data.tags)
+
+    @property
+    def champion(self) -> str:
+        found = ModelRegistry(self.tracker.client).with_alias("churn", CHAMPION)
+        return "" if found is None else found.version
+
+
+@pytest.fixture
+def house(prepared: Path, tmp_path: Path, tracking: TrackingSettings) -> House:
+    shutil.copytree(prepared, tmp_path / "data", symlinks=True)
+    return House(tmp_path / "data", tracking)
+
+
+def test_the_whole_story(house: House) -> None:
+    house.train(*WEAK)
+    first = house.promote()
+    decision = house.decision(first)
+    assert (decision.action, decision.before, decision.after, house.champion) == ("promoted", "", "1", "1")
+    assert "v1 is champion, the first one. Passes the gates that need no champion" in first.headline
+    house.train(*STRONG)
+    # A dry run says what would be.
+    dry = house.promote("promotion.mode=dry_run")
+    assert "would be: v2 is champion, v1 was" in dry.headline
+    assert house.champion == "1"
+    second = house.promote()
+    decision = house.decision(second)
+    assert (decision.action, decision.before, decision.after, house.champion) == ("promoted", "1", "2", "2")
+    assert "Better than the champion v1 beyond noise" in decision.reason
+    assert second.cached  # the comparison is that of the dry run; the decision is new
+    run = house.tracker.client.get_run(second.run_id)
+    assert run.info.run_name == "promote v2: promoted"
+    assert run.data.metrics["over_champion_pr_auc_lo"] > 0
+    assert run.data.tags["mlflow.note.content"].startswith("# churn: promoted")
+    assert "## Gates" in run.data.tags["mlflow.note.content"]
+    used = {one.model_id for one in run.inputs.model_inputs}
+    versions = house.tracker.client.search_model_versions("name='churn'")
+    assert used == {one.source.removeprefix("models:/") for one in versions}
+    artifacts = {item.path for item in house.tracker.client.list_artifacts(second.run_id, "figures")}
+    assert artifacts == {"figures/curves.png"}
+    # What was published is what was compared: both models' scores of the same rows.
+    store = TableStore(house.root)
+    scores = pd.read_parquet(store.files(second.manifests[0], "promotion_scores")[0])
+    assert scores["contender"].value_counts().to_dict() == dict.fromkeys(("champion", "challenger"), len(scores) // 2)
+    gates = pd.read_parquet(store.files(second.manifests[0], "promotion_gates")[0])
+    assert set(gates["state"]) <= {"passed", "not asked"}
+    # Again: there is nothing to decide.
+    assert house.decision(house.promote()).action == "unchanged"
+    # A worse one is refused, and told what it failed.
+    house.train(*WEAK, "model.c=0.01")
+    refused = house.promote()
+    decision = house.decision(refused)
+    assert (decision.action, house.champion) == ("refused", "2")
+    assert {"better", "not_worse"} <= set(decision.failed)
+    assert "v3 is refused, v2 stays champion. Failed: better" in refused.headline
+    # Unless it is forced, with a reason.
+    with pytest.raises(ConfigError, match="needs a reason"):
+        house.promote("promotion.mode=force")
+    forced = house.promote("promotion.mode=force", "promotion.reason='the others left the market'")
+    assert (house.decision(forced).action, house.champion) == ("forced", "3")
+    assert "the others left the market" in forced.headline
+    back = house.promote("action=rollback", "promotion.reason='complaints'")
+    assert (house.decision(back).after, house.champion) == ("2", "2")
+    # What was rolled back does not come back with the next scheduled promotion.
+    assert house.decision(house.promote()).failed[0] == "rolled_back"
+    history = house.promote("action=history")
+    lines = history.headline.splitlines()
+    assert lines[0] == "churn, 7 decisions:"
+    assert [word in line for word, line in zip(
+        ("v1 is champion", "v2 is champion", "already", "v3 is refused", "overruled", "complaints", "refused"),
+        lines[1:], strict=True)] == [True] * 7  # fmt: skip
+    assert "tables/history.csv" in {item.path for item in house.tracker.client.list_artifacts(history.run_id, "tables")}
+
+
+def test_without_a_challenger_the_message_says_what_to_run(house: House) -> None:
+    with pytest.raises(PromotionError, match="no version has the alias 'challenger'"):
+        house.promote()
+    with pytest.raises(PromotionError, match="there is no version 7"):
+        house.promote("promotion.candidate=7")
+    assert house.promote("action=history").headline == "churn: nothing has been decided yet"
+    with pytest.raises(PromotionError, match="there is no champion"):
+        house.promote("action=rollback")
+
+
+def test_a_champion_that_changes_during_the_comparison_stays(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.train(*WEAK)
+    house.promote()
+    house.train(*STRONG)
+    house.promote()
+    house.train(*WEAK, "model.c=0.01")
+    build = promote.Promote.build
+
+    def slow(self: promote.Promote, *arguments: object) -> object:
+        found = build(self, *arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(promote.Promote, "build", build)
+        house.promote("action=rollback")
+        return found
+
+    monkeypatch.setattr(promote.Promote, "build", slow)
+    with pytest.raises(PromotionError, match="it is v1 now, rolled back by"):
+        house.promote("promotion.mode=force", "promotion.reason=because")
+    assert house.champion == "1"
+    experiment = house.tracker.client.get_experiment_by_name("spanishgas")
+    assert experiment is not None
+    (lost,) = house.tracker.client.search_runs([experiment.experiment_id], "tags.`decision.action` = 'conflict'")
+    assert lost.info.status == "FAILED"
+    assert "## Gates" in lost.data.tags["mlflow.note.content"]
+
+
+def test_a_promotion_that_is_killed_leaves_a_champion(house: House) -> None:
+    """By the system, at several moments; the run after it decides as if nothing had been."""
+    house.train(*WEAK)
+    house.promote()
+    house.train(*STRONG)
+    command = [sys.executable, "-m", "pipelines.promote", *WORLD, *WIDE, f"data_root={house.root}"]
+    command += ["model=logistic", f"tracking.artifacts={house.tracking.artifacts}"]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": house.tracking.uri}
+    killed = 0
+    for delay in (3.0, 4.5, 6.0):
+        running = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(delay)
+        killed += running.poll() is None
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert house.champion in ("1", "2")
+    house.promote()
+    assert house.champion == "2"
+    told = promote_history(house)
+    assert {one.state for one in told} <= {"done", "undone"}
+    assert [one.after for one in told if one.action == "promoted" and one.state == "done"] == ["1", "2"]
+    assert killed >= 1
+
+
+def promote_history(house: House) -> list[Decision]:
+    with house.tracker.run("look", tags={}) as run:
+        return run.champions.history("churn")
