@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.evaluation import METRICS
-from spanishgas.models.contest import CHALLENGER, ROLES, Contest
+from spanishgas.models.contest import ROLES, Contest
 from spanishgas.models.gates import Gate
 from spanishgas.models.report import markdown, short_interval
 
@@ -58,8 +58,7 @@ def render(contest: Contest, gates: Sequence[Gate]) -> str:
             markdown(_calibration(contest, role)),
             "",
         ]
-    speed = pd.DataFrame([{"contender": f"{role} {contest.labels[role]}", **contest.speed[role]} for role in roles])
-    return "\n".join([*lines, "## Scoring", "", markdown(speed), ""])
+    return "\n".join(lines)
 
 
 def figures_table(contest: Contest, roles: Sequence[str]) -> pd.DataFrame:
@@ -93,7 +92,7 @@ def metrics_of(contest: Contest) -> dict[str, float]:
                 f"over_{role}_{name}_lo": one.lo,
                 f"over_{role}_{name}_hi": one.hi,
             }
-    found |= {f"{CHALLENGER}_{name}": value for name, value in contest.speed.get(CHALLENGER, {}).items()}
+    found |= {f"{role}_{name}": value for role, speed in contest.speed.items() for name, value in speed.items()}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

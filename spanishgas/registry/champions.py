@@ -28,6 +28,7 @@ PAGE = 500
 
 Action = Literal["promoted", "forced", "rolled back", "refused", "conflict", "unchanged"]
 State = Literal["prepared", "done", "undone", "dry run"]
+PAST = {"promoted": "replaced", "forced": "replaced by force", "rolled back": "rolled back"}
 SWITCHES: tuple[Action, ...] = ("promoted", "forced", "rolled back")
 
 
@@ -335,7 +336,7 @@ def _page(decision: Decision) -> str:
     """Description of the registered model."""
     return (
         "Probability of leaving within the horizon, by window.\n\n"
-        f"**Champion: v{decision.after}**, {decision.action} {decision.minute} by {decision.by}"
-        + (f" in place of v{decision.before}" if decision.before else "")
+        f"**Champion: v{decision.after}**, since {decision.minute}, by {decision.by}"
+        + (f"; before: v{decision.before}, {PAST[decision.action]}" if decision.before else "")
         + f".\n\n{decision.reason}"
     )

@@ -10,7 +10,7 @@ STAGES: tuple[Stage, ...] = (
     features.STAGE,
     training_set.STAGE,
     train.STAGE,
-    promote.STAGE,
     segment.STAGE,
+    promote.STAGE,
     backtest.STAGE,
 )

@@ -275,12 +275,26 @@ def _tell(run: RunLog, store: TableStore, manifests: Sequence[Manifest], decisio
                 lines.append(file.read_text(encoding="utf-8"))
             else:
                 run.log_file(file, "figures" if landed.origin == CURVES else "tables", str(landed.origin))
+        lines.append(_scoring(manifest))
     text = "\n".join(lines)
     run.log_text(text, "report.md")
     run.describe(text)
 
 
+def _scoring(manifest: Manifest) -> str:
+    """What scoring took when the models were compared: on the run only, for it differs each time."""
+    told = [
+        f"- {role}: {metrics['row_ms']:.1f} ms for one customer, {metrics['thousand_rows_ms']:.0f} ms for 1,000, "
+        f"files of {metrics['size_mib']:.2f} MiB"
+        for role in (CHAMPION, CHALLENGER, BASELINE)
+        for metrics in [{name.removeprefix(f"{role}_"): value for name, value in manifest.metrics.items()}]
+        if f"{role}_row_ms" in manifest.metrics
+    ]
+    return "\n".join(["## Scoring", "", *told, ""])
+
+
 def _tell_history(run: RunLog, name: str) -> str:
+    run.rename("promote history")
     history = run.champions.history(name)
     if not history:
         return f"{name}: nothing has been decided yet"

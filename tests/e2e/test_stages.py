@@ -136,7 +136,7 @@ def _check_runs(settings: Settings, outcomes: dict[str, Outcome]) -> None:
         [client.get_run(outcomes["training_set"].run_id).info.experiment_id],
         f"tags.`mlflow.parentRunId` = '{outcomes['training_set'].run_id}'",
     )
-    assert [child.info.run_name for child in children] == ["features"]
+    assert [child.info.run_name for child in children] == ["features 2024-02-29 to 2024-07-31"]
 
 
 @pytest.fixture(scope="module")
