@@ -10,13 +10,14 @@ from spanishgas.config import DemoSettings
 from spanishgas.demo.hazards import MOVE_OUT_MONTHLY, Causes, monthly_hazard
 from spanishgas.demo.market import TOLL, Market, energy_cost
 from spanishgas.demo.noise import Floats
-from spanishgas.demo.offers import ACTIONS, DISCOUNT, WINDOWS, response_at
+from spanishgas.demo.offers import ACTIONS, WINDOWS, response_at
 from spanishgas.demo.population import Population
 from spanishgas.domain.units import MONTHS_PER_YEAR
 
 WINDOW_DAYS = 30
 HORIZON_DAYS = 90
-EFFECT_DAYS = 91
+# Months ahead that the truth is told for.
+MONTHS_TOLD = 24
 
 
 @dataclass(frozen=True)
@@ -34,26 +35,37 @@ def days_in_months(market: Market) -> npt.NDArray[np.int64]:
     return (following.astype("datetime64[D]") - market.months).astype("int64")
 
 
-def daily_log_survival(hazards: Hazards, market: Market, months: slice, extra: Floats | float = 0.0) -> Floats:
+def daily_log_survival(hazards: Hazards, market: Market, months: slice) -> Floats:
     """Log of the probability of staying through one day of each month, shape (customers, months)."""
-    log_hazard = hazards.log_switch[:, months] + hazards.past_shift[:, months] + extra
+    log_hazard = hazards.log_switch[:, months] + hazards.past_shift[:, months]
     switch = monthly_hazard(hazards.intercept, log_hazard)
     stay = (1 - switch) * (1 - MOVE_OUT_MONTHLY)
     return np.asarray(np.log(stay) / days_in_months(market)[months][None, :])
 
 
-def monthly_margin(population: Population, market: Market, month: int, discount: float = 0.0) -> Floats:
+def monthly_bill(population: Population, market: Market, month: int) -> Floats:
+    """Expected energy bill of a month before VAT in EUR, what a discount is a share of; shape (customers,)."""
+    return np.asarray(population.annual_kwh / MONTHS_PER_YEAR * market.price[:, month] * 1.03)
+
+
+def monthly_margin(population: Population, market: Market, month: int) -> Floats:
     """Expected margin of a month before VAT in EUR, shape (customers,)."""
     kwh = population.annual_kwh / MONTHS_PER_YEAR
-    price = market.price[:, month] * 1.03 * (1 - discount)
     cost = energy_cost(market)[month] + TOLL
     gas = np.where(population.has_gas, 0.06 * 8766 / MONTHS_PER_YEAR * 0.25 + (96.0 - 61.0) / MONTHS_PER_YEAR, 0.0)
-    return np.asarray(kwh * (price - cost) + (2.1 + 0.95 * population.power_kw) * 0.26 + gas)
+    bill = monthly_bill(population, market, month)
+    return np.asarray(bill - kwh * cost + (2.1 + 0.95 * population.power_kw) * 0.26 + gas)
 
 
 def truth_at(
-    settings: DemoSettings, population: Population, market: Market, causes: Causes, hazards: Hazards, month: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    settings: DemoSettings,
+    population: Population,
+    market: Market,
+    causes: Causes,
+    hazards: Hazards,
+    month: int,
+    present: npt.NDArray[np.bool_],
+) -> dict[str, pd.DataFrame]:
     """Truth for an `as_of` at the end of a month, for customers supplied then.
 
     Args:
@@ -63,55 +75,54 @@ def truth_at(
         causes: Causes of leaving.
         hazards: True hazards.
         month: Position of the month whose last day is the `as_of`.
+        present: Who is supplied then, shape (customers,).
 
     Returns:
         ``hazards``: customer, as_of, p_0_30, p_30_60, p_60_90 (hazards of the windows if no offer is made from now on),
-        p_horizon, margin_eur. ``offers``: customer, as_of, action, timing_window, p_accept, the window hazards and
-        margin_eur if accepted, under that offer.
+        p_horizon, margin_eur. ``months``: customer, as_of, and for each of the months ahead, 01 being the one after,
+        the hazard of leaving in it if no offer is made from now on, margin_eur and bill_eur without one. ``offers``:
+        customer, as_of, action, timing_window, p_accept, and the factors on the hazard of switching of those who accept
+        and of those who refuse, while an offer acts.
     """
     ahead = slice(month + 1, month + 5)
     lengths = days_in_months(market)[ahead]
     of_day = np.repeat(np.arange(len(lengths)), lengths)[:HORIZON_DAYS]
     as_of = (market.months[month].astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
-    base = daily_log_survival(hazards, market, ahead)[:, of_day]
-    margin = monthly_margin(population, market, month)
-    common = {"customer_id": population.ids, "as_of": as_of}
+    base = daily_log_survival(hazards, market, ahead)[present][:, of_day]
+    ids = pd.Categorical.from_codes(np.flatnonzero(present).tolist(), categories=pd.Index(population.ids))
+    common = {"customer_id": ids, "as_of": as_of}
+    margin = monthly_margin(population, market, month)[present]
     truth = pd.DataFrame({**common, **_windows(base), "margin_eur": margin.astype(np.float32)})
+    months: dict[str, Floats] = {}
+    for step in range(1, MONTHS_TOLD + 1):
+        for name, values in _month(population, market, hazards, month + step).items():
+            months[f"{name}_{step:02d}"] = values[present]
     response = response_at(settings, population, market, causes, month + 1)
-    frames: list[pd.DataFrame] = []
+    offers: list[pd.DataFrame] = []
     for number, action in enumerate(ACTIONS[1:], start=1):
-        discounted = monthly_margin(population, market, month, DISCOUNT[action]).astype(np.float32)
+        accepted = np.exp(response.accepted_shift[:, number] + response.contact_shift)[present]
+        refused = np.exp(response.contact_shift)[present]
         for position, window in enumerate(WINDOWS):
-            start = position * WINDOW_DAYS
-            acting = (np.arange(HORIZON_DAYS) >= start) & (np.arange(HORIZON_DAYS) < start + EFFECT_DAYS)
-            accept = response.acceptance[:, number, position]
-            contact = response.contact_shift[:, None]
-            taken = daily_log_survival(hazards, market, ahead, response.accepted_shift[:, number, None] + contact)[
-                :, of_day
-            ]
-            refused = daily_log_survival(hazards, market, ahead, contact)[:, of_day]
-            mixed = _mix(base, taken, refused, accept, acting)
-            frames.append(
-                pd.DataFrame(
-                    {
-                        **common,
-                        "action": action,
-                        "timing_window": window,
-                        "p_accept": accept.astype(np.float32),
-                        **_windows(mixed),
-                        "margin_eur": discounted,
-                    }
-                )
-            )
-    return truth, pd.concat(frames, ignore_index=True)
+            chance = response.acceptance[present, number, position]
+            told = {"p_accept": chance, "accepted_ratio": accepted, "refused_ratio": refused}
+            single = {name: values.astype(np.float32) for name, values in told.items()}
+            offers.append(pd.DataFrame({**common, "action": action, "timing_window": window, **single}))
+    return {
+        "hazards": truth,
+        "months": pd.DataFrame({**common, **{name: values.astype(np.float32) for name, values in months.items()}}),
+        "offers": pd.concat(offers, ignore_index=True),
+    }
 
 
-def _mix(base: Floats, taken: Floats, refused: Floats, accept: Floats, acting: npt.NDArray[np.bool_]) -> Floats:
-    """Daily log survival averaged over who accepts: survival is averaged, not the hazard."""
-    log_taken = np.cumsum(np.where(acting, taken, base), axis=1)
-    log_refused = np.cumsum(np.where(acting, refused, base), axis=1)
-    survival = accept[:, None] * np.exp(log_taken) + (1 - accept[:, None]) * np.exp(log_refused)
-    return np.diff(np.log(survival), axis=1, prepend=0.0)
+def _month(population: Population, market: Market, hazards: Hazards, month: int) -> dict[str, Floats]:
+    """Truth of one month; names have the month's number put behind them."""
+    log_hazard = hazards.log_switch[:, month] + hazards.past_shift[:, month]
+    switch = monthly_hazard(hazards.intercept, log_hazard)
+    return {
+        "hazard": 1 - (1 - switch) * (1 - MOVE_OUT_MONTHLY),
+        "margin_eur": monthly_margin(population, market, month),
+        "bill_eur": monthly_bill(population, market, month),
+    }
 
 
 def _windows(log_stay: Floats) -> dict[str, npt.NDArray[np.float32]]:

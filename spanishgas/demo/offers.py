@@ -1,8 +1,6 @@
 """What offers do: who accepts, who stays because of it, and who leaves because somebody called."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +16,6 @@ ACTIONS = ("none", "small", "medium", "large")
 WINDOWS = ("immediate", "30_60", "60_90")
 CHANNELS = ("phone", "email", "letter", "sms")
 STRENGTH = np.array([0.0, 0.35, 0.65, 1.0])
-# Share of the energy price that an offer takes off.
-DISCOUNT: Final[Mapping[str, float]] = {"none": 0.0, "small": 0.03, "medium": 0.06, "large": 0.10}
 EFFECT_MONTHS = 3
 CAMPAIGN_EVERY_MONTHS = 1
 ELIGIBLE_MONTHS_TO_RENEWAL = 2

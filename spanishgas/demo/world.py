@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from spanishgas.config import DemoSettings
-from spanishgas.demo.ground_truth import Hazards, days_in_months, truth_at
+from spanishgas.demo.ground_truth import MONTHS_TOLD, Hazards, days_in_months, truth_at
 from spanishgas.demo.hazards import (
     MOVE_OUT_MONTHLY,
     Causes,
@@ -29,7 +29,7 @@ from spanishgas.demo.population import Days, Population, draw_population, month_
 from spanishgas.demo.registers import attribute_versions, contract_terms
 from spanishgas.errors import ContractError
 
-MONTHS_AHEAD = 7
+MONTHS_AHEAD = MONTHS_TOLD + 2
 REGISTRATION_DAYS = 14
 
 
@@ -240,14 +240,12 @@ def _ground_truth(
     present: npt.NDArray[np.bool_],
     months: int,
 ) -> dict[str, pd.DataFrame]:
-    base: list[pd.DataFrame] = []
-    offers: list[pd.DataFrame] = []
+    told: dict[str, list[pd.DataFrame]] = {}
     for month in range(months):
-        ids = population.ids[present[:, month] & present[:, month + 1]]
-        truth, offered = truth_at(settings, population, market, causes, hazards, month)
-        base.append(truth[truth["customer_id"].isin(ids)])
-        offers.append(offered[offered["customer_id"].isin(ids)])
-    return {"hazards": pd.concat(base, ignore_index=True), "offers": pd.concat(offers, ignore_index=True)}
+        there = present[:, month] & present[:, month + 1]
+        for name, frame in truth_at(settings, population, market, causes, hazards, month, there).items():
+            told.setdefault(name, []).append(frame)
+    return {name: pd.concat(frames, ignore_index=True).astype({"customer_id": str}) for name, frames in told.items()}
 
 
 def _summary(

@@ -1,6 +1,19 @@
 """Every stage, in the order in which tables flow."""
 
-from spanishgas.stages import backtest, demo_data, features, ingest, promote, segment, silver, train, training_set
+from spanishgas.stages import (
+    backtest,
+    demo_data,
+    features,
+    ingest,
+    promote,
+    recommend,
+    response,
+    segment,
+    silver,
+    simulate,
+    train,
+    training_set,
+)
 from spanishgas.stages.base import Stage
 
 STAGES: tuple[Stage, ...] = (
@@ -12,5 +25,8 @@ STAGES: tuple[Stage, ...] = (
     train.STAGE,
     segment.STAGE,
     promote.STAGE,
+    response.STAGE,
+    recommend.STAGE,
+    simulate.STAGE,
     backtest.STAGE,
 )

@@ -11,7 +11,8 @@ from spanishgas.contracts import Contract
 from spanishgas.contracts.gold import HAZARDS
 from spanishgas.engine import Engine
 from spanishgas.engine.store import Manifest, TableStore
-from spanishgas.registry import ModelRegistry, ModelVersion
+from spanishgas.errors import PromotionError
+from spanishgas.registry import CHAMPION, ModelRegistry, ModelVersion
 
 if TYPE_CHECKING:
     from spanishgas.models import ChurnModel
@@ -24,6 +25,20 @@ CHALLENGER, BASELINE = "challenger", "baseline"
 def registered_name(settings: Settings) -> str:
     """Name of the data set's registered model; the default data set's has no suffix."""
     return "churn" if settings.data.name == "demo" else f"churn-{settings.data.name}"
+
+
+def champion_of(settings: Settings, models: ModelRegistry) -> ModelVersion:
+    """The version that decides.
+
+    Raises:
+        PromotionError: There is none.
+    """
+    found = models.with_alias(registered_name(settings), CHAMPION)
+    if found is None:
+        raise PromotionError(
+            "there is no champion", where=f"models:/{registered_name(settings)}@{CHAMPION}", todo="Run `promote` first"
+        )
+    return found
 
 
 def fetch_model(models: ModelRegistry, version: ModelVersion, folder: Path) -> tuple["ChurnModel", int]:

@@ -1,0 +1,134 @@
+"""Settings: frozen, typed, complete. Hydra composes them, this module decides whether they are valid.
+
+Below the entry point nothing sees a configuration mapping: functions take these models, or plain values. An unknown key
+is an error everywhere.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from spanishgas.config.base import SettingsModel
+from spanishgas.config.data import (
+    ColumnMapping,
+    DataSettings,
+    DemoData,
+    DemoSettings,
+    ExtraColumn,
+    ExtraTable,
+    SourcePart,
+    SourceSettings,
+)
+from spanishgas.config.models import (
+    AnyModelSettings,
+    BacktestSettings,
+    EvaluationSettings,
+    GateSettings,
+    LogisticSettings,
+    ModelSettings,
+    OutOfFoldSettings,
+    PromotionSettings,
+    SearchRange,
+    SegmentationSettings,
+    TuningSettings,
+    XGBoostSettings,
+)
+from spanishgas.config.policy import (
+    AssumedSettings,
+    BudgetSettings,
+    EconomicsSettings,
+    GuardrailSettings,
+    HoldoutSettings,
+    LearnedSettings,
+    PolicySettings,
+    ResponseSettings,
+    SimulationSettings,
+)
+from spanishgas.config.tables import EngineSettings, FeatureSettings, LabelSettings, SplitRange
+
+
+class TrackingSettings(SettingsModel):
+    """Where runs are recorded.
+
+    Attributes:
+        uri: Tracking store; ``MLFLOW_TRACKING_URI`` wins over it.
+        artifacts: Artifact folder of the local store; unused on a tracking server.
+        experiment: Experiment of stand-alone runs; a launched run stays where it was launched.
+        lock: What all who promote share, so that one does at a time: the server's database (``postgresql://...``) or a
+            file on one machine (``file:///...``). None where ``uri`` itself is a database; ``SPANISHGAS_LOCK_URI`` wins
+            over it.
+    """
+
+    uri: str
+    artifacts: Path
+    experiment: str
+    lock: str | None = None
+
+
+class PipelineSettings(SettingsModel):
+    """Which stages one command runs, in order."""
+
+    stages: tuple[str, ...]
+
+
+class Settings(SettingsModel):
+    """Everything a run is configured with, composed and validated once at entry."""
+
+    run_date: date
+    as_of: tuple[date, ...]
+    force: bool = False
+    data: Annotated[DataSettings | DemoData, Field(discriminator="kind")]
+    engine: EngineSettings
+    features: FeatureSettings
+    labels: LabelSettings
+    model: AnyModelSettings = XGBoostSettings()
+    baseline: AnyModelSettings = LogisticSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    segmentation: SegmentationSettings = SegmentationSettings()
+    promotion: PromotionSettings = PromotionSettings()
+    policy: PolicySettings
+    tracking: TrackingSettings
+    pipeline: PipelineSettings
+
+
+__all__ = [
+    "AnyModelSettings",
+    "AssumedSettings",
+    "BacktestSettings",
+    "BudgetSettings",
+    "ColumnMapping",
+    "DataSettings",
+    "DemoData",
+    "DemoSettings",
+    "EconomicsSettings",
+    "EngineSettings",
+    "EvaluationSettings",
+    "ExtraColumn",
+    "ExtraTable",
+    "FeatureSettings",
+    "GateSettings",
+    "GuardrailSettings",
+    "HoldoutSettings",
+    "LabelSettings",
+    "LearnedSettings",
+    "LogisticSettings",
+    "ModelSettings",
+    "OutOfFoldSettings",
+    "PipelineSettings",
+    "PolicySettings",
+    "PromotionSettings",
+    "ResponseSettings",
+    "SearchRange",
+    "SegmentationSettings",
+    "Settings",
+    "SettingsModel",
+    "SimulationSettings",
+    "SourcePart",
+    "SourceSettings",
+    "SplitRange",
+    "TrackingSettings",
+    "TuningSettings",
+    "XGBoostSettings",
+]

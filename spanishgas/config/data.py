@@ -1,0 +1,203 @@
+"""Settings of a data set: where its raw files lie and how they map to the contracts; the demo retailer's world."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from spanishgas.config.base import SettingsModel
+
+
+class DemoSettings(SettingsModel):
+    """The demo retailer's world.
+
+    Attributes:
+        seed: Seed of everything drawn; the same seed gives the same files.
+        customers: Number of distinct customers over the whole period.
+        start: First day of history.
+        end: Last day of history (inclusive).
+        world: How customers respond to offers: ``loglinear`` or with ``interactions`` between traits.
+        churn_rate_90d: Mean probability of leaving within 90 days that the hazards are scaled to.
+        hourly_format: File format of the hourly readings.
+        block_customers: Customers generated at a time; bounds memory.
+        until: Continue the same world to this day (later than ``end``): earlier rows stay unchanged.
+        actions: Published recommendations whose offers take effect after ``end``, or None.
+    """
+
+    seed: int = 20240101
+    customers: int = Field(default=3000, ge=1)
+    start: date = date(2024, 1, 1)
+    end: date = date(2026, 1, 31)
+    world: Literal["loglinear", "interactions"] = "loglinear"
+    churn_rate_90d: float = Field(default=0.06, gt=0.0, lt=0.5)
+    hourly_format: Literal["parquet", "csv"] = "parquet"
+    block_customers: int = Field(default=250, ge=1)
+    until: date | None = None
+    actions: Path | None = None
+
+    @model_validator(mode="after")
+    def _period(self) -> "DemoSettings":
+        if self.end <= self.start:
+            raise ValueError(f"end ({self.end}) must be after start ({self.start})")
+        if self.until is not None and self.until <= self.end:
+            raise ValueError(f"until ({self.until}) must be after end ({self.end})")
+        if self.actions is not None and self.until is None:
+            raise ValueError("actions need `until`: offers take effect only after the world's end")
+        return self
+
+
+class ColumnMapping(SettingsModel):
+    """Where a contract column comes from in a raw file, and how its values are to be read.
+
+    Exactly one of ``column``, ``value``, ``file_pattern`` and ``absent`` is given. In YAML a bare string stands for
+    ``column``.
+
+    Attributes:
+        column: Raw column, or the dotted path of a nested JSON field.
+        value: A constant.
+        file_pattern: Regular expression on the file's name; its first group is the value.
+        absent: Why the source has no such column; the contract column is then null.
+        plus: Further raw numeric columns that are added to ``column``; a missing one makes the sum missing.
+        factor: The raw number is multiplied by this to reach the contract's unit.
+        codes: Raw code -> contract value. Codes that are not listed stay as they are.
+        zero: What a zero means: a value, or that the value is missing.
+        date_format: strptime format of a date written as text; None for ISO 8601.
+    """
+
+    column: str | None = None
+    value: str | int | float | bool | date | None = None
+    file_pattern: str | None = None
+    absent: str | None = None
+    plus: tuple[str, ...] = ()
+    factor: float = 1.0
+    codes: dict[str, str] = Field(default_factory=dict)
+    zero: Literal["value", "missing"] = "value"
+    date_format: str | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "ColumnMapping":
+        origins = ("column", "value", "file_pattern", "absent")
+        given = [name for name in origins if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(origins)}, not {given or 'none'}")
+        if self.plus and self.column is None:
+            raise ValueError("plus needs a column to add to")
+        return self
+
+
+def _as_mapping(value: object) -> object:
+    return {"column": value} if isinstance(value, str) else value
+
+
+Mappings = dict[str, Annotated[ColumnMapping, BeforeValidator(_as_mapping)]]
+
+
+class SourcePart(SettingsModel):
+    """One set of raw files that feeds a source.
+
+    Attributes:
+        files: Path or glob, relative to the data set's ``raw`` folder; a folder means every data file in it.
+        format: File format; ``auto`` goes by the ending (.csv, .csv.gz, .json, .jsonl, .parquet).
+        delimiter: CSV delimiter, or None to detect it.
+        encoding: Text encoding of CSV files.
+        columns: Contract column -> origin. Contract columns that are not listed are taken from the raw column of the
+            same name, if there is one.
+    """
+
+    files: str
+    format: Literal["auto", "csv", "json", "parquet"] = "auto"
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    columns: Mappings = Field(default_factory=dict)
+
+
+class SourceSettings(SettingsModel):
+    """Where one source lies and how it maps to its contract.
+
+    Attributes:
+        parts: One part per set of files; several parts are stacked.
+        absent: Why the data set has no such source; its features are then null, and the run says so.
+        clock: Clock of hourly timestamps: ``utc``, ``civil`` wall time, or ``hour_index`` of the interval's end.
+    """
+
+    parts: tuple[SourcePart, ...] = ()
+    absent: str | None = None
+    clock: Literal["utc", "civil", "hour_index"] = "civil"
+
+    @model_validator(mode="after")
+    def _parts_or_absent(self) -> "SourceSettings":
+        if bool(self.parts) == (self.absent is not None):
+            raise ValueError("give either parts, or absent with the reason")
+        return self
+
+
+class ExtraColumn(SettingsModel):
+    """An attribute beyond the contracts.
+
+    Attributes:
+        column: Raw column.
+        type: Type of the value.
+        description: What it means.
+        unit: Unit, or None.
+        known_at: ``extraction``: visible from the extraction date on; ``static``: never changes, visible always.
+        documented: Whether the retailer documents when the value becomes known. False marks a leak risk.
+    """
+
+    column: str
+    type: Literal["float", "string", "bool"]
+    description: str
+    unit: str | None = None
+    known_at: Literal["extraction", "static"] = "extraction"
+    documented: bool = True
+
+
+class ExtraTable(SettingsModel):
+    """Raw files with attributes beyond the contracts, one row per customer."""
+
+    part: SourcePart
+    columns: dict[str, ExtraColumn]
+
+
+class DataSettings(SettingsModel):
+    """A data set: where its raw files lie and where its tables are published.
+
+    Attributes:
+        kind: ``files`` for a retailer's own files, ``demo`` for the generated retailer.
+        name: Name of the data set; also the suffix of its models.
+        root: Folder under which its tables are published.
+        raw: Folder of its raw files.
+        run_date: Default ingestion date.
+        as_of: Default feature date.
+        extracted_on: Day on which undated files were extracted; None means the ingestion's run date.
+        cut: Last day that the files are complete for; None derives it from the latest dated event.
+        timezone: Civil time of the retailer's mainland.
+        sources: Contract name -> source.
+        extras: Tables with attributes beyond the contracts.
+    """
+
+    kind: Literal["files"] = "files"
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    root: Path
+    raw: Path
+    run_date: date
+    as_of: date
+    extracted_on: date | None = None
+    cut: date | None = None
+    timezone: str = "Europe/Madrid"
+    sources: dict[str, SourceSettings]
+    extras: tuple[ExtraTable, ...] = ()
+
+    def complete_until(self) -> date | None:
+        """Last day that the files are complete for, where the configuration knows it."""
+        return self.cut
+
+
+class DemoData(DemoSettings, DataSettings):
+    """The demo retailer: a data set whose raw files the ``demo_data`` stage writes."""
+
+    kind: Literal["demo"] = "demo"  # type: ignore[assignment]
+
+    def complete_until(self) -> date | None:
+        """The end of the generated world."""
+        return self.cut or self.until or self.end

@@ -1,0 +1,89 @@
+"""Settings of the tables: the engine, the features, the labels."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from spanishgas.config.base import SettingsModel
+
+
+class EngineSettings(SettingsModel):
+    """The tables' engine. None of these settings changes a result.
+
+    Attributes:
+        kind: ``duckdb``, embedded.
+        threads: Worker threads; None takes all cores.
+        memory_limit_mib: Memory of the engine before it spills to disk.
+    """
+
+    kind: Literal["duckdb"] = "duckdb"
+    threads: int | None = Field(default=None, ge=1)
+    memory_limit_mib: int = Field(default=2048, ge=256)
+
+
+class FeatureSettings(SettingsModel):
+    """What the features are built with.
+
+    Attributes:
+        families: Feature families, in order.
+        surplus_price_eur_kwh: Price paid for negative readings, in the margin.
+        margin_months: Months of margin history per ``as_of``.
+    """
+
+    families: tuple[str, ...]
+    surplus_price_eur_kwh: float = 0.0
+    margin_months: int = Field(default=12, ge=1)
+
+
+class SplitRange(SettingsModel):
+    """First and last month of ``as_of`` dates (month ends) of one split."""
+
+    first: date
+    last: date
+
+
+class LabelSettings(SettingsModel):
+    """Horizon, cut-offs, maturity and split of the training set.
+
+    Attributes:
+        kind: ``dated`` for sources with churn dates, ``snapshot`` for one snapshot without them.
+        horizon_days: Horizon H; a multiple of ``window_days``.
+        window_days: Length of a hazard window.
+        registration_lag_days: Days after leaving by which a leaver is registered.
+        censor_at_offers: Censor follow-up at the first retention offer and weight by its propensity.
+        split: Split name -> range of ``as_of`` months, in temporal order (dated only).
+        shares: Split name -> share of customers by stable hash (snapshot only).
+        exclude_features: Features to leave out of the training set.
+        audit_max_roc_auc: The leak audit flags a feature that alone ranks better than this.
+        audit_min_rows: Rows that a value or bin needs to be audited.
+        audit_max_churn: Churn above which a value or bin is flagged.
+        audit_min_churn: Churn below which a value or bin is flagged.
+    """
+
+    kind: Literal["dated", "snapshot"] = "dated"
+    horizon_days: int = Field(default=90, ge=1)
+    window_days: int = Field(default=30, ge=1)
+    registration_lag_days: int = Field(default=15, ge=0)
+    censor_at_offers: bool = True
+    split: dict[Literal["train", "valid", "test"], SplitRange] = Field(default_factory=dict)
+    shares: dict[Literal["train", "valid", "test"], float] = Field(default_factory=dict)
+    exclude_features: tuple[str, ...] = ()
+    audit_max_roc_auc: float = 0.95
+    audit_min_rows: int = 50
+    audit_max_churn: float = 0.9
+    audit_min_churn: float = 0.001
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LabelSettings":
+        if self.horizon_days % self.window_days:
+            raise ValueError(
+                f"horizon_days ({self.horizon_days}) must be a multiple of window_days ({self.window_days})"
+            )
+        if self.kind == "dated" and (self.window_days != 30 or self.horizon_days > 90):
+            raise ValueError("dated labels have windows of 30 days and a horizon of 30, 60 or 90")
+        if self.kind == "dated" and set(self.split) != {"train", "valid", "test"}:
+            raise ValueError("dated labels need split.train, split.valid and split.test")
+        if self.kind == "snapshot" and abs(sum(self.shares.values()) - 1.0) > 1e-9:
+            raise ValueError("snapshot labels need shares that sum to 1")
+        return self

@@ -1,0 +1,294 @@
+"""Contracts of what the policy publishes: recommendations, why, within which limits, and what they are worth."""
+
+from spanishgas.contracts.base import Column, ColumnType, Contract, KnownAt
+from spanishgas.contracts.sources import CUSTOMER_ID
+
+RUN_DATE = Column(name="run_date", type="date", description="Day of the decision.")
+AT_RUN_DATE = KnownAt(column="run_date")
+DECIDED = ("none", "small", "medium", "large")
+OFFERED_WINDOWS = ("none", "immediate", "30_60", "60_90")
+OFFERED_CHANNELS = ("none", "phone", "email", "letter", "sms")
+RISK_BUCKETS = ("high", "medium", "low")
+
+
+def _column(name: str, description: str, kind: ColumnType = "string", unit: str | None = None) -> Column:
+    return Column(name=name, type=kind, unit=unit, description=description)
+
+
+def _eur(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name=name, type="float", unit="EUR", description=description, nullable=nullable)
+
+
+def _chance(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(
+        name=name,
+        type="float",
+        unit="probability",
+        description=description,
+        nullable=nullable,
+        minimum=0,
+        maximum=1,
+    )
+
+
+def _count(name: str, description: str) -> Column:
+    return Column(name=name, type="int", description=description, minimum=0)
+
+
+RECOMMENDATIONS = Contract(
+    name="recommendations",
+    layer="gold",
+    version=1,
+    grain="run date x active customer",
+    description=(
+        "Who gets which offer, when, through which channel and why; everybody else with the reason why not. What was "
+        "planned for those held out stands beside what they get, which is nothing."
+    ),
+    primary_key=("run_date", "customer_id"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        CUSTOMER_ID,
+        _chance("risk_score", "Probability of leaving within the horizon if nothing is done."),
+        Column(name="risk_bucket", type="string", description="The riskiest, the next, the rest.", domain=RISK_BUCKETS),
+        _chance("hazard_0_30", "Probability of leaving in days 1 to 30 after the features' date."),
+        _chance("hazard_30_60", "The same for days 31 to 60, for those still there."),
+        _chance("hazard_60_90", "The same for days 61 to 90, for those still there."),
+        _column("segment", "Identity of the customer's segment; empty where there is none."),
+        _column("segment_name", "Name of the segment in English."),
+        Column(name="action", type="string", description="What the customer is offered.", domain=DECIDED),
+        Column(name="channel", type="string", description="Channel of the offer.", domain=OFFERED_CHANNELS),
+        Column(name="timing_window", type="string", description="When it is made.", domain=OFFERED_WINDOWS),
+        _eur("expected_margin_impact", "Expected change of the margin over the horizon, all costs taken off."),
+        _eur("expected_spend", "Expected cost of discount and contact."),
+        _chance("p_accept", "Probability that the customer accepts; null without an offer.", nullable=True),
+        _column("reason_codes", "Identifiers of the reasons, the weightiest first, separated by `|`."),
+        _column("veto_codes", "Guardrails that left the customer without any option, in order, separated by `|`."),
+        Column(name="planned_action", type="string", description="What the allocation chose.", domain=DECIDED),
+        Column(name="planned_channel", type="string", description="Channel that it chose.", domain=OFFERED_CHANNELS),
+        Column(name="planned_window", type="string", description="Window that it chose.", domain=OFFERED_WINDOWS),
+        _eur("planned_margin_impact", "What was expected of it."),
+        _column("is_held_out", "Chosen, and left without an offer to measure what offers bring.", "bool"),
+        _chance("propensity", "Probability of what was done, offer or hold-out, once chosen; 1 for all others."),
+        _eur("expected_margin_month", "Expected margin per month without an offer.", nullable=True),
+        _eur("bill_month", "Expected energy bill per month, what a discount is a share of.", nullable=True),
+        _column("campaign", "Campaign of the run."),
+        _column("as_of", "Date of the features.", "date"),
+        _column("model_version", "Version of the champion."),
+        _column("model_digest", "Digest of its files."),
+        _column("policy_version", "Digest of the policy's settings and code of its response."),
+        _column("response", "Where the response comes from: `learned` or `assumed`."),
+    ),
+)
+
+RECOMMENDATION_VETOES = Contract(
+    name="recommendation_vetoes",
+    layer="gold",
+    version=1,
+    grain="run date x customer x guardrail",
+    description="Which guardrail took away how many of a customer's options.",
+    primary_key=("run_date", "customer_id", "guardrail"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        CUSTOMER_ID,
+        _column("guardrail", "Identifier of the guardrail, also its reason code."),
+        _count("options", "Options (action, window and channel) that it vetoes."),
+        _column("is_total", "It leaves the customer without any option by itself.", "bool"),
+    ),
+)
+
+RECOMMENDATION_LIMITS = Contract(
+    name="recommendation_limits",
+    layer="gold",
+    version=1,
+    grain="run date x limit",
+    description="Budget and capacities of a run, what is left of them, and what one more unit would earn.",
+    primary_key=("run_date", "limit"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        _column("limit", "`budget`, `window:<window>` or `channel:<channel>`."),
+        Column(name="bound", type="float", description="EUR or contacts; null for no limit.", nullable=True),
+        _column("used", "EUR or contacts that the plan takes, those held out included.", "float"),
+        Column(name="price_eur", type="float", unit="EUR", description="Value of one more unit.", minimum=0),
+        _column("valid_until", "Last day that the price may be used on.", "date"),
+    ),
+)
+
+RESPONSE_CALIBRATION = Contract(
+    name="response_calibration",
+    layer="gold",
+    version=1,
+    grain="fifth of customers by predicted effect",
+    description="Learned effects on customers that they were not learned from: predicted beside observed.",
+    primary_key=("fifth",),
+    event_time=None,
+    known_at=KnownAt(column=None),
+    columns=(
+        Column(name="fifth", type="int", description="1 has the strongest predicted effect.", minimum=1, maximum=5),
+        _count("offers", "Offers followed."),
+        _count("leavers", "Leavers among them."),
+        _column("predicted_ratio", "Mean predicted hazard ratio of the offers.", "float"),
+        Column(name="observed_ratio", type="float", description="Hazard ratio to the controls.", nullable=True),
+        Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
+        Column(name="hi", type="float", description="Upper bound.", nullable=True),
+    ),
+)
+
+SIMULATED_GROUPS = Contract(
+    name="simulated_groups",
+    layer="gold",
+    version=1,
+    grain="run date x segment x risk bucket",
+    description="What a run's offers are expected to bring and cost.",
+    primary_key=("run_date", "segment", "risk_bucket"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        _column("segment", "Identity of the segment; empty where there is none."),
+        Column(name="risk_bucket", type="string", description="Risk bucket.", domain=RISK_BUCKETS),
+        _count("customers", "Customers."),
+        _count("offers", "Offers planned, those held out included."),
+        _eur("baseline_margin_eur", "Expected margin over the horizon without offers."),
+        _eur("retained_margin_eur", "Expected change of margin, discounts and contacts not yet taken off."),
+        _eur("spend_eur", "Expected cost of discounts and contacts."),
+        _eur("net_eur", "What is left."),
+        Column(name="roi", type="float", description="Net over spend; null without spend.", nullable=True),
+    ),
+)
+
+SIMULATED_SENSITIVITY = Contract(
+    name="simulated_sensitivity",
+    layer="gold",
+    version=1,
+    grain="run date x factor on acceptance x factor on risk",
+    description="What the plan would bring if the assumptions were off, and what a plan made for that would.",
+    primary_key=("run_date", "acceptance_factor", "risk_factor"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        _column("acceptance_factor", "Factor on the acceptance, and on the effect.", "float"),
+        _column("risk_factor", "Factor on the hazards.", "float"),
+        _eur("net_eur", "Net value of the plan as it stands."),
+        _eur("spend_eur", "Its expected cost."),
+        _eur("replanned_net_eur", "Net value of the best plan under these assumptions."),
+        _count("replanned_offers", "Offers of that plan."),
+    ),
+)
+
+BUDGET_CURVE = Contract(
+    name="budget_curve",
+    layer="gold",
+    version=1,
+    grain="run date x budget",
+    description="What each budget would earn.",
+    primary_key=("run_date", "budget_eur"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        _eur("budget_eur", "Budget."),
+        _count("offers", "Offers."),
+        _eur("spend_eur", "Expected spend."),
+        _eur("net_eur", "Net value."),
+        _eur("gap_eur", "Most that a better plan could add."),
+        _column("is_chosen", "The budget of the run.", "bool"),
+    ),
+)
+
+REPLAYED_POLICIES = Contract(
+    name="replayed_policies",
+    layer="gold",
+    version=1,
+    grain="run date x policy",
+    description="Policies by the demo world's true probabilities.",
+    primary_key=("run_date", "policy"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        _column("policy", "Name of the policy."),
+        _count("offers", "Offers."),
+        _eur("promised_eur", "What the policy expected; null for those that expect nothing.", nullable=True),
+        _eur("worth_eur", "What its offers truly bring on average, all costs taken off."),
+        _eur("spend_eur", "What they truly cost on average."),
+        Column(name="share", type="float", description="Share of what the oracle earns.", nullable=True),
+        Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
+        Column(name="hi", type="float", description="Upper bound.", nullable=True),
+        Column(name="realised_share", type="float", description="The share once the dice are thrown.", nullable=True),
+    ),
+)
+
+REPLAY_STUDY = Contract(
+    name="replay_study",
+    layer="gold",
+    version=1,
+    grain="world x policy",
+    description="Shares of the oracle over many demo worlds.",
+    primary_key=("world", "policy"),
+    event_time=None,
+    known_at=KnownAt(column=None),
+    columns=(
+        _column("world", "Kind of world."),
+        _column("policy", "Name of the policy."),
+        _count("seeds", "Worlds of that kind."),
+        _column("share", "Mean share of the oracle.", "float"),
+        Column(name="lo", type="float", description="Lower bound of its 95 % interval over seeds.", nullable=True),
+        Column(name="hi", type="float", description="Upper bound.", nullable=True),
+        _column("lead", "Mean lead of the learned response over this policy.", "float"),
+        Column(name="lead_lo", type="float", description="Lower bound of the lead, paired by seed.", nullable=True),
+        Column(name="lead_hi", type="float", description="Upper bound.", nullable=True),
+    ),
+)
+
+MEASURED_EFFECT = Contract(
+    name="measured_effect",
+    layer="gold",
+    version=1,
+    grain="run date x group",
+    description="What a run's offers did, from its hold-out, beside what was expected and, in the demo, what is true.",
+    primary_key=("run_date", "group"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        _column("group", "`all`, or an action."),
+        _count("offered", "Customers who were offered something."),
+        _count("held_out", "Customers held out."),
+        _count("offered_left", "Of the offered, left by the last day."),
+        _count("held_out_left", "Of the held out, left by the last day."),
+        Column(name="effect", type="float", description="Difference in the share that left.", nullable=True),
+        Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
+        Column(name="hi", type="float", description="Upper bound.", nullable=True),
+        Column(name="expected_effect", type="float", description="What the policy expected.", nullable=True),
+        Column(name="true_effect", type="float", description="By the demo's true probabilities.", nullable=True),
+        _column("verdict", "What can be said of it, in words."),
+    ),
+)
+
+POLICY_TABLES: tuple[Contract, ...] = (
+    RECOMMENDATIONS,
+    RECOMMENDATION_VETOES,
+    RECOMMENDATION_LIMITS,
+    RESPONSE_CALIBRATION,
+    SIMULATED_GROUPS,
+    SIMULATED_SENSITIVITY,
+    BUDGET_CURVE,
+    REPLAYED_POLICIES,
+    REPLAY_STUDY,
+    MEASURED_EFFECT,
+)

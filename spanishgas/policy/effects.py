@@ -1,0 +1,306 @@
+"""The learned response: what offers do to leaving, and who accepts, from past campaigns.
+
+Leaving is compared between those who were offered something and those who were not (intention to treat), never between
+those who accepted and those who refused: they differ in more than the offer. Beside the control risk, which the churn
+model gives as the expected cumulative hazard E of each follow-up, the number of leavers is Poisson with mean
+
+    E exp(a + b log E + a_w + x (c + c_w) + t (r_kw + d_k + d_w + x e + s_k x f + x g_w))
+
+t being 1 for offers, k the action and s_k its strength, w the window in which the follow-up begins, x the features in
+pieces, and r_kw the log ratio that the settings assume (Poisson regression for piecewise exponential survival: Laird
+and Olivier, JASA 76, 1981). A ridge penalty, chosen by cross-validation over customers, shrinks what is learned towards
+what was assumed, and what depends on customers harder than what holds for all (the scales below). Acceptance, which
+only decides what a discount costs, is a logistic regression of the same shape.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from spanishgas.config import LearnedSettings
+from spanishgas.policy.campaigns import CONTROL, CampaignFacts, FollowUps
+from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response
+
+KNOTS = (1 / 3, 2 / 3)
+TAILS = (0.02, 0.98)
+RARE = 0.03
+LEAST_RATIO, MOST_RATIO = 0.1, 3.0
+# How hard a kind of term is shrunk: its columns are scaled by this, and the penalty falls on the scaled ones.
+ON_ALL, ON_CONTROL, ON_CUSTOMER, ON_STRENGTH, ON_TIMING = 3.0, 1.0, 0.6, 0.5, 0.3
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Features in pieces: numbers as a line with two bends within the range seen, words and gaps as flags.
+
+    Attributes:
+        numbers: Feature -> lowest and highest value used, the bends, centre and scale.
+        words: Feature -> words told apart.
+    """
+
+    numbers: dict[str, dict[str, float]]
+    words: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def learn(cls, features: pd.DataFrame) -> "Pieces":
+        """Learns ranges, bends and words; a feature without two values is left out."""
+        numbers: dict[str, dict[str, float]] = {}
+        words: dict[str, tuple[str, ...]] = {}
+        for name in features.columns:
+            values = features[name].dropna()
+            if len(values) and isinstance(values.iloc[0], str):
+                shares = values.value_counts(normalize=True)
+                words[str(name)] = tuple(sorted(str(word) for word in shares.index[shares >= RARE]))
+                continue
+            known = pd.to_numeric(values, errors="coerce").to_numpy(np.float64)
+            if len(np.unique(known)) < 2:
+                continue
+            low, high = np.quantile(known, TAILS)
+            if low == high:  # nearly always the same: all that is seen counts
+                low, high = known.min(), known.max()
+            clipped = np.clip(known, low, high)
+            bends = dict(zip(("first", "second"), np.quantile(clipped, KNOTS), strict=True))
+            told = {"low": low, "high": high, **bends, "centre": clipped.mean(), "scale": clipped.std() or 1.0}
+            numbers[str(name)] = {key: float(value) for key, value in told.items()}
+        return cls(numbers, words)
+
+    def columns(self, features: pd.DataFrame) -> Floats:
+        """The pieces, shape (rows, pieces); a feature that is not there is missing for all."""
+        found: list[Floats] = []
+        for name, told in self.numbers.items():
+            raw = features[name] if name in features.columns else pd.Series(np.nan, index=features.index)
+            values = pd.to_numeric(raw.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            gap = np.isnan(values)
+            clipped = np.where(gap, told["centre"], np.clip(values, told["low"], told["high"]))
+            found += [(clipped - told["centre"]) / told["scale"], gap.astype(np.float64)]
+            for bend in ("first", "second"):
+                if told["low"] < told[bend] < told["high"]:
+                    found.append(np.maximum(clipped - told[bend], 0.0) / told["scale"])
+        for name, known in self.words.items():
+            raw = features[name] if name in features.columns else pd.Series(None, index=features.index, dtype=object)
+            found += [np.asarray(raw == word, np.float64) for word in known]
+        return np.column_stack(found) if found else np.zeros((len(features), 0))
+
+
+@dataclass(frozen=True)
+class Effects:
+    """A learned response.
+
+    Attributes:
+        pieces: Features in pieces.
+        prior: Log hazard ratios that were assumed, shape (actions, windows).
+        leaving: Coefficients of what is added to them, by kind of term.
+        accepting: Coefficients of the log-odds of accepting.
+        facts: What it was learned from.
+    """
+
+    pieces: Pieces
+    prior: Floats
+    leaving: dict[str, Floats]
+    accepting: dict[str, Floats]
+    facts: dict[str, Any]
+
+    def respond(self, features: pd.DataFrame) -> Respond:
+        """The response of customers with these features, in their order.
+
+        The hazard ratio is the mean over those who accept and those who do not: campaigns do not tell them apart
+        without bias, and the value of an offer needs no more.
+        """
+        ready = features.reset_index(drop=True)
+
+        def some(part: slice) -> Response:
+            x = self.pieces.columns(ready.iloc[part])
+            ratio = np.clip(np.exp(self.prior[None] + _spread(self.leaving, x)), LEAST_RATIO, MOST_RATIO)
+            acceptance = 1 / (1 + np.exp(-_spread(self.accepting, x)))
+            return Response(acceptance, ratio, ratio)
+
+        return some
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {
+            "numbers": self.pieces.numbers,
+            "words": {name: list(words) for name, words in self.pieces.words.items()},
+            "prior": self.prior.tolist(),
+            "leaving": {name: values.tolist() for name, values in self.leaving.items()},
+            "accepting": {name: values.tolist() for name, values in self.accepting.items()},
+            "facts": self.facts,
+        }
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> "Effects":
+        """Takes back what ``state`` gave."""
+        return cls(
+            Pieces(dict(state["numbers"]), {name: tuple(words) for name, words in state["words"].items()}),
+            np.asarray(state["prior"], np.float64),
+            {name: np.asarray(values, np.float64) for name, values in state["leaving"].items()},
+            {name: np.asarray(values, np.float64) for name, values in state["accepting"].items()},
+            dict(state["facts"]),
+        )
+
+
+def _spread(told: Mapping[str, Floats], x: Floats) -> Floats:
+    """What an offer adds, shape (customers, actions, windows)."""
+    strength = strengths()
+    on_all = told["action"][:, None] + told["window"][None, :]
+    on_customer = x @ told["customer"]
+    on_strength = (x @ told["strength"])[:, None] * strength[None, :]
+    on_timing = x @ told["timing"]
+    return np.asarray(
+        on_all[None] + on_customer[:, None, None] + on_strength[:, :, None] + on_timing[:, None, :], np.float64
+    )
+
+
+def strengths() -> Floats:
+    """Strength of each action, evenly from weak to strong with mean zero."""
+    return np.linspace(-1.0, 1.0, len(ACTIONS))
+
+
+def reasons_against(facts: CampaignFacts, settings: LearnedSettings) -> list[str]:
+    """Why past campaigns do not tell enough; empty where they do."""
+    found = []
+    if facts.offers < settings.min_offers:
+        found.append(f"{facts.offers:,} offers can be followed, {settings.min_offers:,} are needed")
+    for what, count in (("offers", facts.leavers), ("controls", facts.control_leavers)):
+        if count < settings.min_leavers:
+            found.append(f"{count:,} of the {what} left, {settings.min_leavers:,} are needed")
+    thin = {name: share for name, share in facts.effective_share.items() if share < settings.min_effective_share}
+    for name, share in thin.items():
+        found.append(
+            f"no overlap: once weighted, the rows with action {name} are worth {share:.0%} of their number, "
+            f"{settings.min_effective_share:.0%} are needed"
+        )
+    return found
+
+
+def learn(rows: FollowUps, settings: LearnedSettings, prior: Floats) -> Effects:
+    """Fits leaving and accepting.
+
+    Args:
+        rows: Follow-ups of past campaigns.
+        settings: Features, penalties, folds.
+        prior: Log hazard ratios that are assumed, shape (actions, windows): what is shrunk towards.
+    """
+    pieces = Pieces.learn(rows.features.reindex(columns=list(settings.features)))
+    x = pieces.columns(rows.features)
+    leaving, penalty = _fit_leaving(rows, x, settings, prior)
+    accepting = _fit_accepting(rows, x, settings)
+    return Effects(pieces, prior, leaving, accepting, {"rows": len(rows), "penalty": penalty})
+
+
+def _design(rows: FollowUps, x: Floats, *, with_control: bool) -> tuple[Floats, list[tuple[str, int, float]]]:
+    """Columns of the regression, and the name, width and scale of their blocks."""
+    treated = (rows.action != CONTROL).astype(np.float64)
+    action = (rows.action[:, None] == np.arange(len(ACTIONS))[None, :]).astype(np.float64)
+    begin = (rows.window[:, None] == np.arange(len(WINDOWS))[None, :]).astype(np.float64)
+    window = begin * treated[:, None]
+    strength = np.where(treated > 0, strengths()[np.maximum(rows.action, 0)], 0.0)
+
+    def by_window(flags: Floats) -> Floats:
+        return np.hstack([x * flags[:, place, None] for place in range(len(WINDOWS))])
+
+    blocks: list[tuple[str, Floats, float]] = [
+        ("action", action, ON_ALL),
+        ("window", window, ON_ALL),
+        ("customer", x * treated[:, None], ON_CUSTOMER),
+        ("strength", x * strength[:, None], ON_STRENGTH),
+        ("timing", by_window(window), ON_TIMING),
+    ]
+    if with_control:
+        log_expected = np.log(rows.expected)[:, None]
+        # How far the control risk is off may differ between windows; that must not pass for an effect of timing.
+        blocks += [
+            ("risk", log_expected - log_expected.mean(), ON_ALL),
+            ("begin", begin, ON_ALL),
+            ("control", x, ON_CONTROL),
+            ("control_timing", by_window(begin), ON_CONTROL),
+        ]
+    shape = [(name, block.shape[1], scale) for name, block, scale in blocks]
+    return np.hstack([block * scale for _, block, scale in blocks]), shape
+
+
+def _named(coefficients: Floats, shape: list[tuple[str, int, float]], pieces: int) -> dict[str, Floats]:
+    """Coefficients by kind of term, on the columns as they were before scaling."""
+    found: dict[str, Floats] = {}
+    start = 0
+    for name, width, scale in shape:
+        found[name] = coefficients[start : start + width] * scale
+        start += width
+    found["timing"] = found["timing"].reshape(len(WINDOWS), pieces).T
+    return found
+
+
+def _folds(rows: FollowUps, settings: LearnedSettings) -> npt.NDArray[np.int64]:
+    """Fold of every row; a customer's rows stay together."""
+    codes, _ = pd.factorize(rows.customers, sort=True)
+    generator = np.random.default_rng(settings.seed)
+    return generator.permutation(np.arange(codes.max() + 1) % settings.folds)[codes]
+
+
+def _fit_leaving(
+    rows: FollowUps, x: Floats, settings: LearnedSettings, prior: Floats
+) -> tuple[dict[str, Floats], float]:
+    from sklearn.linear_model import PoissonRegressor
+
+    design, shape = _design(rows, x, with_control=True)
+    assumed = np.where(rows.action == CONTROL, 0.0, prior[np.maximum(rows.action, 0), rows.window])
+    expected = rows.expected * np.exp(assumed)
+    rate, weight = rows.left / expected, rows.weight * expected
+    fold = _folds(rows, settings)
+
+    def fitted(chosen: npt.NDArray[np.bool_], penalty: float) -> Any:
+        model = PoissonRegressor(alpha=penalty, solver="newton-cholesky", max_iter=200, tol=1e-7)
+        return model.fit(design[chosen], rate[chosen], weight[chosen])
+
+    def loss(penalty: float) -> float:
+        total = 0.0
+        for place in range(settings.folds):
+            out = fold == place
+            mean = np.clip(fitted(~out, penalty).predict(design[out]), 1e-9, 1e6)
+            total += float((weight[out] * (mean - rate[out] * np.log(mean))).sum())
+        return total
+
+    penalty = min(settings.penalties, key=lambda one: (loss(one), -one))
+    model = fitted(np.ones(len(rows), bool), penalty)
+    return _named(model.coef_, shape, x.shape[1]), penalty
+
+
+def _fit_accepting(rows: FollowUps, x: Floats, settings: LearnedSettings) -> dict[str, Floats]:
+    from sklearn.linear_model import LogisticRegression
+
+    told = np.flatnonzero(np.isfinite(rows.accepted) & (rows.action != CONTROL))
+    some = rows.take(told)
+    design, shape = _design(some, x[told], with_control=False)
+    if len(np.unique(some.accepted)) < 2:  # nobody, or everybody, or not told: what discounts cost is then the most
+        constant = np.zeros(design.shape[1])
+        share = float(some.accepted.mean()) if len(some) else 1.0
+        named = _named(constant, shape, x.shape[1])
+        named["action"] = named["action"] + np.log((share + 1e-6) / (1 - share + 1e-6))
+        return named
+    fold = _folds(some, settings)
+
+    def fitted(chosen: npt.NDArray[np.bool_], penalty: float) -> Any:
+        model = LogisticRegression(
+            C=1 / (penalty * max(int(chosen.sum()), 1)), solver="newton-cholesky", max_iter=100, tol=1e-7
+        )
+        return model.fit(design[chosen], some.accepted[chosen])
+
+    def loss(penalty: float) -> float:
+        total = 0.0
+        for place in range(settings.folds):
+            out = fold == place
+            if len(np.unique(some.accepted[~out])) < 2:
+                continue
+            chance = np.clip(fitted(~out, penalty).predict_proba(design[out])[:, 1], 1e-9, 1 - 1e-9)
+            total -= float((np.log(chance) * some.accepted[out] + np.log(1 - chance) * (1 - some.accepted[out])).sum())
+        return total
+
+    model = fitted(np.ones(len(some), bool), min(settings.penalties, key=lambda one: (loss(one), -one)))
+    named = _named(model.coef_[0], shape, x.shape[1])
+    named["action"] = named["action"] + float(model.intercept_[0])
+    return named

@@ -1,0 +1,193 @@
+"""Decisions as tables: the recommendations with their reasons, the vetoes, and the limits with their dual prices."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from spanishgas.config import PolicySettings
+from spanishgas.policy.candidates import HAZARDS
+from spanishgas.policy.decide import Decisions
+from spanishgas.policy.economics import ACTIONS, WINDOWS, Respond
+from spanishgas.policy.reasons import BETTER_ELSEWHERE, HELD_OUT, OFFER_PAYS, ORDINARY_RISK, TIMED_BY_CONTRACT, joined
+
+NONE = "none"
+BUCKETS = ("high", "medium", "low")
+EURO_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a run's decisions rest on; stands in every row, for audit.
+
+    Attributes:
+        run_date: Day of the decision.
+        as_of: Date of the features.
+        campaign: Name of the campaign.
+        model_version: Version of the champion.
+        model_digest: Digest of its files.
+        policy_version: Digest of the policy.
+        response: ``learned`` or ``assumed``.
+        is_timed_by_contract: Timing comes from the contract's dates.
+        segment_names: Identity of a segment -> its name.
+    """
+
+    run_date: date
+    as_of: date
+    campaign: str
+    model_version: str
+    model_digest: str
+    policy_version: str
+    response: str
+    is_timed_by_contract: bool
+    segment_names: dict[str, str]
+
+
+def risk_buckets(risk: npt.NDArray[np.float64], shares: tuple[float, float]) -> npt.NDArray[np.object_]:
+    """The riskiest share, the next, the rest; customers of equal risk stay together, in the lower bucket."""
+    if not len(risk):
+        return np.empty(0, object)
+    first, second = np.quantile(risk, [1 - shares[0], 1 - shares[1]])
+    return np.where(risk > first, BUCKETS[0], np.where(risk > second, BUCKETS[1], BUCKETS[2])).astype(object)
+
+
+def recommendation_rows(
+    decisions: Decisions,
+    causes: npt.NDArray[np.object_],
+    respond: Respond,
+    basis: Basis,
+    settings: PolicySettings,
+) -> pd.DataFrame:
+    """The table ``recommendations``.
+
+    Args:
+        decisions: What was decided.
+        causes: Codes of what raises each customer's risk, see ``reasons.causes_of_risk``.
+        respond: How customers respond, for the acceptance.
+        basis: What the decisions rest on.
+        settings: The policy.
+    """
+    candidates, plan = decisions.candidates, decisions.plan
+    chosen, offered, held = decisions.chosen, decisions.offered, decisions.held_out
+    action = np.array([*ACTIONS, NONE], dtype=object)[plan.action]
+    window = np.array([*WINDOWS, NONE], dtype=object)[plan.window]
+    channel = np.array([*settings.channels, NONE], dtype=object)[plan.channel]
+    rows = np.arange(len(candidates))
+    acceptance = np.full(len(candidates), np.nan)
+    told = respond(slice(0, len(candidates))).acceptance
+    acceptance[offered] = told[rows[offered], plan.action[offered], plan.window[offered]]
+    impact = np.round(plan.value, EURO_DIGITS)
+    vetoes = veto_codes(decisions, settings)
+    share = settings.holdout.share
+    return pd.DataFrame(
+        {
+            "run_date": pd.Timestamp(basis.run_date),
+            "customer_id": candidates.ids,
+            "risk_score": candidates.risk,
+            "risk_bucket": risk_buckets(candidates.risk, settings.risk_buckets),
+            **{name: candidates.hazards[:, place] for place, name in enumerate(HAZARDS)},
+            "segment": candidates.segment,
+            "segment_name": [basis.segment_names.get(str(name), "") for name in candidates.segment],
+            "action": np.where(offered, action, NONE),
+            "channel": np.where(offered, channel, NONE),
+            "timing_window": np.where(offered, window, NONE),
+            "expected_margin_impact": np.where(offered, impact, 0.0),
+            "expected_spend": np.where(offered, np.round(plan.spend, EURO_DIGITS), 0.0),
+            "p_accept": acceptance,
+            "reason_codes": [
+                joined(_reasons(found, is_offered, is_held, codes, basis.is_timed_by_contract))
+                for found, is_offered, is_held, codes in zip(causes, offered, held, vetoes, strict=True)
+            ],
+            "veto_codes": [joined(codes) for codes in vetoes],
+            "planned_action": action,
+            "planned_channel": channel,
+            "planned_window": window,
+            "planned_margin_impact": impact,
+            "is_held_out": held,
+            "propensity": np.where(held, share, np.where(chosen, 1 - share, 1.0)),
+            "expected_margin_month": candidates["margin_eur_month"],
+            "bill_month": candidates["bill_eur_month"],
+            "campaign": basis.campaign,
+            "as_of": pd.Timestamp(basis.as_of),
+            "model_version": basis.model_version,
+            "model_digest": basis.model_digest,
+            "policy_version": basis.policy_version,
+            "response": basis.response,
+        }
+    )
+
+
+def _reasons(
+    causes: tuple[str, ...], is_offered: bool, is_held: bool, vetoes: tuple[str, ...], is_timed_by_contract: bool
+) -> list[str]:
+    risk = list(causes) or [ORDINARY_RISK]
+    if is_offered:
+        return [*risk, OFFER_PAYS, *([TIMED_BY_CONTRACT] if is_timed_by_contract else [])]
+    if is_held:
+        return [HELD_OUT, *risk]
+    return [*(vetoes or (BETTER_ELSEWHERE,)), *risk]
+
+
+def veto_codes(decisions: Decisions, settings: PolicySettings) -> npt.NDArray[np.object_]:
+    """Guardrails that left a customer without any option, in the order of the settings.
+
+    Where one vetoes everything by itself, those that do are told. Where only several together do, all that took part.
+    """
+    allowed = decisions.allowed
+    order = [name for name in settings.guardrails.order if name in allowed.vetoes]
+    counts = np.stack([allowed.vetoes[name] for name in order], axis=1) if order else np.zeros((len(allowed.offers), 0))
+    total = counts >= allowed.total
+    named = np.where(total.any(axis=1, keepdims=True), total, counts > 0)
+    # An offer may be allowed and a channel too, and yet nothing has a positive value through that channel.
+    nothing = ~allowed.anyone
+    found = np.empty(len(counts), dtype=object)
+    for row in range(len(counts)):
+        found[row] = tuple(name for name, on in zip(order, named[row], strict=True) if on) if nothing[row] else ()
+    return found
+
+
+def veto_rows(decisions: Decisions, run_date: date) -> pd.DataFrame:
+    """The table ``recommendation_vetoes``."""
+    allowed, parts = decisions.allowed, []
+    for name, count in allowed.vetoes.items():
+        rows = np.flatnonzero(count)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "run_date": pd.Timestamp(run_date),
+                    "customer_id": decisions.candidates.ids[rows],
+                    "guardrail": name,
+                    "options": count[rows].astype(np.int64),
+                    "is_total": count[rows] >= allowed.total,
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True).sort_values(["customer_id", "guardrail"], ignore_index=True)
+
+
+def limit_names(settings: PolicySettings) -> list[str]:
+    """Names of budget and capacities, in the order of the dual prices."""
+    return ["budget", *(f"window:{name}" for name in WINDOWS), *(f"channel:{name}" for name in settings.channels)]
+
+
+def limit_rows(decisions: Decisions, settings: PolicySettings, run_date: date) -> pd.DataFrame:
+    """The table ``recommendation_limits``: what is left for customers without a decision, and at what price."""
+    plan, limits = decisions.plan, decisions.limits
+    used = [
+        plan.spend.sum(),
+        *np.bincount(plan.window[plan.window >= 0], minlength=len(WINDOWS)),
+        *np.bincount(plan.channel[plan.channel >= 0], minlength=len(settings.channels)),
+    ]
+    bounds = limits.bounds
+    return pd.DataFrame(
+        {
+            "run_date": pd.Timestamp(run_date),
+            "limit": limit_names(settings),
+            "bound": np.where(np.isfinite(bounds), bounds, np.nan),
+            "used": np.round(np.asarray(used, np.float64), EURO_DIGITS),
+            "price_eur": np.round(plan.prices, 9),
+            "valid_until": pd.Timestamp(run_date + timedelta(days=settings.prices_valid_days)),
+        }
+    )

@@ -1,0 +1,200 @@
+"""The retention team's report: how many offers, what they cost and should bring, for whom, and why not for others."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from spanishgas.config import PolicySettings
+from spanishgas.policy.allocation import allocate
+from spanishgas.policy.decide import Decisions, guard, value, value_of_plan, with_values
+from spanishgas.policy.economics import Respond
+from spanishgas.policy.reasons import SEPARATOR, sentences
+from spanishgas.policy.recommendations import Basis, limit_names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TOP = 20
+LANGUAGE = "en"
+
+
+def winners_curse(decisions: Decisions, halves: Sequence[Respond], settings: PolicySettings) -> float:
+    """How much choosing flatters: what plans promise by their own response over what that of the other half says.
+
+    Past campaigns are split by customer, the response is learned from each half, a plan is made with one and valued by
+    the other, both ways round. 1 says that nothing is lost; NaN where there are no halves.
+    """
+    if len(halves) < 2:
+        return float("nan")
+    promised = kept = 0.0
+    for own, other in (halves, tuple(reversed(halves))):
+        values = value(decisions.candidates, own, settings)
+        _, options = guard(decisions.candidates, values, settings)
+        plan = allocate(options, decisions.limits)
+        promised += plan.total
+        worth, _ = value_of_plan(plan, with_values(options, value(decisions.candidates, other, settings)))
+        kept += float(worth.sum())
+    return promised / kept if kept > 0 else float("inf")
+
+
+def metrics_of(decisions: Decisions, table: pd.DataFrame, left: int, curse: float) -> dict[str, float]:
+    """Figures of a run for the tracking store."""
+    plan, offered = decisions.plan, decisions.offered
+    worth = decisions.values
+    baseline = float(np.nansum(worth.baseline, dtype=np.float64))
+    figures = {
+        "customers": float(len(table)),
+        "left_since_features": float(left),
+        "offers": float(offered.sum()),
+        "held_out": float(decisions.held_out.sum()),
+        "vetoed_customers": float((~decisions.allowed.anyone).sum()),
+        "spend_eur": float(plan.spend[offered].sum()),
+        "expected_margin_impact_eur": float(plan.value[offered].sum()),
+        "planned_spend_eur": float(plan.spend.sum()),
+        "planned_margin_impact_eur": plan.total,
+        "budget_eur": decisions.limits.budget,
+        "gap_eur": plan.gap,
+        "price_of_budget": float(plan.prices[0]),
+        "baseline_margin_eur": baseline,
+        "winners_curse": curse,
+    }
+    for name in ("small", "medium", "large"):
+        figures[f"offers_{name}"] = float((table["action"] == name).sum())
+    return {name: figure for name, figure in figures.items() if np.isfinite(figure)}
+
+
+def render(
+    decisions: Decisions,
+    table: pd.DataFrame,
+    basis: Basis,
+    metrics: dict[str, float],
+    missing: Mapping[str, int],
+    fallback: Sequence[str],
+    settings: PolicySettings,
+) -> str:
+    """The report in Markdown."""
+    offers = table[table["action"] != "none"]
+    lines = [
+        f"# Recommendations of {basis.run_date}",
+        "",
+        f"**{len(offers):,} offers** to {len(table):,} active customers, and {int(metrics['held_out']):,} held out at "
+        f"random. They are expected to cost {metrics['spend_eur']:,.0f} EUR of the budget of "
+        f"{metrics['budget_eur']:,.0f} EUR and to bring {metrics['expected_margin_impact_eur']:,.0f} EUR of margin "
+        "beyond their cost.",
+        "",
+        f"Features of {basis.as_of}, champion v{basis.model_version} (`{basis.model_digest[:12]}`), policy "
+        f"`{basis.policy_version}`, response {basis.response}. {int(metrics['left_since_features']):,} customers have "
+        "left since the date of the features.",
+        "",
+        *(f"**Response assumed**: {reason}." for reason in fallback),
+        *(
+            ["**Timing** follows the contract's dates: the data do not say when customers leave.", ""]
+            if basis.is_timed_by_contract
+            else []
+        ),
+    ]
+    if "winners_curse" in metrics:
+        lines += [
+            "Choosing flatters: plans made with one half of past campaigns promise "
+            f"{metrics['winners_curse']:.2f} times what the other half says of them. Expect the margin above to shrink "
+            "by about that.",
+            "",
+        ]
+    lines += [
+        "## What is offered",
+        "",
+        "| offer | window | channel | offers | spend, EUR | margin, EUR |",
+        "| --- | --- | --- | ---: | ---: | ---: |",
+    ]
+    grouped = offers.groupby(["action", "timing_window", "channel"], sort=True)
+    lines += [
+        f"| {action} | {window} | {channel} | {len(rows):,} | {rows['expected_spend'].sum():,.0f} | "
+        f"{rows['expected_margin_impact'].sum():,.0f} |"
+        for (action, window, channel), rows in grouped
+    ]
+    lines += [
+        "",
+        "## To whom",
+        "",
+        "| segment | risk | customers | offers | spend, EUR | margin, EUR |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    by_group = table.groupby(["segment", "segment_name", "risk_bucket"], sort=True)
+    lines += [
+        f"| {name or segment or 'none'} | {bucket} | {len(rows):,} | {int((rows['action'] != 'none').sum()):,} | "
+        f"{rows['expected_spend'].sum():,.0f} | {rows['expected_margin_impact'].sum():,.0f} |"
+        for (segment, name, bucket), rows in by_group
+    ]
+    lines += [
+        "",
+        "## Why not",
+        "",
+        "A customer may be vetoed by several guardrails.",
+        "",
+        "| guardrail | vetoes some option of | vetoes everything of |",
+        "| --- | ---: | ---: |",
+    ]
+    lines += [
+        f"| {name} | {int((count > 0).sum()):,} | {int((count >= decisions.allowed.total).sum()):,} |"
+        for name, count in decisions.allowed.vetoes.items()
+    ]
+    lines += [
+        "",
+        f"{int(metrics['vetoed_customers']):,} customers have no option left; "
+        f"{int((decisions.allowed.anyone & ~decisions.chosen).sum()):,} more had one, and offers to others earn more.",
+        "",
+        "## Budget and capacities",
+        "",
+        "Decisions hang together only through these: whose offer is worth more than its share of budget and capacity "
+        "at these prices gets it, whatever others do. "
+        f"{decisions.plan.core:,} customers are so close to the line that they were decided together.",
+        "",
+        "| limit | bound | price of one more, EUR |",
+        "| --- | ---: | ---: |",
+    ]
+    lines += [
+        f"| {name} | {'none' if not np.isfinite(bound) else f'{bound:,.0f}'} | {price:,.4f} |"
+        for name, bound, price in zip(
+            limit_names(settings), decisions.limits.bounds, decisions.plan.prices, strict=True
+        )
+    ]
+    lines += ["", f"The plan falls short of the best possible by at most {metrics['gap_eur']:,.2f} EUR.", ""]
+    if missing:
+        lines += [
+            "## What is not known",
+            "",
+            *(f"- `{name}` of {count:,} customers" for name, count in missing.items()),
+            "",
+        ]
+    lines += [
+        "## The offers that matter most",
+        "",
+        "| customer | risk | offer | window | channel | margin, EUR | why |",
+        "| --- | ---: | --- | --- | --- | ---: | --- |",
+    ]
+    for row in (
+        offers.sort_values(["expected_margin_impact", "customer_id"], ascending=[False, True]).head(TOP).itertuples()
+    ):
+        why = " ".join(sentences(str(row.reason_codes), LANGUAGE))
+        lines.append(
+            f"| {row.customer_id} | {row.risk_score:.1%} | {row.action} | {row.timing_window} | {row.channel} | "
+            f"{row.expected_margin_impact:,.2f} | {why} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def plot_reasons(table: pd.DataFrame) -> "Figure":
+    """How often each reason stands first among those offered something."""
+    from matplotlib.figure import Figure
+
+    offers = table[table["action"] != "none"]
+    first = offers["reason_codes"].str.split(SEPARATOR, regex=False).str[0]
+    counts = first.value_counts().sort_values()
+    figure = Figure(figsize=(8, 0.35 * max(len(counts), 1) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(counts.index, counts.to_numpy(), color="#4c72b0")
+    axes.set_xlabel("offers")
+    axes.set_title("What raises the risk of those who are offered something")
+    return figure

@@ -1,0 +1,174 @@
+"""How far a learned response can be trusted, on customers that it was not learned from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from spanishgas.config import LearnedSettings
+from spanishgas.policy.campaigns import CONTROL, CampaignFacts, FollowUps
+from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats
+from spanishgas.policy.effects import Effects, learn
+
+FIFTHS = 5
+REPLICATES = 200
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What says how far a learned response can be trusted.
+
+    Attributes:
+        calibration: Table ``response_calibration``.
+        halves: The response as learned from each of two halves of the customers; choosing by one and valuing by the
+            other tells how much choosing flatters.
+        metrics: Figures for the run.
+    """
+
+    calibration: pd.DataFrame
+    halves: tuple[Effects, Effects]
+    metrics: dict[str, float]
+
+
+def assess(rows: FollowUps, settings: LearnedSettings, prior: Floats) -> Trust:
+    """Learns on two halves of the customers and judges each on the other.
+
+    Args:
+        rows: Follow-ups.
+        settings: As for ``effects.learn``.
+        prior: As for ``effects.learn``.
+    """
+    first = (pd.util.hash_array(rows.customers.astype(object)) % 2) == 0
+    parts = [rows.take(np.flatnonzero(first)), rows.take(np.flatnonzero(~first))]
+    halves = (learn(parts[0], settings, prior), learn(parts[1], settings, prior))
+    ratio = np.empty(len(rows))
+    for effects, chosen in ((halves[1], first), (halves[0], ~first)):
+        some = np.flatnonzero(chosen)
+        told = effects.respond(rows.features.iloc[some])(slice(0, len(some))).refused_ratio
+        # A control has no action of its own: it is placed by what the middle one would have done.
+        action = np.where(rows.action[some] == CONTROL, 1, rows.action[some])
+        ratio[some] = told[np.arange(len(some)), action, rows.window[some]]
+    calibration = _calibration(rows, ratio)
+    treated = rows.action != CONTROL
+    observed = _ratio(rows, np.ones(len(rows), bool))
+    predicted = float(np.average(ratio[treated], weights=(rows.weight * rows.expected)[treated]))
+    return Trust(calibration, halves, {"response_predicted_ratio": predicted, "response_observed_ratio": observed})
+
+
+def _calibration(rows: FollowUps, ratio: Floats) -> pd.DataFrame:
+    treated = rows.action != CONTROL
+    edges = np.quantile(ratio[treated], np.arange(1, FIFTHS) / FIFTHS)
+    fifth = np.searchsorted(edges, ratio, side="right") + 1
+    found = []
+    for place in range(1, FIFTHS + 1):
+        some = fifth == place
+        lo, hi = _interval(rows, some, seed=place)
+        offers = some & treated
+        found.append(
+            {
+                "fifth": place,
+                "offers": int(offers.sum()),
+                "leavers": int(rows.left[offers].sum()),
+                "predicted_ratio": float(ratio[offers].mean()) if offers.any() else float("nan"),
+                "observed_ratio": _ratio(rows, some),
+                "lo": lo,
+                "hi": hi,
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def _ratio(rows: FollowUps, some: npt.NDArray[np.bool_], times: Floats | None = None) -> float:
+    """Observed over expected leavers among the offers, over the same among the controls, weighted.
+
+    Windows are compared each with its own controls, and weighed by what the offers were expected to lose in them.
+    """
+    weight = rows.weight if times is None else rows.weight * times
+    treated = rows.action != CONTROL
+    total = expected = 0.0
+    for window in range(len(WINDOWS)):
+        inside = some & (rows.window == window)
+        offers, controls = inside & treated, inside & ~treated
+        base = (weight * rows.expected)[controls].sum()
+        level = (weight * rows.left)[controls].sum() / base if base > 0 else 0.0
+        total += (weight * rows.left)[offers].sum()
+        expected += level * (weight * rows.expected)[offers].sum()
+    return float(total / expected) if expected > 0 else float("nan")
+
+
+def _interval(rows: FollowUps, some: npt.NDArray[np.bool_], seed: int) -> tuple[float, float]:
+    """95 % interval from a bootstrap over customers (Poisson draws)."""
+    codes, _ = pd.factorize(rows.customers)
+    generator = np.random.default_rng(seed)
+    drawn = [
+        _ratio(rows, some, generator.poisson(1.0, codes.max() + 1)[codes].astype(np.float64)) for _ in range(REPLICATES)
+    ]
+    known = [value for value in drawn if np.isfinite(value)]
+    if not known:
+        return float("nan"), float("nan")
+    lo, hi = np.percentile(known, [2.5, 97.5])
+    return float(lo), float(hi)
+
+
+def render(facts: CampaignFacts, reasons: list[str], effects: Effects | None, trust: Trust | None) -> str:
+    """The report in Markdown."""
+    lines = [
+        "# Response to offers",
+        "",
+        "Learned from past campaigns." if effects else "**Assumed**: past campaigns do not tell enough.",
+        "",
+        *(f"- {reason}" for reason in reasons),
+        "",
+        "| what | number |",
+        "| --- | ---: |",
+        f"| offers followed | {facts.offers:,} |",
+        f"| controls followed | {facts.controls:,} |",
+        f"| leavers among the offers | {facts.leavers:,} |",
+        f"| leavers among the controls | {facts.control_leavers:,} |",
+        f"| rows whose features before the offer are not published, left out | {facts.without_features:,} |",
+        f"| rows too young to be followed, left out | {facts.not_mature:,} |",
+        f"| rows without a usable propensity, counted as if drawn evenly | {facts.without_propensity:,} |",
+        "",
+        "## Overlap",
+        "",
+        "Effective sample size once weighted by the propensities, as a share of the rows: near 100 % where targeting",
+        "was close to random, near 0 % where hardly anybody could have been given something else.",
+        "",
+        *(f"- {name}: {share:.0%}" for name, share in facts.effective_share.items()),
+        "",
+    ]
+    if effects is None or trust is None:
+        return "\n".join(lines)
+    lines += [
+        "## Calibration on customers that it was not learned from",
+        "",
+        f"All offers: predicted hazard ratio {trust.metrics['response_predicted_ratio']:.2f}, observed "
+        f"{trust.metrics['response_observed_ratio']:.2f}.",
+        "",
+        "| fifth by predicted effect | offers | leavers | predicted ratio | observed ratio | 95 % interval |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+        *(
+            f"| {row.fifth} | {row.offers:,} | {row.leavers:,} | {row.predicted_ratio:.2f} | "
+            f"{row.observed_ratio:.2f} | {row.lo:.2f} to {row.hi:.2f} |"
+            for row in trust.calibration.itertuples()
+        ),
+        "",
+        "## What is assumed and what was learned",
+        "",
+        "| action | " + " | ".join(WINDOWS) + " |",
+        "| --- | " + " | ".join("---:" for _ in WINDOWS) + " |",
+    ]
+    for place, action in enumerate(ACTIONS):
+        added = effects.leaving["action"][place] + effects.leaving["window"]
+        cells = [
+            f"{np.exp(effects.prior[place, window]):.2f} → {np.exp(effects.prior[place, window] + added[window]):.2f}"
+            for window in range(len(WINDOWS))
+        ]
+        lines.append(f"| {action} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "Hazard ratio of everybody who is offered something, for a customer like the mean of past campaigns.",
+        "",
+    ]
+    return "\n".join(lines)

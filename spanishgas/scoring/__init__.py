@@ -1,0 +1,1 @@
+"""Scoring: champion and features become scores, scores and what is known now become decisions."""

@@ -1,0 +1,246 @@
+"""What the stages share that decide, simulate and measure: one way from published tables to a decision."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from spanishgas.config import PolicySettings, Settings
+from spanishgas.contracts.decisions import RECOMMENDATIONS
+from spanishgas.contracts.gold import CUSTOMER_FEATURES, SEGMENTS
+from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.errors import PublishError
+from spanishgas.models import ChurnModel
+from spanishgas.policy.decide import Decisions, decide
+from spanishgas.policy.economics import Respond
+from spanishgas.policy.effects import Effects
+from spanishgas.policy.recommendations import Basis
+from spanishgas.policy.response import assumed
+from spanishgas.registry import ModelRegistry, ModelVersion
+from spanishgas.scoring.standing import standing
+from spanishgas.scoring.table import DecisionTable, decision_table
+from spanishgas.stages.base import Target, Workspace
+from spanishgas.stages.churn_models import champion_of, fetch_model
+from spanishgas.stages.features import STAGE as FEATURES
+from spanishgas.stages.response import RESPONSE, read_response
+from spanishgas.stages.segment import segments_at
+from spanishgas.stages.silver import SILVER
+
+PARTITION = "run_date"
+USED_SILVER = ("customers", "contracts", "interactions", "churn_events", "retention_offers")
+DIGITS = 12
+CHAMPION_MODEL = "champion"
+
+
+class DecisionSettings(BaseModel):
+    """What a decision depends on beside the tables and the champion."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_date: date
+    as_of: date
+    policy: PolicySettings
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision with all that it rests on.
+
+    Attributes:
+        decisions: What was decided.
+        table: The customers.
+        respond: The response that was used.
+        responses: Every response that there is, by kind.
+        halves: The response as learned from two halves of past campaigns' customers.
+        fallback: Why the response is assumed although it was to be learned.
+        basis: What stands in every row for audit.
+        model: The champion.
+    """
+
+    decisions: Decisions
+    table: DecisionTable
+    respond: Respond
+    responses: Mapping[str, Respond]
+    halves: tuple[Respond, ...]
+    fallback: tuple[str, ...]
+    basis: Basis
+    model: ChurnModel
+
+
+def recommended_on(day: date) -> Publication:
+    """Where the recommendations of a run date are published."""
+    return Publication(layer="gold", name="recommendations", partition=f"{PARTITION}={day.isoformat()}")
+
+
+def features_for(settings: Settings, store: TableStore) -> date:
+    """The newest published date of features at or before the run date.
+
+    Raises:
+        PublishError: There is none.
+    """
+    found = store.newest("gold", "features", settings.run_date)
+    if found is None:
+        raise PublishError(
+            f"no features are published at or before the run date {settings.run_date}",
+            where="gold/features",
+            todo=f"Run `{FEATURES.name} -P as_of=...` first",
+        )
+    return date.fromisoformat(found.value)
+
+
+def decision_inputs(
+    settings: Settings, store: TableStore, models: ModelRegistry
+) -> tuple[DecisionSettings, dict[str, str], dict[str, Manifest], dict[str, ModelVersion]]:
+    """What a decision reads: its settings, the digests of the inputs, the published tables, the champion.
+
+    Raises:
+        PublishError: A table is not published.
+        PromotionError: There is no champion.
+    """
+    as_of = features_for(settings, store)
+    champion = champion_of(settings, models)
+    features = store.find(Publication(layer="gold", name="features", partition=f"asof_date={as_of.isoformat()}"))
+    assert features is not None
+    silver = store.read(SILVER, made_by="silver")
+    manifests: dict[str, Manifest] = {"features": features, "silver": silver}
+    inputs = {
+        "features": features.tables[CUSTOMER_FEATURES.name].content_hash,
+        CHAMPION_MODEL: champion.digest,
+        **{name: silver.tables[name].content_hash for name in USED_SILVER},
+    }
+    segments = store.find(segments_at(as_of))
+    if segments is not None and not store.missing_files(segments):
+        manifests["segments"] = segments
+        inputs["segments"] = segments.content_hash
+    if settings.policy.response.kind == "learned":
+        manifests["response"] = store.read(RESPONSE, made_by="response")
+        inputs["response"] = manifests["response"].content_hash
+    for day, manifest in _earlier(settings, store):
+        manifests[f"recommendations {day}"] = manifest
+        inputs[f"recommendations {day}"] = manifest.tables[RECOMMENDATIONS.name].content_hash
+    view = DecisionSettings(run_date=settings.run_date, as_of=as_of, policy=settings.policy)
+    return view, inputs, manifests, {CHAMPION_MODEL: champion}
+
+
+def _earlier(settings: Settings, store: TableStore) -> list[tuple[str, Manifest]]:
+    """Earlier runs whose offers or hold-outs may still be in force."""
+    policy = settings.policy
+    since = settings.run_date - timedelta(days=max(policy.holdout.days, policy.guardrails.rest_days_after_offer))
+    found = []
+    for publication in store.partitions("gold", "recommendations"):
+        if since.isoformat() < publication.value < settings.run_date.isoformat():
+            manifest = store.find(publication)
+            if manifest is not None and not store.missing_files(manifest):
+                found.append((publication.value, manifest))
+    return found
+
+
+def decide_from(workspace: Workspace, target: Target) -> Decided:
+    """Reads, scores and decides."""
+    view = target.settings
+    assert isinstance(view, DecisionSettings)
+    policy, engine, store = view.policy, workspace.engine, workspace.store
+    workspace.progress("reading features")
+    features = engine.frame(
+        engine.scan(store.files(target.manifests["features"], CUSTOMER_FEATURES.name)).order_by("customer_id")
+    )
+    silver = {name: engine.scan(store.files(target.manifests["silver"], name)) for name in USED_SILVER}
+    workspace.progress("looking up consent, contacts and contracts at the run date")
+    stands = engine.frame(standing(engine.table(features[["customer_id"]]), silver, view.run_date))
+    segments, names = _segments(workspace, target)
+    champion = target.models[CHAMPION_MODEL]
+    workspace.progress(f"scoring {len(features):,} customers")
+    with TemporaryDirectory() as folder:
+        model, _ = fetch_model(workspace.models, champion, Path(folder))
+    table = decision_table(
+        features,
+        model.predict(features),
+        stands,
+        segments,
+        _offered_before(workspace, target, view),
+        policy.economics.margin_features,
+    )
+    responses: dict[str, Respond] = {"assumed": assumed(policy.response.assumed, table.candidates)}
+    halves: list[Effects] = []
+    fallback: list[str] = []
+    if "response" in target.manifests:
+        learned, halves, fallback = read_response(store, target.manifests["response"])
+        if learned is not None:
+            responses["learned"] = learned.respond(table.features)
+    kind = "learned" if "learned" in responses else "assumed"
+    campaign = policy.campaign or view.run_date.isoformat()
+    workspace.progress(f"deciding on {len(table.candidates):,} customers")
+    decisions = decide(table.candidates, responses[kind], policy, campaign)
+    basis = Basis(
+        run_date=view.run_date,
+        as_of=view.as_of,
+        campaign=campaign,
+        model_version=champion.version,
+        model_digest=champion.digest,
+        policy_version=_policy_version(view, target),
+        response=kind,
+        is_timed_by_contract=table.is_timed_by_contract,
+        segment_names=names,
+    )
+    return Decided(
+        decisions,
+        table,
+        responses[kind],
+        responses,
+        tuple(half.respond(table.features) for half in halves),
+        tuple(fallback),
+        basis,
+        model,
+    )
+
+
+def _policy_version(view: DecisionSettings, target: Target) -> str:
+    """Digest of the policy's settings and of the response; what is simulated or replayed changes no decision."""
+    told = view.policy.model_dump(mode="json", exclude={"simulation", "replay", "measured_until"})
+    text = json.dumps({"policy": told, "response": target.inputs.get("response", "")}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def _segments(workspace: Workspace, target: Target) -> tuple[pd.DataFrame | None, dict[str, str]]:
+    if "segments" not in target.manifests:
+        return None, {}
+    files = workspace.store.files(target.manifests["segments"], SEGMENTS.name)
+    found = workspace.engine.frame(
+        workspace.engine.scan(files).select("customer_id", "segment_id", "segment_name").order_by("customer_id")
+    )
+    names = found.drop_duplicates("segment_id").set_index("segment_id")["segment_name"]
+    return found, {str(key): str(value) for key, value in names.items()}
+
+
+def _offered_before(workspace: Workspace, target: Target, view: DecisionSettings) -> pd.DataFrame | None:
+    """Days since the last offer and the last hold-out of earlier published runs."""
+    parts = []
+    for name, manifest in target.manifests.items():
+        if name.startswith("recommendations "):
+            rows = workspace.engine.scan(workspace.store.files(manifest, RECOMMENDATIONS.name))
+            parts.append(
+                workspace.engine.frame(
+                    rows.filter(rows.planned_action != "none").select("customer_id", "run_date", "is_held_out")
+                )
+            )
+    if not parts:
+        return None
+    rows = pd.concat(parts, ignore_index=True)
+    rows["days"] = (pd.Timestamp(view.run_date) - pd.to_datetime(rows["run_date"])).dt.days.astype("float64")
+    held = rows["is_held_out"].astype(bool)
+    return (
+        pd.DataFrame(
+            {
+                "days_since_offer": rows[~held].groupby("customer_id")["days"].min(),
+                "days_since_held_out": rows[held].groupby("customer_id")["days"].min(),
+            }
+        )
+        .rename_axis("customer_id")
+        .reset_index()
+    )

@@ -1,0 +1,95 @@
+"""Stage `recommend`: who gets which offer, when, through which channel and why."""
+
+from collections.abc import Mapping, Sequence
+
+from spanishgas.config import Settings
+from spanishgas.contracts import Contract
+from spanishgas.contracts.decisions import RECOMMENDATION_LIMITS, RECOMMENDATION_VETOES, RECOMMENDATIONS
+from spanishgas.engine.store import TableStore
+from spanishgas.policy.reasons import causes_of_risk
+from spanishgas.policy.recommendations import limit_rows, recommendation_rows, veto_rows
+from spanishgas.policy.report import metrics_of, plot_reasons, render, winners_curse
+from spanishgas.policy.schema import check_recommendations
+from spanishgas.registry import ModelRegistry
+from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.decisions import DecisionSettings, decide_from, decision_inputs, recommended_on
+from spanishgas.stages.response import STAGE as RESPONSE_STAGE
+
+CONTRACTS: dict[str, Contract] = {
+    table.name: table for table in (RECOMMENDATIONS, RECOMMENDATION_VETOES, RECOMMENDATION_LIMITS)
+}
+
+
+class Recommend(PlainStage):
+    """One partition per run date."""
+
+    name = "recommend"
+    module = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """The run date."""
+        return {"run_date": settings.run_date.isoformat()}
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
+        """The response, where it is to be learned."""
+        if settings.policy.response.kind != "learned":
+            return ()
+        return [Request(RESPONSE_STAGE, settings.model_copy(update={"force": False}), if_stale=True)]
+
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
+        """The recommendations of the run date.
+
+        Raises:
+            PublishError: Features or silver tables are not published.
+            PromotionError: There is no champion.
+        """
+        view, inputs, manifests, contenders = decision_inputs(settings, store, models)
+        return [Target(recommended_on(settings.run_date), view, inputs, manifests, contenders)]
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Decides and explains."""
+        (target,) = targets
+        view = target.settings
+        assert isinstance(view, DecisionSettings)
+        found = decide_from(workspace, target)
+        decisions, policy = found.decisions, view.policy
+        workspace.progress("looking for reasons")
+        contributions, _ = found.model.model.contributions(found.table.features[list(found.model.model.columns_)])
+        table = recommendation_rows(decisions, causes_of_risk(contributions), found.respond, found.basis, policy)
+        check_recommendations(table)
+        curse = winners_curse(decisions, found.halves, policy) if found.basis.response == "learned" else float("nan")
+        metrics = metrics_of(decisions, table, found.table.left, curse)
+        product = Product(
+            tables={
+                RECOMMENDATIONS.name: table,
+                RECOMMENDATION_VETOES.name: veto_rows(decisions, view.run_date),
+                RECOMMENDATION_LIMITS.name: limit_rows(decisions, policy, view.run_date),
+            },
+            contracts=CONTRACTS,
+            order_by={RECOMMENDATIONS.name: ["customer_id"], RECOMMENDATION_VETOES.name: ["customer_id", "guardrail"]},
+            metrics=metrics,
+            tags={
+                "as_of": view.as_of.isoformat(),
+                "model_version": found.basis.model_version,
+                "model_digest": found.basis.model_digest,
+                "policy_version": found.basis.policy_version,
+                "response": found.basis.response,
+                "fallback": "; ".join(found.fallback),
+                "campaign": found.basis.campaign,
+            },
+        )
+        offers = table[table["action"] != "none"]
+        report = Report(
+            markdown=render(decisions, table, found.basis, metrics, found.table.missing, found.fallback, policy),
+            figures={"reasons": plot_reasons(table)},
+            texts={"tables/offers.csv": offers.to_csv(index=False)},
+            headline=(
+                f"{len(offers):,} offers to {len(table):,} customers for {metrics['spend_eur']:,.0f} EUR, expected to bring "
+                f"{metrics['expected_margin_impact_eur']:,.0f} EUR beyond their cost; {int(metrics['held_out']):,} held "
+                f"out; response {found.basis.response}"
+            ),
+        )
+        return Build({target.publication: product}, report)
+
+
+STAGE = Recommend()

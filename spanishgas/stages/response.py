@@ -1,0 +1,206 @@
+"""Stage `response`: what past campaigns tell of how customers respond to offers."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from spanishgas.config import AssumedSettings, LearnedSettings, Settings
+from spanishgas.contracts.decisions import RESPONSE_CALIBRATION
+from spanishgas.contracts.gold import CUSTOMER_FEATURES
+from spanishgas.engine.store import Manifest, Publication, TableStore, read_json
+from spanishgas.errors import PublishError
+from spanishgas.policy.campaigns import NO_CAMPAIGNS, follow
+from spanishgas.policy.effects import Effects, learn, reasons_against
+from spanishgas.policy.response import assumed_log_ratios
+from spanishgas.policy.response_report import assess, render
+from spanishgas.registry import ModelRegistry
+from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.churn_models import champion_of, fetch_model
+from spanishgas.stages.features import STAGE as FEATURES
+from spanishgas.stages.features import features_at
+from spanishgas.stages.silver import SILVER
+from spanishgas.stages.training_set import data_cut
+from spanishgas.training.labels import leavers
+
+RESPONSE = Publication(layer="gold", name="response")
+MODEL, FILE = "response_model", "response.json"
+USED = ("churn_events", "retention_offers")
+
+
+class ResponseStageSettings(BaseModel):
+    """What the response depends on beside the tables and the champion."""
+
+    model_config = ConfigDict(frozen=True)
+
+    learned: LearnedSettings
+    assumed: AssumedSettings
+    effect_months: int
+    last_day: date
+    days: tuple[date, ...]
+
+
+class ResponseStage(PlainStage):
+    """Publishes the response as learned, or why nothing could be learned."""
+
+    name = "response"
+    module = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """The kind of demo world, if it is one."""
+        return {"world": getattr(settings.data, "world", "")}
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
+        """Features of the month ends before past campaigns."""
+        days = _days(settings, store)
+        if not days:
+            return ()
+        return [Request(FEATURES, settings.model_copy(update={"as_of": days, "force": False}), if_stale=True)]
+
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
+        """The response of one data set.
+
+        Raises:
+            PublishError: Silver tables or features are not published.
+            PromotionError: There is no champion to tell the control risk.
+        """
+        silver = store.read(SILVER, made_by="silver")
+        champion = champion_of(settings, models)
+        days = _days(settings, store)
+        manifests = {"silver": silver}
+        for day in days:
+            manifests[day.isoformat()] = store.read(features_at(day), made_by=f"features -P as_of={day}")
+        inputs = {name: silver.tables[name].content_hash for name in USED}
+        inputs |= {day.isoformat(): manifests[day.isoformat()].content_hash for day in days}
+        inputs["champion"] = champion.digest
+        view = ResponseStageSettings(
+            learned=settings.policy.response.learned,
+            assumed=settings.policy.response.assumed,
+            effect_months=settings.policy.economics.effect_months,
+            last_day=data_cut(settings, silver) - timedelta(days=settings.labels.registration_lag_days),
+            days=days,
+        )
+        return [Target(RESPONSE, view, inputs, manifests, {"champion": champion})]
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Follows past campaigns and learns from them what they tell."""
+        (target,) = targets
+        view = target.settings
+        assert isinstance(view, ResponseStageSettings)
+        engine, store = workspace.engine, workspace.store
+        silver = {name: engine.scan(store.files(target.manifests["silver"], name)) for name in USED}
+        offers = engine.frame(silver["retention_offers"])
+        offers = offers.sort_values(["known_at"], kind="stable").drop_duplicates(
+            ["campaign_id", "customer_id"], keep="last"
+        )
+        left = engine.frame(leavers(silver["churn_events"], view.last_day)).set_index("customer_id")["left_on"]
+        workspace.progress("scoring customers of past campaigns")
+        scores = _scores(workspace, target, view, offers)
+        workspace.progress(f"following {len(offers):,} rows of past campaigns")
+        rows, facts = (
+            (None, NO_CAMPAIGNS)
+            if scores.empty
+            else follow(
+                offers, scores, left, view.learned.features, last_day=view.last_day, effect_months=view.effect_months
+            )
+        )
+        reasons = reasons_against(facts, view.learned)
+        effects, trust = None, None
+        prior = assumed_log_ratios(view.assumed)
+        if rows is not None and not reasons:
+            workspace.progress(f"learning from {facts.offers:,} offers and {facts.controls:,} controls")
+            effects, trust = learn(rows, view.learned, prior), assess(rows, view.learned, prior)
+        state: dict[str, Any] = {"reasons": reasons, "effects": None, "halves": []}
+        if effects is not None and trust is not None:
+            state |= {"effects": effects.state, "halves": [half.state for half in trust.halves]}
+        file = workspace.drafts[target.publication] / FILE
+        file.write_text(json.dumps(state, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        calibration = trust.calibration if trust is not None else _no_calibration()
+        product = Product(
+            tables={RESPONSE_CALIBRATION.name: calibration},
+            contracts={RESPONSE_CALIBRATION.name: RESPONSE_CALIBRATION},
+            landed={MODEL: [LandedFile.of(file, file.parent)]},
+            metrics={
+                "response_offers": float(facts.offers),
+                "response_controls": float(facts.controls),
+                "response_leavers": float(facts.leavers),
+                "response_is_learned": float(effects is not None),
+                **(trust.metrics if trust is not None else {}),
+            },
+            tags={"response": "learned" if effects is not None else "assumed", "fallback": "; ".join(reasons)},
+        )
+        told = (
+            f"learned from {facts.offers:,} offers and {facts.controls:,} controls"
+            if effects is not None
+            else f"assumed, past campaigns do not tell enough: {'; '.join(reasons)}"
+        )
+        report = Report(
+            markdown=render(facts, reasons, effects, trust),
+            texts={"tables/response_calibration.csv": calibration.to_csv(index=False)},
+            headline=told,
+        )
+        return Build({target.publication: product}, report)
+
+
+def read_response(store: TableStore, manifest: Manifest) -> tuple[Effects | None, list[Effects], list[str]]:
+    """A published response: what was learned, the two halves, and the reasons where nothing was.
+
+    Raises:
+        PublishError: The file cannot be read.
+    """
+    (file,) = store.files(manifest, MODEL)
+    state = read_json(file)
+    if state is None:
+        raise PublishError("the response cannot be read", where=str(file), todo="Run `response` again")
+    whole = None if state["effects"] is None else Effects.restore(state["effects"])
+    return whole, [Effects.restore(half) for half in state["halves"]], list(state["reasons"])
+
+
+def _days(settings: Settings, store: TableStore) -> tuple[date, ...]:
+    """Month ends that past campaigns follow on, as far as the data reach; none without churn dates."""
+    if settings.labels.kind != "dated" or settings.policy.response.kind != "learned":
+        return ()
+    first = settings.labels.split["train"].first
+    last = min(max(settings.as_of), settings.data.complete_until() or max(settings.as_of))
+    ends = pd.date_range(first, last, freq="ME")
+    months = settings.policy.response.learned.months
+    # Campaigns of the last months cannot be followed yet.
+    return tuple(day.date() for day in ends[:-1][-months:])
+
+
+def _scores(workspace: Workspace, target: Target, view: ResponseStageSettings, offers: pd.DataFrame) -> pd.DataFrame:
+    """Hazards and features of the customers of past campaigns, at the month end before."""
+    engine, store = workspace.engine, workspace.store
+    empty = ["customer_id", "as_of", "hazard_0_30", "hazard_30_60", "hazard_60_90"]
+    if not view.days or offers.empty:
+        return pd.DataFrame(columns=empty)
+    with TemporaryDirectory() as folder:
+        model, _ = fetch_model(workspace.models, target.models["champion"], Path(folder))
+    concerned = engine.table(offers[["customer_id"]].drop_duplicates())
+    parts = []
+    for day in view.days:
+        table = engine.scan(store.files(target.manifests[day.isoformat()], CUSTOMER_FEATURES.name))
+        features = engine.frame(table.semi_join(concerned, "customer_id").order_by("customer_id"))
+        if features.empty:
+            continue
+        kept = [name for name in view.learned.features if name in features.columns]
+        hazards = model.predict(features)
+        if not set(empty[2:]) <= set(hazards.columns):
+            return pd.DataFrame(columns=empty)
+        parts.append(features[["customer_id", "as_of", *kept]].join(hazards[empty[2:]]))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=empty)
+
+
+def _no_calibration() -> pd.DataFrame:
+    whole = {"fifth", "offers", "leavers"}
+    return pd.DataFrame(
+        {name: pd.Series(dtype="int64" if name in whole else "float64") for name in RESPONSE_CALIBRATION.column_names}
+    )
+
+
+STAGE = ResponseStage()

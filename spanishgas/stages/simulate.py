@@ -1,0 +1,159 @@
+"""Stage `simulate`: what a run's plan is worth, what that hangs on, and in the demo world what it truly is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from spanishgas.config import Settings
+from spanishgas.contracts import Contract
+from spanishgas.contracts.decisions import (
+    BUDGET_CURVE,
+    REPLAYED_POLICIES,
+    SIMULATED_GROUPS,
+    SIMULATED_SENSITIVITY,
+)
+from spanishgas.engine.store import Publication, TableStore
+from spanishgas.policy import replay
+from spanishgas.policy.simulation_report import plot_curve, plot_replay, plot_sensitivity, render
+from spanishgas.policy.simulator import simulate
+from spanishgas.registry import ModelRegistry
+from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.decisions import PARTITION, Decided, DecisionSettings, decide_from, decision_inputs
+from spanishgas.stages.recommend import STAGE as RECOMMEND
+from spanishgas.stages.truth import find_truth, read_future
+
+CONTRACTS: dict[str, Contract] = {
+    table.name: table for table in (SIMULATED_GROUPS, SIMULATED_SENSITIVITY, BUDGET_CURVE, REPLAYED_POLICIES)
+}
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The replay of a run: the table, and figures for the tracking store."""
+
+    table: pd.DataFrame
+    metrics: Mapping[str, float]
+
+
+class Simulate(PlainStage):
+    """One partition per run date."""
+
+    name = "simulate"
+    module = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """The run date, and the kind of demo world."""
+        return {"run_date": settings.run_date.isoformat(), "world": getattr(settings.data, "world", "")}
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
+        """The recommendations of the run date."""
+        return [Request(RECOMMEND, settings.model_copy(update={"force": False}), if_stale=True)]
+
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
+        """The simulation of the run date."""
+        view, inputs, manifests, contenders = decision_inputs(settings, store, models)
+        truth = find_truth(store)
+        if truth is not None:
+            manifests["truth"] = truth
+            inputs["truth"] = truth.content_hash
+        publication = Publication(
+            layer="gold", name="simulation", partition=f"{PARTITION}={settings.run_date.isoformat()}"
+        )
+        return [Target(publication, view, inputs, manifests, contenders)]
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Values the plan; in the demo world also by the truth."""
+        (target,) = targets
+        view = target.settings
+        assert isinstance(view, DecisionSettings)
+        found = decide_from(workspace, target)
+        workspace.progress("trying other assumptions and budgets")
+        simulation = simulate(found.decisions, found.respond, view.policy, view.run_date)
+        replayed = _replay(workspace, target, view, found)
+        tables = {
+            SIMULATED_GROUPS.name: simulation.groups,
+            SIMULATED_SENSITIVITY.name: simulation.sensitivity,
+            BUDGET_CURVE.name: simulation.curve,
+        }
+        metrics = {
+            "net_eur": float(simulation.groups["net_eur"].sum()),
+            "spend_eur": float(simulation.groups["spend_eur"].sum()),
+            "roi": found.decisions.plan.total / max(float(found.decisions.plan.spend.sum()), 1e-9),
+        }
+        headline = f"net {metrics['net_eur']:,.0f} EUR for {metrics['spend_eur']:,.0f} EUR, ROI {metrics['roi']:.2f}"
+        figures = {
+            "budget_curve": plot_curve(simulation.curve),
+            "sensitivity": plot_sensitivity(simulation.sensitivity),
+        }
+        if replayed is not None:
+            tables[REPLAYED_POLICIES.name] = replayed.table
+            metrics |= replayed.metrics
+            figures["replay"] = plot_replay(replayed.table)
+            headline += f"; by the truth {replayed.metrics['replay_share_of_oracle']:.0%} of what an oracle earns"
+        product = Product(
+            tables={
+                name: table[list(CONTRACTS[name].column_names)].reset_index(drop=True) for name, table in tables.items()
+            },
+            contracts=CONTRACTS,
+            metrics=metrics,
+            tags={"response": found.basis.response, "as_of": view.as_of.isoformat()},
+        )
+        report = Report(
+            markdown=render(simulation, None if replayed is None else replayed.table, found.basis),
+            figures=figures,
+            texts={f"tables/{name}.csv": table.to_csv(index=False) for name, table in tables.items()},
+            headline=headline,
+        )
+        return Build({target.publication: product}, report)
+
+
+def _replay(workspace: Workspace, target: Target, view: DecisionSettings, found: Decided) -> Replay | None:
+    """Policies by the ground truth, where there is one for the features' date."""
+    if "truth" not in target.manifests:
+        return None
+    told = read_future(workspace.engine, workspace.store, target.manifests["truth"], view.as_of)
+    if told is None:
+        return None
+    workspace.progress("replaying policies against the ground truth")
+    candidates = found.table.candidates
+    truth = replay.Truth.of(told["months"], told["offers"], candidates)
+    policies = replay.replay(candidates, dict(found.responses), truth, view.policy)
+    simulation = view.policy.simulation
+    shares = replay.shares(policies, replicates=simulation.replicates, seed=simulation.seed)
+    dice = replay.realised(policies, truth, view.policy, np.array(view.policy.contact_costs))
+    rows = []
+    for name, one in policies.items():
+        share = shares.get(name, replay.Share(name, 0.0, 0.0, 0.0))
+        rows.append(
+            {
+                "run_date": pd.Timestamp(view.run_date),
+                "policy": name,
+                "offers": int((one.plan.action >= 0).sum()),
+                "promised_eur": float(one.promised.sum()),
+                "worth_eur": float(one.worth.sum()),
+                "spend_eur": float(one.spend.sum()),
+                "share": share.value,
+                "lo": share.lo,
+                "hi": share.hi,
+                "realised_share": dice[name],
+            }
+        )
+    ours = shares[found.basis.response]
+    metrics = {
+        "replay_share_of_oracle": ours.value,
+        "replay_share_of_oracle_lo": ours.lo,
+        "replay_share_of_oracle_hi": ours.hi,
+        "replay_oracle_eur": float(policies[replay.ORACLE].worth.sum()),
+        "replay_allocation_gap_share": found.decisions.plan.gap / max(found.decisions.plan.total, 1e-9),
+    }
+    for name, share in shares.items():
+        if name == replay.ORACLE:
+            continue
+        key = f"replay_share_of_oracle_{name}"
+        metrics |= {key: share.value, f"{key}_lo": share.lo, f"{key}_hi": share.hi}
+    return Replay(pd.DataFrame(rows), {name: figure for name, figure in metrics.items() if np.isfinite(figure)})
+
+
+STAGE = Simulate()
