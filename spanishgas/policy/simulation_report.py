@@ -31,7 +31,7 @@ def render(simulation: Simulation, replayed: pd.DataFrame | None, basis: Basis) 
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {_name(row.segment, basis)} | {str(row.risk_bucket)} | {row.customers:,} | "
+        f"| {_name(row.segment, basis)} | {bucket} | {row.customers:,} | "
         f"{row.offers:,} | {row.baseline_margin_eur:,.0f} | {row.retained_margin_eur:,.0f} | {row.spend_eur:,.0f} | "
         f"{row.net_eur:,.0f} | {'' if pd.isna(row.roi) else f'{row.roi:.2f}'} |"
         for row, bucket in zip(groups.itertuples(), groups["risk_bucket"].tolist(), strict=True)
@@ -95,7 +95,7 @@ def _replayed(replayed: pd.DataFrame) -> list[str]:
     for row, policy in zip(replayed.itertuples(), replayed["policy"].tolist(), strict=True):
         promised = "" if pd.isna(row.promised_eur) else f"{row.promised_eur:,.0f}"
         lines.append(
-            f"| {str(row.policy)} | {row.offers:,} | {promised} | {row.worth_eur:,.0f} | {row.spend_eur:,.0f} | "
+            f"| {policy} | {row.offers:,} | {promised} | {row.worth_eur:,.0f} | {row.spend_eur:,.0f} | "
             f"{row.share:.1%} | {row.lo:.1%} to {row.hi:.1%} | {row.realised_share:.1%} |"
         )
     share = replayed.set_index("policy")["share"]
