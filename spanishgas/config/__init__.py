@@ -43,6 +43,7 @@ from spanishgas.config.policy import (
     HoldoutSettings,
     LearnedSettings,
     PolicySettings,
+    ReplaySettings,
     ResponseSettings,
     SimulationSettings,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "PipelineSettings",
     "PolicySettings",
     "PromotionSettings",
+    "ReplaySettings",
     "ResponseSettings",
     "SearchRange",
     "SegmentationSettings",

@@ -13,7 +13,6 @@ import numpy as np
 from spanishgas.policy.dual import (
     CLOSED,
     NONE,
-    TOLERANCE,
     Floats,
     Ints,
     Limits,
@@ -32,6 +31,8 @@ __all__ = ["CLOSED", "NONE", "Limits", "Options", "Plan", "allocate", "option_ta
 # Shares of the prices at which what is left is given away: what is nearly worth them first, anything of value last.
 SHADES = (0.999, 0.9, 0.5, 0.0)
 PASSES = 100
+# Share of the bound that a plan may miss without a closer look.
+GOOD = 1e-5
 # Size of the core and of the search tree over it.
 CORE = 300
 NODES = 20
@@ -195,7 +196,7 @@ def _decide_core(options: Options, bounds: Floats, prices: Floats, bound: float,
     value, usage = usage_of(options, taken, chosen[taken])
     total = math.fsum(value)
     gap = bound - total
-    if gap <= TOLERANCE * bound:
+    if gap <= GOOD * bound:
         return chosen, 0
     # A choice that is worth less than the best by more than the gap is in no plan that is better than this one.
     lead = leads(options, prices)
@@ -207,7 +208,7 @@ def _decide_core(options: Options, bounds: Floats, prices: Floats, bound: float,
     room = bounds - _used(usage[held])
     worth = math.fsum(value[~held])
     # The tolerance is a share of the whole plan, the solver's one of the core.
-    tolerance = min(TOLERANCE * total / worth, 0.01) if worth > 0 else TOLERANCE
+    tolerance = min(GOOD * total / worth, 0.01) if worth > 0 else GOOD
     for less in (0.0, SLACK):
         room[0] -= less
         decided = chosen.copy()
@@ -229,7 +230,7 @@ def _solve_core(options: Options, core: Ints, room: Floats, prices: Floats, gap:
     reduced = worth - (usage * prices).sum(axis=1)
     best = np.zeros(len(core))
     np.maximum.at(best, who, reduced)
-    close = best[who] - reduced <= gap * (1 + TOLERANCE)
+    close = best[who] - reduced <= gap * (1 + GOOD)
     who, option, worth, usage = who[close], option[close], worth[close], usage[close]
     limited = np.isfinite(room)
     once = coo_array((np.ones(len(who)), (who, np.arange(len(who)))), shape=(len(core), len(who)))

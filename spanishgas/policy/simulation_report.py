@@ -31,10 +31,11 @@ def render(simulation: Simulation, replayed: pd.DataFrame | None, basis: Basis) 
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {_name(row.segment, basis)} | {bucket} | {row.customers:,} | "
-        f"{row.offers:,} | {row.baseline_margin_eur:,.0f} | {row.retained_margin_eur:,.0f} | {row.spend_eur:,.0f} | "
-        f"{row.net_eur:,.0f} | {'' if pd.isna(row.roi) else f'{row.roi:.2f}'} |"
-        for row, bucket in zip(groups.itertuples(), groups["risk_bucket"].tolist(), strict=True)
+        f"| {basis.segment_names.get(row['segment'], row['segment']) or 'none'} | {row['risk_bucket']} | "
+        f"{row['customers']:,} | {row['offers']:,} | {row['baseline_margin_eur']:,.0f} | "
+        f"{row['retained_margin_eur']:,.0f} | {row['spend_eur']:,.0f} | {row['net_eur']:,.0f} | "
+        f"{'' if pd.isna(row['roi']) else format(row['roi'], '.2f')} |"
+        for row in groups.to_dict("records")
     ]
     lines += [
         "",
@@ -59,10 +60,6 @@ def render(simulation: Simulation, replayed: pd.DataFrame | None, basis: Basis) 
     if replayed is not None:
         lines += _replayed(replayed)
     return "\n".join(lines) + "\n"
-
-
-def _name(segment: object, basis: Basis) -> str:
-    return basis.segment_names.get(str(segment), str(segment)) or "none"
 
 
 def _grid(sensitivity: pd.DataFrame) -> list[str]:
@@ -92,19 +89,19 @@ def _replayed(replayed: pd.DataFrame) -> list[str]:
         "| policy | offers | promised, EUR | worth, EUR | spend, EUR | share | 95 % interval | realised |",
         "| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
-    for row, policy in zip(replayed.itertuples(), replayed["policy"].tolist(), strict=True):
-        promised = "" if pd.isna(row.promised_eur) else f"{row.promised_eur:,.0f}"
+    for row in replayed.to_dict("records"):
+        promised = "" if pd.isna(row["promised_eur"]) else f"{row['promised_eur']:,.0f}"
         lines.append(
-            f"| {policy} | {row.offers:,} | {promised} | {row.worth_eur:,.0f} | {row.spend_eur:,.0f} | "
-            f"{row.share:.1%} | {row.lo:.1%} to {row.hi:.1%} | {row.realised_share:.1%} |"
+            f"| {row['policy']} | {row['offers']:,} | {promised} | {row['worth_eur']:,.0f} | {row['spend_eur']:,.0f} | "
+            f"{row['share']:.1%} | {row['lo']:.1%} to {row['hi']:.1%} | {row['realised_share']:.1%} |"
         )
     share = replayed.set_index("policy")["share"]
     ours = share.get(LEARNED, np.nan)
     told = [f"{name.removeprefix('with_true_')} {share[name]:.1%}" for name in WITH_TRUE if name in share.index]
     lines += [
         "",
-        f"What limits it: our policy reaches {ours:.1%}; if it knew one part exactly it would reach: {', '.join(told)}. "
-        "What is missing beyond is that the parts go together. The allocation itself falls short by no more than its certified gap.",
+        f"What limits it: our policy reaches {ours:.1%}; with one part known exactly: {', '.join(told)}. The parts "
+        "go together, so these do not add up. The allocation falls short by no more than its certified gap.",
         "",
     ]
     return lines

@@ -1,4 +1,4 @@
-"""How customers stand at the decision's time: consent, vulnerability, contacts, contract and churn as known on that day.
+"""How customers stand at the decision's time: consent, vulnerability, contacts, contract and churn as known then.
 
 Features are of a date before; what may have changed since, and forbids an offer, is read on the day of the decision.
 """
@@ -24,8 +24,9 @@ def standing(people: ir.Table, silver: Mapping[str, ir.Table], day: date) -> ir.
         day: The decision's day; what is known at its end counts.
 
     Returns:
-        ``customer_id``, ``has_left``, ``is_vulnerable``, ``marketing_consent``, ``phone_consent``, ``days_since_offer``,
-        ``days_since_contact``, ``days_to_renewal`` (negative once past), ``term_age_days``; null where not known.
+        ``customer_id``, ``has_left``, ``is_vulnerable``, ``marketing_consent``, ``phone_consent``,
+        ``days_since_offer``, ``days_since_contact``, ``days_to_renewal`` (negative once past), ``term_age_days``; null
+        where not known.
     """
     dates = ibis.memtable({"as_of": [day]}, schema={"as_of": "date"})
     parts = (_term(dates, silver["contracts"]), _consent(silver["customers"], day), _departed(dates, silver))

@@ -5,8 +5,10 @@ from spanishgas.stages import (
     demo_data,
     features,
     ingest,
+    measure,
     promote,
     recommend,
+    replay,
     response,
     segment,
     silver,
@@ -28,5 +30,7 @@ STAGES: tuple[Stage, ...] = (
     response.STAGE,
     recommend.STAGE,
     simulate.STAGE,
+    measure.STAGE,
+    replay.STAGE,
     backtest.STAGE,
 )

@@ -84,9 +84,9 @@ class Recommend(PlainStage):
             figures={"reasons": plot_reasons(table)},
             texts={"tables/offers.csv": offers.to_csv(index=False)},
             headline=(
-                f"{len(offers):,} offers to {len(table):,} customers for {metrics['spend_eur']:,.0f} EUR, expected to bring "
-                f"{metrics['expected_margin_impact_eur']:,.0f} EUR beyond their cost; {int(metrics['held_out']):,} held "
-                f"out; response {found.basis.response}"
+                f"{len(offers):,} offers to {len(table):,} customers for {metrics['spend_eur']:,.0f} EUR, expected to "
+                f"bring {metrics['expected_margin_impact_eur']:,.0f} EUR beyond their cost; "
+                f"{int(metrics['held_out']):,} held out; response {found.basis.response}"
             ),
         )
         return Build({target.publication: product}, report)

@@ -57,7 +57,7 @@ class ResponseStage(PlainStage):
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """Features of the month ends before past campaigns."""
-        days = _days(settings, store)
+        days = _days(settings)
         if not days:
             return ()
         return [Request(FEATURES, settings.model_copy(update={"as_of": days, "force": False}), if_stale=True)]
@@ -71,7 +71,7 @@ class ResponseStage(PlainStage):
         """
         silver = store.read(SILVER, made_by="silver")
         champion = champion_of(settings, models)
-        days = _days(settings, store)
+        days = _days(settings)
         manifests = {"silver": silver}
         for day in days:
             manifests[day.isoformat()] = store.read(features_at(day), made_by=f"features -P as_of={day}")
@@ -161,7 +161,7 @@ def read_response(store: TableStore, manifest: Manifest) -> tuple[Effects | None
     return whole, [Effects.restore(half) for half in state["halves"]], list(state["reasons"])
 
 
-def _days(settings: Settings, store: TableStore) -> tuple[date, ...]:
+def _days(settings: Settings) -> tuple[date, ...]:
     """Month ends that past campaigns follow on, as far as the data reach; none without churn dates."""
     if settings.labels.kind != "dated" or settings.policy.response.kind != "learned":
         return ()

@@ -24,7 +24,7 @@ def true_risks(engine: Engine, store: TableStore, truth: Manifest) -> pd.DataFra
 
 
 def read_future(engine: Engine, store: TableStore, truth: Manifest, as_of: date) -> dict[str, pd.DataFrame] | None:
-    """What the truth tells of the months after a date: tables ``months`` and ``offers``; None where it tells nothing."""
+    """What the truth tells of the months after a date, as ``months`` and ``offers``; None where it tells nothing."""
     found = {}
     for name in (MONTHS, OFFERS):
         if name not in truth.tables:

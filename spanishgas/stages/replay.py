@@ -1,0 +1,158 @@
+"""Stage `replay`: the simulator's replay repeated on many demo worlds, in both kinds of them."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from spanishgas.config import DemoData, ReplaySettings, Settings
+from spanishgas.contracts.decisions import REPLAY_STUDY, REPLAYED_POLICIES
+from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.errors import ConfigError, PublishError
+from spanishgas.policy.replay import ASSUMED, LEARNED
+from spanishgas.policy.study import plot_shares, render, summarise, verdict
+from spanishgas.registry import ModelRegistry
+from spanishgas.stages import demo_data, ingest, promote, segment, silver, simulate, train, training_set
+from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.decisions import PARTITION
+
+STUDY = Publication(layer="gold", name="replay_study")
+FOLDER = "replays"
+STAGES = (
+    demo_data.STAGE,
+    ingest.STAGE,
+    silver.STAGE,
+    training_set.STAGE,
+    train.STAGE,
+    segment.STAGE,
+    promote.STAGE,
+    simulate.STAGE,
+)
+
+
+class StudySettings(BaseModel):
+    """Which worlds are looked at."""
+
+    model_config = ConfigDict(frozen=True)
+
+    replay: ReplaySettings
+
+
+class Replay(PlainStage):
+    """Makes the worlds that have not been replayed yet, each below the data set's own folder, and sums up."""
+
+    name = "replay"
+    module = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """How many worlds."""
+        wanted = settings.policy.replay
+        return {"worlds": ",".join(wanted.worlds), "seeds": ",".join(map(str, wanted.seeds))}
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
+        """All stages of the worlds whose replay is not published; with ``force``, of all."""
+        return [
+            Request(stage, one, if_stale=stage is not promote.STAGE)
+            for one in _worlds(settings)
+            if settings.force or _replayed(one) is None
+            for stage in STAGES
+        ]
+
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
+        """The study of the worlds that have been replayed.
+
+        Raises:
+            ConfigError: The data set is not a demo.
+            PublishError: Not one world has been replayed.
+        """
+        found = {one.data.name: _replayed(one) for one in _worlds(settings)}
+        manifests: dict[str, Manifest] = {name: manifest for name, manifest in found.items() if manifest is not None}
+        if not manifests:
+            raise PublishError("no world has been replayed", where=str(store.root / FOLDER))
+        inputs = {
+            name: manifest.tables[REPLAYED_POLICIES.name].content_hash for name, manifest in sorted(manifests.items())
+        }
+        return [Target(STUDY, StudySettings(replay=settings.policy.replay), inputs, manifests)]
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Sums up."""
+        (target,) = targets
+        view = target.settings
+        assert isinstance(view, StudySettings)
+        parts, lacking = [], []
+        for world in view.replay.worlds:
+            for seed in view.replay.seeds:
+                name = _name(workspace.store.root.name, world, seed)
+                if name not in target.manifests:
+                    lacking.append(f"{world} {seed}")
+                    continue
+                store = TableStore(workspace.store.root / FOLDER / f"{world}-{seed}")
+                files = store.files(target.manifests[name], REPLAYED_POLICIES.name)
+                parts.append(workspace.engine.frame(workspace.engine.scan(files)).assign(world=world, seed=seed))
+        replays = pd.concat(parts, ignore_index=True)
+        study = summarise(replays)
+        metrics: dict[str, float] = {"worlds": float(len(parts))}
+        for row in study.to_dict("records"):
+            for name in ("share", "lo", "hi", "lead", "lead_lo", "lead_hi"):
+                if pd.notna(row[name]):
+                    metrics[f"{row['world']}_{row['policy']}_{name}"] = float(row[name])
+            if row["policy"] == (LEARNED if LEARNED in set(study["policy"]) else ASSUMED):
+                metrics[f"{row['world']}_replay_share_of_oracle"] = float(row["share"])
+        product = Product(
+            tables={REPLAY_STUDY.name: study[list(REPLAY_STUDY.column_names)]},
+            contracts={REPLAY_STUDY.name: REPLAY_STUDY},
+            metrics=metrics,
+        )
+        report = Report(
+            markdown=render(study, replays, lacking),
+            figures={"shares": plot_shares(study)},
+            texts={"tables/replays.csv": replays.to_csv(index=False)},
+            headline=verdict(study),
+        )
+        return Build({target.publication: product}, report)
+
+
+def _name(data: str, world: str, seed: int) -> str:
+    """Name of a world's data set; its model is a model of its own."""
+    return f"{data}_{world}_{seed}"
+
+
+def _worlds(settings: Settings) -> list[Settings]:
+    """Settings of every world of the study.
+
+    Raises:
+        ConfigError: The data set is not a demo.
+    """
+    data = settings.data
+    if not isinstance(data, DemoData):
+        raise ConfigError("has no ground truth to replay against", where=f"data={data.name}", todo="Choose data=demo")
+    found = []
+    for world in settings.policy.replay.worlds:
+        for seed in settings.policy.replay.seeds:
+            root = data.root / FOLDER / f"{world}-{seed}"
+            raw = root / data.raw.relative_to(data.root)
+            one = data.model_copy(
+                update={
+                    "world": world,
+                    "seed": seed,
+                    "root": root,
+                    "raw": raw,
+                    "name": _name(data.root.name, world, seed),
+                }
+            )
+            found.append(settings.model_copy(update={"data": one, "force": False}))
+    return found
+
+
+def _replayed(settings: Settings) -> Manifest | None:
+    """The published replay of a world."""
+    store = TableStore(settings.data.root)
+    found = store.find(
+        Publication(layer="gold", name="simulation", partition=f"{PARTITION}={settings.run_date.isoformat()}")
+    )
+    if found is None or store.missing_files(found) or REPLAYED_POLICIES.name not in found.tables:
+        return None
+    return found
+
+
+STAGE = Replay()
