@@ -65,7 +65,7 @@ class LearnedSettings(SettingsModel):
         min_leavers: Fewest leavers among them, and among those who were given none.
         min_effective_share: Least effective sample size of every action, as a share of its rows, once weighted by the
             propensities: below, past targeting leaves too little to compare.
-        penalties: Ridge penalties to choose from, by cross-validation over customers.
+        penalties: Weights of the priors to choose from, by cross-validation over customers; 1 takes them as they are.
         folds: Folds of it.
         seed: Seed of the folds.
     """
@@ -75,7 +75,7 @@ class LearnedSettings(SettingsModel):
     min_offers: int = Field(default=500, ge=1)
     min_leavers: int = Field(default=30, ge=1)
     min_effective_share: float = Field(default=0.3, ge=0, le=1)
-    penalties: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+    penalties: tuple[float, ...] = (0.5, 1.0, 2.0, 5.0)
     folds: int = Field(default=5, ge=2)
     seed: int = 0
 

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 Floats = npt.NDArray[np.float64]
+# Kinds of NumPy's types that are numbers as they are: flags, integers, floats.
+PLAIN = "biuf"
 
 
 @dataclass(frozen=True)
@@ -45,16 +47,26 @@ class Encoding:
 
     def numbers(self, features: pd.DataFrame) -> Floats:
         """Shape (rows, columns); a word that was not seen in training is missing."""
-        columns = [self._column(features[name], name) for name in self.names]
-        return np.column_stack(columns) if columns else np.zeros((len(features), 0))
+        chosen = features.loc[:, list(self.names)]
+        found = np.empty(chosen.shape, np.float64)
+        # Most columns are plain numbers: taken in one block, for one customer may be all there is to score.
+        plain = [
+            place
+            for place, (name, kind) in enumerate(zip(self.names, chosen.dtypes, strict=True))
+            if isinstance(kind, np.dtype) and kind.kind in PLAIN and name not in self.words
+        ]
+        if plain:
+            found[:, plain] = chosen.iloc[:, plain].to_numpy(np.float64)
+        for place in sorted(set(range(len(self.names))) - set(plain)):
+            found[:, place] = self._column(chosen.iloc[:, place], self.names[place])
+        return found
 
     def _column(self, values: "pd.Series[float]", name: str) -> Floats:
-        if name not in self.words:
-            numbers = pd.to_numeric(values.astype("object"), errors="coerce")
-            return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
-        places = {word: float(place) for place, word in enumerate(self.words[name])}
-        codes = values.astype("object").map(places, na_action="ignore")
-        return np.asarray(codes.to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
+        if name in self.words:
+            places = {word: float(place) for place, word in enumerate(self.words[name])}
+            return np.array([places.get(value, np.nan) for value in values.astype("object")], np.float64)
+        numbers = pd.to_numeric(values.astype("object"), errors="coerce")
+        return np.asarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan), np.float64)
 
 
 def _is_text(values: "pd.Series[float]") -> bool:

@@ -12,6 +12,8 @@ from spanishgas.models.hazard import Floats, Fold, HazardModel, PersonPeriods, p
 
 WINDOW = "window"
 TREES = "trees.ubj"
+# Fewer rows than this are scored by one thread: waking others takes longer than the work.
+FEW_ROWS = 1000
 
 
 class XGBoostHazard(HazardModel):
@@ -79,7 +81,7 @@ class XGBoostHazard(HazardModel):
         }
         train = self._matrix(features, periods)
         if stopping is None:
-            self.booster_ = xgboost.train(parameters, train, self.rounds)
+            self._keep(xgboost.train(parameters, train, self.rounds))
             return
         later = self._matrix(stopping.features, person_periods(stopping.windows, stopping.weights))
         booster = xgboost.train(
@@ -90,7 +92,13 @@ class XGBoostHazard(HazardModel):
             early_stopping_rounds=self.stop_after,
             verbose_eval=False,
         )
-        self.booster_ = booster[: booster.best_iteration + 1]
+        self._keep(booster[: booster.best_iteration + 1])
+
+    def _keep(self, booster: "xgboost.Booster") -> None:  # type: ignore[name-defined] # noqa: F821
+        """Keeps the trees, and a copy for one thread: changing the number of threads is not safe while others score."""
+        self.booster_ = booster
+        self.single_ = booster.copy()
+        self.single_.set_param({"nthread": 1})
 
     def _matrix(self, features: pd.DataFrame, periods: PersonPeriods) -> "xgboost.DMatrix":  # type: ignore[name-defined] # noqa: F821
         import xgboost
@@ -103,9 +111,15 @@ class XGBoostHazard(HazardModel):
 
     def _hazards(self, features: pd.DataFrame) -> Floats:
         numbers = self.encoding_.numbers(features)
+        count, windows = len(numbers), range(self.n_windows_)
+        if count < FEW_ROWS:
+            # All windows in one call; a row's score does not depend on its neighbours.
+            window = np.repeat(np.arange(self.n_windows_, dtype=np.float64), count)
+            stacked = np.column_stack([np.tile(numbers, (self.n_windows_, 1)), window])
+            return np.asarray(self.single_.inplace_predict(stacked).reshape(self.n_windows_, count).T, np.float64)
         found = [
-            self.booster_.inplace_predict(np.column_stack([numbers, np.full(len(numbers), float(window))]))
-            for window in range(self.n_windows_)
+            self.booster_.inplace_predict(np.column_stack([numbers, np.full(count, float(window))]))
+            for window in windows
         ]
         return np.column_stack(found).astype(np.float64)
 
@@ -123,8 +137,9 @@ class XGBoostHazard(HazardModel):
         import xgboost
 
         self.encoding_ = Encoding.restore(state["encoding"])
-        self.booster_ = xgboost.Booster({"nthread": self.threads})
-        self.booster_.load_model(folder / TREES)
+        booster = xgboost.Booster({"nthread": self.threads})
+        booster.load_model(folder / TREES)
+        self._keep(booster)
 
     def contributions(self, features: pd.DataFrame, *, approximate: bool = False) -> tuple[pd.DataFrame, Floats]:
         """SHAP values of the trees (exact: Lundberg et al., Nature Machine Intelligence 2, 2020), mean over windows.

@@ -2,9 +2,9 @@
 
 Choosing at most one option per customer under a budget and capacities is a multiple-choice knapsack with several
 limits. Its Lagrangian dual has one price per limit. At given prices every customer's best option is found alone, so the
-dual function takes one pass over the customers. It is convex and piecewise linear, never below the worth of any plan
-within the limits, and its lowest point is found by cutting planes (Kelley, 1960) in a box that shrinks around the best
-point so far.
+dual function takes one pass over the customers. It is convex and piecewise linear, and never below the worth of any
+plan within the limits. Its lowest point is found by cutting planes (Kelley, 1960) in a box around the best point so
+far, which shrinks where they promise too much and grows where they do not.
 """
 
 import math
@@ -26,9 +26,13 @@ CHUNK = 50_000
 ITERATIONS = 200
 # Share of the dual function that further work could bring at most.
 TOLERANCE = 1e-6
+ROUGH = 1e-4
 SAMPLE = 20_000
 # How far from the sample's prices those of all customers are looked for at first.
-NEAR = 0.05
+NEAR = 0.01
+LOWER = 0.8
+# How much further to look where the box holds nothing lower.
+WIDER = 8
 # Price of what there is nothing of.
 CLOSED = 1e12
 # Multiples of it spread evenly between whole numbers.
@@ -211,12 +215,19 @@ def solve_dual(options: Options, bounds: Floats) -> Solved:
         options: As from ``worthwhile``: alike customers beside each other, else in no order that means anything.
         bounds: As in ``Limits``.
     """
-    start, near = np.where(bounds > 0, 0.0, CLOSED), None
+    free = np.where(bounds > 0, 0.0, CLOSED)
     step = len(options) // SAMPLE
-    if step > 1:
-        sample = options.take(np.arange(0, len(options), step))
-        start, near = _descend(sample, bounds * (len(sample) / len(options)), start, near).prices, NEAR
-    return _descend(options, bounds, start, near)
+    if step <= 1:
+        return _descend(options, bounds, free, None, TOLERANCE)
+    sample = options.take(np.arange(0, len(options), step))
+    start = _descend(sample, bounds * (len(sample) / len(options)), free, None, ROUGH).prices
+    # Who gets nothing at somewhat lower prices gets nothing from there upwards, and need not be asked again.
+    low = LOWER * start
+    some = options.take(np.flatnonzero(best_options(options, low)[0] != NONE))
+    solved = _descend(some, bounds, start, NEAR, TOLERANCE)
+    if (np.vstack([solved.prices, solved.points]) >= low).all():
+        return solved
+    return _descend(options, bounds, solved.prices, NEAR, TOLERANCE)
 
 
 @dataclass
@@ -269,7 +280,7 @@ class _Model:
         return prices, float(found.x[-1]), np.maximum(-found.ineqlin.marginals, 0.0)
 
 
-def _descend(options: Options, bounds: Floats, start: Floats, near: float | None) -> Solved:
+def _descend(options: Options, bounds: Floats, start: Floats, near: float | None, tolerance: float) -> Solved:
     """Where the dual function is lowest, sought within a share of the prices to start from first, if given."""
     free = np.where(bounds > 0, 0.0, CLOSED)
     limited = np.flatnonzero(np.isfinite(bounds) & (bounds > 0))
@@ -290,12 +301,12 @@ def _descend(options: Options, bounds: Floats, start: Floats, near: float | None
         if found is None:
             break
         prices, promised, shares = found
-        if model.height - promised <= TOLERANCE * model.height:
+        if model.height - promised <= tolerance * model.height:
             if (low <= 0).all() and (high >= most).all():
                 break
-            radius = most
-        elif not model.visit(prices):
-            radius = radius / 2
+            radius = np.minimum(most, radius * WIDER)
+        else:
+            radius = np.minimum(most, radius * (2 if model.visit(prices) else 0.5))
     used = np.flatnonzero(shares)
     return Solved(model.best, np.array(model.points)[used], shares[used])
 

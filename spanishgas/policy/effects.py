@@ -8,9 +8,10 @@ model gives as the expected cumulative hazard E of each follow-up, the number of
 
 t being 1 for offers, k the action and s_k its strength, w the window in which the follow-up begins, x the features in
 pieces, and r_kw the log ratio that the settings assume (Poisson regression for piecewise exponential survival: Laird
-and Olivier, JASA 76, 1981). A ridge penalty, chosen by cross-validation over customers, shrinks what is learned towards
-what was assumed, and what depends on customers harder than what holds for all (the scales below). Acceptance, which
-only decides what a discount costs, is a logistic regression of the same shape.
+and Olivier, JASA 76, 1981). Every coefficient has a normal prior with mean zero and the standard deviation below: what
+is learned is shrunk towards what was assumed, and what depends on customers harder than what holds for all. How much
+the priors weigh is chosen by cross-validation over customers. Acceptance, which only decides what a discount costs, is
+a logistic regression of the same shape.
 """
 
 from collections.abc import Mapping
@@ -29,8 +30,19 @@ KNOTS = (1 / 3, 2 / 3)
 TAILS = (0.02, 0.98)
 RARE = 0.03
 LEAST_RATIO, MOST_RATIO = 0.1, 3.0
-# How hard a kind of term is shrunk: its columns are scaled by this, and the penalty falls on the scaled ones.
-ON_ALL, ON_CONTROL, ON_CUSTOMER, ON_STRENGTH, ON_TIMING = 3.0, 1.0, 0.6, 0.5, 0.3
+# Standard deviations of the priors, in log hazard ratios and log-odds.
+LEAVING = {
+    "action": 0.3,
+    "window": 0.2,
+    "customer": 0.15,
+    "strength": 0.1,
+    "timing": 0.05,
+    "risk": 1.0,
+    "begin": 1.0,
+    "control": 0.3,
+    "control_timing": 0.2,
+}
+ACCEPTING = {"action": 2.0, "window": 1.0, "customer": 1.0, "strength": 0.5, "timing": 0.3}
 
 
 @dataclass(frozen=True)
@@ -193,35 +205,32 @@ def learn(rows: FollowUps, settings: LearnedSettings, prior: Floats) -> Effects:
     return Effects(pieces, prior, leaving, accepting, {"rows": len(rows), "penalty": penalty})
 
 
-def _design(rows: FollowUps, x: Floats, *, with_control: bool) -> tuple[Floats, list[tuple[str, int, float]]]:
-    """Columns of the regression, and the name, width and scale of their blocks."""
+def _design(rows: FollowUps, x: Floats, scales: Mapping[str, float]) -> tuple[Floats, list[tuple[str, int, float]]]:
+    """Columns of the regression, and the name, width and scale of their blocks; blocks without a scale are left out."""
     treated = (rows.action != CONTROL).astype(np.float64)
-    action = (rows.action[:, None] == np.arange(len(ACTIONS))[None, :]).astype(np.float64)
     begin = (rows.window[:, None] == np.arange(len(WINDOWS))[None, :]).astype(np.float64)
     window = begin * treated[:, None]
     strength = np.where(treated > 0, strengths()[np.maximum(rows.action, 0)], 0.0)
+    log_expected = np.log(rows.expected)[:, None]
 
     def by_window(flags: Floats) -> Floats:
         return np.hstack([x * flags[:, place, None] for place in range(len(WINDOWS))])
 
-    blocks: list[tuple[str, Floats, float]] = [
-        ("action", action, ON_ALL),
-        ("window", window, ON_ALL),
-        ("customer", x * treated[:, None], ON_CUSTOMER),
-        ("strength", x * strength[:, None], ON_STRENGTH),
-        ("timing", by_window(window), ON_TIMING),
-    ]
-    if with_control:
-        log_expected = np.log(rows.expected)[:, None]
+    blocks = {
+        "action": (rows.action[:, None] == np.arange(len(ACTIONS))[None, :]).astype(np.float64),
+        "window": window,
+        "customer": x * treated[:, None],
+        "strength": x * strength[:, None],
+        "timing": by_window(window),
         # How far the control risk is off may differ between windows; that must not pass for an effect of timing.
-        blocks += [
-            ("risk", log_expected - log_expected.mean(), ON_ALL),
-            ("begin", begin, ON_ALL),
-            ("control", x, ON_CONTROL),
-            ("control_timing", by_window(begin), ON_CONTROL),
-        ]
-    shape = [(name, block.shape[1], scale) for name, block, scale in blocks]
-    return np.hstack([block * scale for _, block, scale in blocks]), shape
+        "risk": log_expected - log_expected.mean(),
+        "begin": begin,
+        "control": x,
+        "control_timing": by_window(begin),
+    }
+    used = {name: block for name, block in blocks.items() if name in scales}
+    shape = [(name, block.shape[1], scales[name]) for name, block in used.items()]
+    return np.hstack([block * scales[name] for name, block in used.items()]), shape
 
 
 def _named(coefficients: Floats, shape: list[tuple[str, int, float]], pieces: int) -> dict[str, Floats]:
@@ -247,14 +256,16 @@ def _fit_leaving(
 ) -> tuple[dict[str, Floats], float]:
     from sklearn.linear_model import PoissonRegressor
 
-    design, shape = _design(rows, x, with_control=True)
+    design, shape = _design(rows, x, LEAVING)
     assumed = np.where(rows.action == CONTROL, 0.0, prior[np.maximum(rows.action, 0), rows.window])
     expected = rows.expected * np.exp(assumed)
     rate, weight = rows.left / expected, rows.weight * expected
     fold = _folds(rows, settings)
 
     def fitted(chosen: npt.NDArray[np.bool_], penalty: float) -> Any:
-        model = PoissonRegressor(alpha=penalty, solver="newton-cholesky", max_iter=200, tol=1e-7)
+        # The loss is a mean over the weights: divided by their sum, the penalty is that of a prior.
+        alpha = penalty / weight[chosen].sum()
+        model = PoissonRegressor(alpha=alpha, solver="newton-cholesky", max_iter=200, tol=1e-7)
         return model.fit(design[chosen], rate[chosen], weight[chosen])
 
     def loss(penalty: float) -> float:
@@ -275,7 +286,7 @@ def _fit_accepting(rows: FollowUps, x: Floats, settings: LearnedSettings) -> dic
 
     told = np.flatnonzero(np.isfinite(rows.accepted) & (rows.action != CONTROL))
     some = rows.take(told)
-    design, shape = _design(some, x[told], with_control=False)
+    design, shape = _design(some, x[told], ACCEPTING)
     if len(np.unique(some.accepted)) < 2:  # nobody, or everybody, or not told: what discounts cost is then the most
         constant = np.zeros(design.shape[1])
         share = float(some.accepted.mean()) if len(some) else 1.0
@@ -285,9 +296,7 @@ def _fit_accepting(rows: FollowUps, x: Floats, settings: LearnedSettings) -> dic
     fold = _folds(some, settings)
 
     def fitted(chosen: npt.NDArray[np.bool_], penalty: float) -> Any:
-        model = LogisticRegression(
-            C=1 / (penalty * max(int(chosen.sum()), 1)), solver="newton-cholesky", max_iter=100, tol=1e-7
-        )
+        model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", max_iter=100, tol=1e-7)
         return model.fit(design[chosen], some.accepted[chosen])
 
     def loss(penalty: float) -> float:

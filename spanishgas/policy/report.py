@@ -59,6 +59,7 @@ def metrics_of(decisions: Decisions, table: pd.DataFrame, left: int, curse: floa
         "price_of_budget": float(plan.prices[0]),
         "baseline_margin_eur": baseline,
         "winners_curse": curse,
+        "winners_curse_kept_share": 1 / curse,
     }
     for name in ("small", "medium", "large"):
         figures[f"offers_{name}"] = float((table["action"] == name).sum())
@@ -95,11 +96,10 @@ def render(
             else []
         ),
     ]
-    if "winners_curse" in metrics:
+    if "winners_curse_kept_share" in metrics:
         lines += [
-            "Choosing flatters: plans made with one half of past campaigns promise "
-            f"{metrics['winners_curse']:.2f} times what the other half says of them. Expect the margin above to shrink "
-            "by about that.",
+            "Choosing flatters: of what plans made with one half of past campaigns promise, the other half confirms "
+            f"{metrics['winners_curse_kept_share']:.0%}. Expect of the margin above about as much.",
             "",
         ]
     lines += [

@@ -42,24 +42,25 @@ def assess(rows: FollowUps, settings: LearnedSettings, prior: Floats) -> Trust:
     first = (pd.util.hash_array(rows.customers.astype(object)) % 2) == 0
     parts = [rows.take(np.flatnonzero(first)), rows.take(np.flatnonzero(~first))]
     halves = (learn(parts[0], settings, prior), learn(parts[1], settings, prior))
-    ratio = np.empty(len(rows))
+    ratio, place = np.empty(len(rows)), np.empty(len(rows))
     for effects, chosen in ((halves[1], first), (halves[0], ~first)):
         some = np.flatnonzero(chosen)
         told = effects.respond(rows.features.iloc[some])(slice(0, len(some))).refused_ratio
-        # A control has no action of its own: it is placed by what the middle one would have done.
-        action = np.where(rows.action[some] == CONTROL, 1, rows.action[some])
+        action = np.maximum(rows.action[some], 0)
         ratio[some] = told[np.arange(len(some)), action, rows.window[some]]
-    calibration = _calibration(rows, ratio)
+        # Controls have no action: both arms are placed by what offers would do to such a customer on the whole.
+        place[some] = np.log(told).mean(axis=(1, 2))
+    calibration = _calibration(rows, ratio, place)
     treated = rows.action != CONTROL
     observed = _ratio(rows, np.ones(len(rows), bool))
     predicted = float(np.average(ratio[treated], weights=(rows.weight * rows.expected)[treated]))
     return Trust(calibration, halves, {"response_predicted_ratio": predicted, "response_observed_ratio": observed})
 
 
-def _calibration(rows: FollowUps, ratio: Floats) -> pd.DataFrame:
+def _calibration(rows: FollowUps, ratio: Floats, place_by: Floats) -> pd.DataFrame:
     treated = rows.action != CONTROL
-    edges = np.quantile(ratio[treated], np.arange(1, FIFTHS) / FIFTHS)
-    fifth = np.searchsorted(edges, ratio, side="right") + 1
+    edges = np.quantile(place_by[treated], np.arange(1, FIFTHS) / FIFTHS)
+    fifth = np.searchsorted(edges, place_by, side="right") + 1
     found = []
     for place in range(1, FIFTHS + 1):
         some = fifth == place

@@ -173,13 +173,23 @@ def test_offers_were_random_with_the_propensities_they_tell() -> None:
 def test_customers_respond_differently_and_some_badly() -> None:
     for kind in ("loglinear", "interactions"):
         world = large(kind)
-        base = world.ground_truth["hazards"].set_index(["customer_id", "as_of"])["p_horizon"]
         offers = world.ground_truth["offers"]
-        large_now = offers[(offers["action"] == "large") & (offers["timing_window"] == "immediate")]
-        effect = large_now.set_index(["customer_id", "as_of"])["p_horizon"] - base
-        assert effect.mean() < 0
-        assert effect.std() > 0.002
-        assert (effect > 0).mean() > 0.02
+        now = offers[(offers["action"] == "large") & (offers["timing_window"] == "immediate")]
+        ratio = now["p_accept"] * now["accepted_ratio"] + (1 - now["p_accept"]) * now["refused_ratio"]
+        assert ratio.mean() < 0.8
+        assert ratio.std() > 0.1
+        assert (ratio > 1).mean() > 0.02
+
+
+def test_the_truth_of_the_months_ahead_agrees_with_that_of_the_windows() -> None:
+    """Three months are about ninety days; the hazard of a month is constant within it."""
+    world = large()
+    months = world.ground_truth["months"].set_index(["customer_id", "as_of"])
+    windows = world.ground_truth["hazards"].set_index(["customer_id", "as_of"])
+    three = 1 - np.prod([1 - months[f"hazard_{step:02d}"].to_numpy(np.float64) for step in (1, 2, 3)], axis=0)
+    assert np.corrcoef(three, windows.loc[months.index, "p_horizon"])[0, 1] > 0.999
+    assert three.mean() == pytest.approx(windows["p_horizon"].mean() * 91.3 / 90, rel=0.02)
+    np.testing.assert_allclose(months["margin_eur_01"].mean(), windows["margin_eur"].mean(), rtol=0.2)
 
 
 def test_text_follows_the_mood_and_not_the_label() -> None:

@@ -160,7 +160,7 @@ def check_close(case: Case, plan: Plan) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("customers", [3, 12, 40])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_the_plan_is_close_to_the_optimum(seed: int, customers: int, kind: str) -> None:
     case = random_case(seed, customers, kind)
     plan = case.plan
@@ -168,7 +168,7 @@ def test_the_plan_is_close_to_the_optimum(seed: int, customers: int, kind: str) 
     check_close(case, plan)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), customers=st.integers(1, 30), kind=st.sampled_from(KINDS[:2]))
 def test_any_plan_is_close_to_the_optimum(seed: int, customers: int, kind: str) -> None:
     case = random_case(seed, customers, kind)
@@ -180,7 +180,7 @@ def test_any_plan_is_close_to_the_optimum(seed: int, customers: int, kind: str) 
 @pytest.mark.parametrize("kind", KINDS[:2])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_plan_for_more_than_the_core_is_within_a_thousandth(seed: int, kind: str) -> None:
-    case = random_case(seed, 900, kind)
+    case = random_case(seed, 600, kind)
     plan = case.plan
     check_kept(case, plan)
     assert plan.total >= (1 - 1e-3) * optimum(case)
@@ -266,8 +266,8 @@ def test_the_best_option_is_vetoed_and_the_second_best_given() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_input_gives_the_same_bytes(kind: str) -> None:
-    case = random_case(4, 120, kind)
-    first, second = case.plan, random_case(4, 120, kind).plan
+    case = random_case(4, 40, kind)
+    first, second = case.plan, random_case(4, 40, kind).plan
     for name in FIELDS:
         assert np.asarray(getattr(first, name)).tobytes() == np.asarray(getattr(second, name)).tobytes()
 
@@ -374,7 +374,7 @@ def test_nobody_and_nothing_to_give() -> None:
 @pytest.mark.parametrize("name", ["value", "spend", "reached", "contact_cost"])
 def test_options_with_senseless_numbers_are_not_allowed(name: str, wrong: float) -> None:
     """The plan is as if they were vetoed, however much they seem to be worth."""
-    case = random_case(9, 60)
+    case = random_case(9, 30)
     options = case.options
     if name == "contact_cost":
         cost, channels = options.contact_cost.copy(), options.channels.copy()
@@ -385,10 +385,11 @@ def test_options_with_senseless_numbers_are_not_allowed(name: str, wrong: float)
         array[::4], offers[::4] = wrong, False
         spoilt = case.with_options(values=dataclasses.replace(options.values, **{name: array}))
         vetoed = case.with_options(offers=offers)
-    assert spoilt.plan.value.tolist() == vetoed.plan.value.tolist()
-    assert spoilt.plan.bound == pytest.approx(vetoed.plan.bound)
-    assert spoilt.plan.total > 0
-    check_kept(spoilt, spoilt.plan)
+    plan, expected = spoilt.plan, vetoed.plan
+    check_kept(spoilt, plan)
+    assert plan.total > 0
+    assert plan.value.tolist() == expected.value.tolist()
+    assert plan.bound == pytest.approx(expected.bound)
 
 
 def test_rounding_never_exceeds_the_budget() -> None:
@@ -410,7 +411,7 @@ def test_what_the_solver_takes_beyond_the_budget_is_given_back() -> None:
 def test_a_solver_without_an_answer_leaves_a_plan_within_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     import scipy.optimize
 
-    case = random_case(4, 150, "alike")
+    case = random_case(4, 80, "alike")
     decided = case.plan
     monkeypatch.setattr(scipy.optimize, "milp", lambda *_, **__: scipy.optimize.OptimizeResult(x=None))
     left = case.plan

@@ -1,0 +1,236 @@
+"""Recommendations on a small demo retailer: explained, within every guardrail, repeatable, simulated and measured."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from spanishgas.config import TrackingSettings
+from spanishgas.engine.store import TableStore
+from spanishgas.errors import ContractError, PromotionError, PublishError
+from spanishgas.policy.reasons import REASONS
+from spanishgas.registry import Tracker
+from spanishgas.stages import demo_data, features, ingest, measure, promote, recommend, silver, simulate, train
+from spanishgas.stages.base import Stage
+from spanishgas.stages.runner import Outcome, run_stage
+from tests.e2e.worlds import QUIET, prepare, settings_of
+
+SIZE = ("data.customers=700", "as_of=2024-11-30", "model=logistic")
+WIDE = (
+    "promotion.mode=force",
+    "promotion.reason=small",
+    "policy.response.learned.min_offers=40",
+    "policy.response.learned.min_leavers=3",
+    "policy.response.learned.penalties=[1.0]",
+    "policy.budget.eur_per_customer=0.5",
+    "policy.holdout.share=0.3",
+    "policy.simulation.replicates=20",
+    "policy.simulation.acceptance_factors=[0.5,1.0]",
+    "policy.simulation.risk_factors=[1.0]",
+    "policy.simulation.budget_factors=[0.5,1.0,2.0]",
+)
+
+
+class Retailer:
+    """A prepared retailer with a champion."""
+
+    def __init__(self, root: Path, tracking: TrackingSettings) -> None:
+        self.root, self.tracking, self.tracker = root, tracking, Tracker(tracking)
+
+    @property
+    def store(self) -> TableStore:
+        return TableStore(self.root)
+
+    def run(self, stage: Stage, *overrides: str) -> Outcome:
+        settings = settings_of(self.root, self.tracking, *SIZE, *WIDE, *overrides)
+        return run_stage(stage, settings, self.tracker, console=QUIET)
+
+    def table(self, outcome: Outcome, name: str) -> pd.DataFrame:
+        return pd.read_parquet(self.store.files(outcome.manifests[0], name)[0])
+
+    def silver(self, name: str) -> pd.DataFrame:
+        manifest = self.store.read(silver.SILVER, made_by="silver")
+        return pd.read_parquet(self.store.files(manifest, name)[0])
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """A folder with a data root and a store that has a champion, made once."""
+    folder = tmp_path_factory.mktemp("recommend")
+    root = prepare(folder, empty_store, *SIZE)
+    tracking = TrackingSettings(
+        uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
+    )
+    retailer = Retailer(root, tracking)
+    for stage in (features.STAGE, train.STAGE, promote.STAGE):
+        retailer.run(stage)
+    return folder
+
+
+@pytest.fixture
+def retailer(prepared: Path, tmp_path: Path) -> Retailer:
+    shutil.copytree(prepared / "data", tmp_path / "data", symlinks=True)
+    shutil.copy(prepared / "mlflow.db", tmp_path / "mlflow.db")
+    # The model's files stay where they were registered.
+    tracking = TrackingSettings(
+        uri=f"sqlite:///{tmp_path / 'mlflow.db'}", artifacts=prepared / "mlruns", experiment="spanishgas"
+    )
+    return Retailer(tmp_path / "data", tracking)
+
+
+def newest(table: pd.DataFrame, day: str, key: str = "customer_id") -> pd.DataFrame:
+    """The last version of every row that is known on a day."""
+    known = table[pd.to_datetime(table["known_at"]) <= pd.Timestamp(day)]
+    return known.sort_values("known_at", kind="stable").drop_duplicates(key, keep="last").set_index(key)
+
+
+def test_every_offer_has_reasons_and_keeps_every_guardrail(retailer: Retailer) -> None:
+    """Checked over all rows from the silver tables and the settings, apart from the code that decides."""
+    day = "2024-12-09"
+    outcome = retailer.run(recommend.STAGE)
+    table = retailer.table(outcome, "recommendations")
+    policy = settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE).policy
+    planned = table[table["planned_action"] != "none"].set_index("customer_id")
+    assert len(planned) >= 10
+    assert 0 < table["is_held_out"].sum() < len(planned)
+    for codes in table["reason_codes"].str.split("|"):
+        assert codes
+        assert set(codes) <= set(REASONS)
+    # Who has left, or is not in the features, is not in the table.
+    gone = newest(retailer.silver("churn_events"), day)
+    left = gone[gone["churn"].astype(bool) & (pd.to_datetime(gone["churn_date"]) <= pd.Timestamp(day))]
+    assert not set(table["customer_id"]) & set(left.index)
+    person = newest(retailer.silver("customers"), day).loc[planned.index]
+    assert not person["is_vulnerable"].astype(bool).any()
+    assert person["marketing_consent"].astype(bool).all()
+    assert person.loc[planned["planned_channel"] == "phone", "phone_consent"].astype(bool).all()
+    offers = retailer.silver("retention_offers")
+    offers = offers[(offers["action"] != "none") & (pd.to_datetime(offers["offer_date"]) <= pd.Timestamp(day))]
+    last = pd.to_datetime(offers.groupby("customer_id")["offer_date"].max()).reindex(planned.index)
+    assert not ((pd.Timestamp(day) - last).dt.days < policy.guardrails.rest_days_after_offer).any()
+    notes = retailer.silver("interactions")
+    notes = notes[pd.to_datetime(notes["known_at"]) <= pd.Timestamp(day)]
+    spoke = pd.to_datetime(notes.groupby("customer_id")["date"].max()).reindex(planned.index)
+    assert not ((pd.Timestamp(day) - spoke).dt.days < policy.guardrails.rest_days_after_contact).any()
+    terms = retailer.silver("contracts")
+    terms = terms[
+        (pd.to_datetime(terms["known_at"]) <= pd.Timestamp(day))
+        & (pd.to_datetime(terms["contract_start_date"]) <= pd.Timestamp(day))
+    ].sort_values(["contract_start_date", "known_at"])
+    term = terms.drop_duplicates("customer_id", keep="last").set_index("customer_id").loc[planned.index]
+    begin = planned["planned_window"].map({"immediate": 0, "30_60": 30, "60_90": 60})
+    ahead = (pd.to_datetime(term["next_renewal_date"]) - pd.Timestamp(day)).dt.days - begin
+    assert ahead.between(-policy.guardrails.days_after_renewal, policy.guardrails.days_before_renewal).all()
+    age = (pd.Timestamp(day) - pd.to_datetime(term["contract_start_date"])).dt.days + begin
+    assert (age >= policy.guardrails.min_term_age_days).all()
+    share = planned["planned_action"].map(policy.discount_share)
+    discount = share * planned["bill_month"]
+    assert (planned["expected_margin_month"] > 0).all()
+    assert (planned["expected_margin_month"] - discount > 0).all()
+    assert (discount <= policy.guardrails.max_discount_eur_month).all()
+    assert (planned["planned_margin_impact"] > 0).all()
+    # Budget and capacities.
+    limits = retailer.table(outcome, "recommendation_limits").set_index("limit")
+    assert limits.loc["budget", "used"] <= 0.5 * len(table) + 1e-6
+    assert (limits["used"] <= limits["bound"].fillna(float("inf")) + 1e-6).all()
+    contacts = planned["planned_window"].value_counts()
+    assert (contacts <= 0.05 * len(table)).all()
+    run = retailer.tracker.client.get_run(outcome.run_id)
+    assert run.data.metrics["offers"] == (table["action"] != "none").sum()
+    assert run.data.tags["response"] == "learned"
+    assert "## Why not" in run.data.tags["mlflow.note.content"]
+
+
+def test_the_same_inputs_give_the_same_bytes(retailer: Retailer) -> None:
+    first = retailer.run(recommend.STAGE)
+    again = retailer.run(recommend.STAGE)
+    assert again.cached
+    forced = retailer.run(recommend.STAGE, "force=true", "engine.threads=1")
+    assert not forced.cached
+    hashes = [{name: table.content_hash for name, table in one.manifests[0].tables.items()} for one in (first, forced)]
+    assert hashes[0] == hashes[1]
+    other = retailer.run(recommend.STAGE, "policy.contact_cost_eur.email=0.2")
+    assert not other.cached
+
+
+def test_who_was_offered_something_is_left_alone_and_who_was_held_out_stays_so(retailer: Retailer) -> None:
+    first = retailer.table(retailer.run(recommend.STAGE), "recommendations").set_index("customer_id")
+    outcome = retailer.run(recommend.STAGE, "run_date=2024-12-19")
+    later = retailer.table(outcome, "recommendations").set_index("customer_id")
+    offered, held = first.index[first["action"] != "none"], first.index[first["is_held_out"]]
+    assert (later.loc[later.index.intersection(offered), "planned_action"] == "none").all()
+    assert (later.loc[later.index.intersection(held), "planned_action"] == "none").all()
+    vetoes = retailer.table(outcome, "recommendation_vetoes")
+    told = vetoes[vetoes["is_total"]].groupby("guardrail")["customer_id"].agg(set)
+    assert set(later.index.intersection(held)) <= told["recently_held_out"]
+    assert set(later.index.intersection(offered)) <= told["recently_contacted"]
+
+
+def test_simulate_replays_policies_by_the_truth(retailer: Retailer) -> None:
+    outcome = retailer.run(simulate.STAGE)
+    run = retailer.tracker.client.get_run(outcome.run_id)
+    replayed = retailer.table(outcome, "replayed_policies").set_index("policy")
+    assert {"nobody", "top_risk_medium", "tier_by_risk", "assumed", "learned", "oracle"} <= set(replayed.index)
+    assert replayed.loc["oracle", "share"] == 1.0
+    assert replayed.loc["nobody", "worth_eur"] == 0.0
+    assert (replayed["worth_eur"] <= replayed.loc["oracle", "worth_eur"] + 1.0).all()
+    metrics = run.data.metrics
+    assert metrics["replay_share_of_oracle"] == replayed.loc["learned", "share"]
+    for name in ("top_risk_medium", "tier_by_risk"):
+        for bound in ("", "_lo", "_hi"):
+            assert f"replay_share_of_oracle_{name}{bound}" in metrics
+    groups = retailer.table(outcome, "simulated_groups")
+    made = retailer.run(recommend.STAGE)
+    assert made.cached  # simulate made it
+    table = retailer.table(made, "recommendations")
+    assert groups["customers"].sum() == len(table)
+    assert groups["net_eur"].sum() == pytest.approx(table["planned_margin_impact"].sum(), abs=0.01)
+    figures = {item.path for item in retailer.tracker.client.list_artifacts(outcome.run_id, "figures")}
+    assert figures == {"figures/budget_curve.png", "figures/sensitivity.png", "figures/replay.png"}
+
+
+def test_the_effect_is_measured_once_the_world_has_gone_on(retailer: Retailer) -> None:
+    made = retailer.run(recommend.STAGE)
+    with pytest.raises(ContractError, match="leaving is known until 2024-11-15 only"):
+        retailer.run(measure.STAGE)
+    table = retailer.table(made, "recommendations")
+    actions = retailer.root / "actions.parquet"
+    table.to_parquet(actions)
+    later = ("data.until=2025-04-30", f"data.actions={actions}")
+    for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE):
+        retailer.run(stage, *later, *(() if stage is demo_data.STAGE else ("run_date=2025-05-10",)))
+    outcome = retailer.run(measure.STAGE, *later)
+    measured = retailer.table(outcome, "measured_effect").set_index("group")
+    planned = table["planned_action"] != "none"
+    assert measured.loc["all", "held_out"] == table["is_held_out"].sum()
+    assert measured.loc["all", "offered"] == (planned & ~table["is_held_out"]).sum()
+    events = newest(retailer.silver("churn_events"), "2025-05-10")
+    day = pd.to_datetime(events["churn_date"]).where(events["churn"].astype(bool))
+    gone = table["customer_id"].map((day > "2024-12-09") & (day <= "2025-03-09"))
+    assert measured.loc["all", "held_out_left"] == gone[table["is_held_out"]].sum()
+    assert measured.loc["all", "offered_left"] == gone[planned & ~table["is_held_out"]].sum()
+    assert -0.5 < measured.loc["all", "true_effect"] < 0.1
+    assert "tell" in measured.loc["all", "verdict"]  # 700 customers are too few
+
+
+def test_what_is_missing_is_told(retailer: Retailer, tmp_path: Path, tracking: TrackingSettings) -> None:
+    """No champion, no features, no recommendations: each message says what to run."""
+    with pytest.raises(PublishError, match="no features are published at or before the run date 2024-01-05"):
+        retailer.run(recommend.STAGE, "run_date=2024-01-05", "policy.response.kind=assumed")
+    with pytest.raises(PublishError, match="Run `recommend -P run_date=2024-12-09` first"):
+        retailer.run(measure.STAGE)
+    empty = Retailer(retailer.root, tracking)
+    with pytest.raises(PromotionError, match="there is no champion"):
+        empty.run(recommend.STAGE, "policy.response.kind=assumed")
+
+
+def test_too_few_offers_fall_back_to_what_is_assumed_and_say_so(retailer: Retailer) -> None:
+    outcome = retailer.run(recommend.STAGE, "policy.response.learned.min_offers=100000")
+    run = retailer.tracker.client.get_run(outcome.run_id)
+    assert run.data.tags["response"] == "assumed"
+    assert "100,000 are needed" in run.data.tags["fallback"]
+    assert "**Response assumed**" in run.data.tags["mlflow.note.content"]
+    state = json.loads(next((retailer.root / "gold").glob("response_model/**/*.json")).read_text())
+    assert state["effects"] is None
