@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY) ## generate the demo retailer and build its gold tables, as tracked runs
+demo: $(READY) ## a demo retailer from raw files to recommendations, as tracked runs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m pipelines.run_pipeline $(ARGS)
 
 test: $(READY) ## run the tests with branch coverage
