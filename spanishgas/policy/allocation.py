@@ -13,6 +13,7 @@ import numpy as np
 from spanishgas.policy.dual import (
     CLOSED,
     NONE,
+    TOLERANCE,
     Floats,
     Ints,
     Limits,
@@ -199,7 +200,8 @@ def _decide_core(options: Options, bounds: Floats, prices: Floats, bound: float,
     if gap <= GOOD * bound:
         return chosen, 0
     # A choice that is worth less than the best by more than the gap is in no plan that is better than this one.
-    lead = leads(options, prices)
+    lead = np.where(chosen == best_options(options, prices)[0], leads(options, prices), 0.0)
+    print("nonbest", (lead == 0).sum(), "near", (lead <= gap).sum())
     near = np.flatnonzero(lead <= gap)
     if not len(near):
         return chosen, 0
@@ -208,7 +210,7 @@ def _decide_core(options: Options, bounds: Floats, prices: Floats, bound: float,
     room = bounds - _used(usage[held])
     worth = math.fsum(value[~held])
     # The tolerance is a share of the whole plan, the solver's one of the core.
-    tolerance = min(GOOD * total / worth, 0.01) if worth > 0 else GOOD
+    tolerance = min(TOLERANCE * total / worth, 0.01) if worth > 0 else TOLERANCE
     for less in (0.0, SLACK):
         room[0] -= less
         decided = chosen.copy()

@@ -144,12 +144,12 @@ def follow(
     end_known = (pd.Timestamp(last_day) - rows["as_of"]).dt.days.to_numpy(np.float64)[place]
     again = (rows["next_offer"] - rows["as_of"]).dt.days.to_numpy(np.float64)[place]
     end = np.fmin(np.minimum(start + effect_months * MONTH_DAYS, end_known), again)
-    at_risk = (end > start) & ~(days <= start)
     late = end_known <= start
     until: Floats = np.fmin(end, np.where(np.isnan(days), np.inf, days))
     hazards: Floats = rows[list(HAZARDS)].to_numpy(np.float64)[place]
     expected = _cumulated(hazards, until) - _cumulated(hazards, start)
-    keep = np.flatnonzero(at_risk & (expected > 0))
+    # Who has left before the window begins, or is offered something else by then, was never at risk in it.
+    keep = np.flatnonzero((end > start) & (expected > 0))
     whole = FollowUps(
         customers=rows["customer_id"].to_numpy(object)[place],
         action=action[place],
@@ -165,12 +165,12 @@ def follow(
     found = whole.take(keep)
     treated = found.action != CONTROL
     facts = CampaignFacts(
-        offers=int(treated.sum()),
+        offers=len(np.unique(place[keep][treated])),
         controls=len(np.unique(place[keep][~treated])),
-        leavers=int(found.left[treated].sum()),
+        leavers=len(np.unique(place[keep][treated & (found.left == 1)])),
         control_leavers=len(np.unique(place[keep][~treated & (found.left == 1)])),
         without_features=int(lacking.sum()),
-        not_mature=int(late.sum()),
+        not_mature=len(np.unique(place[late])),
         without_propensity=int((~usable).sum()),
         effective_share=_effective_shares(action, weight * repeat),
     )

@@ -111,13 +111,26 @@ def window_hazards(scores: pd.DataFrame, days_to_renewal: Floats) -> tuple[Float
     Returns:
         Shape (customers, 3), and whether the timing comes from the contract's dates.
     """
+    known = known_windows(scores)
+    if known is not None:
+        return known, False
     risk = scores["risk"].to_numpy(np.float64)
-    if set(HAZARDS) <= set(scores.columns) and scores[list(HAZARDS)].notna().to_numpy().all():
-        return scores[list(HAZARDS)].to_numpy(np.float64), False
     even = 1 - (1 - np.clip(risk, 0, 1 - 1e-12)) ** (1 / 3)
     place = np.clip(np.floor_divide(np.nan_to_num(days_to_renewal, nan=-1.0), 30), -1, 2)
     hazards = np.where(place[:, None] == np.arange(3)[None, :], risk[:, None], 0.0)
     return np.where(place[:, None] < 0, even[:, None], hazards), True
+
+
+def known_windows(scores: pd.DataFrame) -> Floats | None:
+    """Hazards of the three windows as the model tells them; None where it does not tell windows apart.
+
+    Where its horizon is shorter, the mean of the windows that it knows goes on.
+    """
+    told = [name for name in HAZARDS if name in scores.columns and scores[name].notna().all()]
+    if not told:
+        return None
+    mean = 1 - np.prod(1 - scores[told].to_numpy(np.float64), axis=1) ** (1 / len(told))
+    return np.column_stack([scores[name].to_numpy(np.float64) if name in told else mean for name in HAZARDS])
 
 
 def kind_of(table: pd.DataFrame) -> npt.NDArray[np.object_]:

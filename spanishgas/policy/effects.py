@@ -212,6 +212,7 @@ def _design(rows: FollowUps, x: Floats, scales: Mapping[str, float]) -> tuple[Fl
     window = begin * treated[:, None]
     strength = np.where(treated > 0, strengths()[np.maximum(rows.action, 0)], 0.0)
     log_expected = np.log(rows.expected)[:, None]
+    centre = log_expected.mean() if len(rows) else 0.0
 
     def by_window(flags: Floats) -> Floats:
         return np.hstack([x * flags[:, place, None] for place in range(len(WINDOWS))])
@@ -223,7 +224,7 @@ def _design(rows: FollowUps, x: Floats, scales: Mapping[str, float]) -> tuple[Fl
         "strength": x * strength[:, None],
         "timing": by_window(window),
         # How far the control risk is off may differ between windows; that must not pass for an effect of timing.
-        "risk": log_expected - log_expected.mean(),
+        "risk": log_expected - centre,
         "begin": begin,
         "control": x,
         "control_timing": by_window(begin),

@@ -48,6 +48,12 @@ def measure(
     rows = recommendations[chosen].reset_index(drop=True)
     gone = rows["customer_id"].map(left)
     unknown = gone.isna()
+    if unknown.all():
+        raise ContractError(
+            "of nobody who was chosen in this run it is known whether they left, so there is nothing to measure",
+            where="recommendations",
+            todo="Deliver a register of customers that reaches beyond the run date",
+        )
     held = rows["is_held_out"].to_numpy(bool)
     run_date = pd.Timestamp(rows["run_date"].iloc[0])
     found = []
@@ -80,7 +86,7 @@ def measure(
                 "lo": lo,
                 "hi": hi,
                 **means,
-                "verdict": verdict(effect, lo, hi, counts[1]),
+                "verdict": verdict(effect, lo, hi, counts[1]) if counts[0] else "too few to tell: 0 offered",
             }
         )
     return pd.DataFrame(found)

@@ -10,12 +10,23 @@ import pandas as pd
 from spanishgas.config import PolicySettings
 from spanishgas.policy.candidates import HAZARDS
 from spanishgas.policy.decide import Decisions
+from spanishgas.policy.dual import worthwhile
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Respond
 from spanishgas.policy.reasons import BETTER_ELSEWHERE, HELD_OUT, OFFER_PAYS, ORDINARY_RISK, TIMED_BY_CONTRACT, joined
 
 NONE = "none"
 BUCKETS = ("high", "medium", "low")
 EURO_DIGITS = 4
+VALUE = "value"
+NO_VETOES = pd.DataFrame(
+    {
+        "run_date": pd.Series(dtype="datetime64[s]"),
+        "customer_id": pd.Series(dtype=object),
+        "guardrail": pd.Series(dtype=object),
+        "options": pd.Series(dtype="int64"),
+        "is_total": pd.Series(dtype=bool),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,8 @@ def recommendation_rows(
     acceptance = np.full(len(candidates), np.nan)
     told = respond(slice(0, len(candidates))).acceptance
     acceptance[offered] = told[rows[offered], plan.action[offered], plan.window[offered]]
-    impact = np.round(plan.value, EURO_DIGITS)
+    # What is worth next to nothing is still worth something.
+    impact = np.where(chosen, np.maximum(np.round(plan.value, EURO_DIGITS), 10.0**-EURO_DIGITS), 0.0)
     vetoes = veto_codes(decisions, settings)
     share = settings.holdout.share
     return pd.DataFrame(
@@ -139,9 +151,16 @@ def veto_codes(decisions: Decisions, settings: PolicySettings) -> npt.NDArray[np
     order = [name for name in settings.guardrails.order if name in allowed.vetoes]
     counts = np.stack([allowed.vetoes[name] for name in order], axis=1) if order else np.zeros((len(allowed.offers), 0))
     total = counts >= allowed.total
-    named = np.where(total.any(axis=1, keepdims=True), total, counts > 0)
+    closing = np.array([name in allowed.of_channels for name in order], bool)
+    gone = np.asarray(~allowed.offers.any(axis=(1, 2)))
+    closed = np.asarray(~allowed.channels.any(axis=1))
     # An offer may be allowed and a channel too, and yet nothing has a positive value through that channel.
-    nothing = ~allowed.anyone
+    worthless = np.asarray(~gone & ~closed)
+    worthless[worthwhile(decisions.options)[0]] = False
+    took_part = np.where(closing, (closed | worthless)[:, None], gone[:, None]) & (counts > 0)
+    took_part |= worthless[:, None] & (np.array(order, object) == VALUE)
+    named = np.where(total.any(axis=1, keepdims=True), total, took_part)
+    nothing = gone | closed | worthless
     found = np.empty(len(counts), dtype=object)
     for row in range(len(counts)):
         found[row] = tuple(name for name, on in zip(order, named[row], strict=True) if on) if nothing[row] else ()
@@ -150,7 +169,7 @@ def veto_codes(decisions: Decisions, settings: PolicySettings) -> npt.NDArray[np
 
 def veto_rows(decisions: Decisions, run_date: date) -> pd.DataFrame:
     """The table ``recommendation_vetoes``."""
-    allowed, parts = decisions.allowed, []
+    allowed, parts = decisions.allowed, [NO_VETOES]
     for name, count in allowed.vetoes.items():
         rows = np.flatnonzero(count)
         parts.append(

@@ -330,7 +330,7 @@ def realised(
         cost[rows] = np.where(paid, share[:, None] * bill[rows], 0.0)
         there = np.cumprod(stay_dice >= hazard, axis=1)
         before = np.hstack([np.ones((count, 1)), there])[rows, window]
-        contacts = before * contact_costs[one.plan.channel[rows]]
+        contacts = before * np.append(1.0, delta)[window] * contact_costs[one.plan.channel[rows]]
         earned[name] = float((there * (margin - cost)).sum() - contacts.sum())
     most = earned[ORACLE] - earned[NOBODY]
     return {name: (total - earned[NOBODY]) / most if most else float("nan") for name, total in earned.items()}

@@ -36,6 +36,8 @@ def winners_curse(decisions: Decisions, halves: Sequence[Respond], settings: Pol
         promised += plan.total
         worth, _ = value_of_plan(plan, with_values(options, value(decisions.candidates, other, settings)))
         kept += float(worth.sum())
+    if promised <= 0:  # nothing was chosen, so nothing is flattered
+        return float("nan")
     return promised / kept if kept > 0 else float("inf")
 
 

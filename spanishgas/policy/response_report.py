@@ -92,7 +92,9 @@ def _ratio(rows: FollowUps, some: npt.NDArray[np.bool_], times: Floats | None = 
         inside = some & (rows.window == window)
         offers, controls = inside & treated, inside & ~treated
         base = (weight * rows.expected)[controls].sum()
-        level = (weight * rows.left)[controls].sum() / base if base > 0 else 0.0
+        if base <= 0:  # nobody to compare with
+            continue
+        level = (weight * rows.left)[controls].sum() / base
         total += (weight * rows.left)[offers].sum()
         expected += level * (weight * rows.expected)[offers].sum()
     return float(total / expected) if expected > 0 else float("nan")

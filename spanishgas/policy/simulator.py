@@ -91,7 +91,8 @@ def _sensitivity(decisions: Decisions, respond: Respond, settings: PolicySetting
 def _curve(decisions: Decisions, settings: PolicySettings) -> pd.DataFrame:
     count = len(decisions.candidates)
     rows = []
-    for factor in sorted({*settings.simulation.budget_factors, 1.0}):
+    factors = {*settings.simulation.budget_factors, 1.0} if decisions.limits.budget > 0 else {1.0}
+    for factor in sorted(factors):
         limits = limits_of(count, settings, budget_factor=factor)
         plan = decisions.plan if factor == 1.0 else allocate(decisions.options, limits)
         rows.append(
@@ -104,4 +105,4 @@ def _curve(decisions: Decisions, settings: PolicySettings) -> pd.DataFrame:
                 "is_chosen": factor == 1.0,
             }
         )
-    return pd.DataFrame(rows).drop_duplicates("budget_eur")
+    return pd.DataFrame(rows)

@@ -30,8 +30,9 @@ def standing(people: ir.Table, silver: Mapping[str, ir.Table], day: date) -> ir.
     """
     dates = ibis.memtable({"as_of": [day]}, schema={"as_of": "date"})
     parts = (_term(dates, silver["contracts"]), _consent(silver["customers"], day), _departed(dates, silver))
-    offers = silver["retention_offers"]
-    made = offers.filter((offers.known_at <= day) & (offers.offer_date <= day) & (offers.action != NO_OFFER))
+    key = ("campaign_id", "customer_id")
+    offers = visible_at(dates, with_visibility(silver["retention_offers"], event="offer_date", key=key))
+    made = offers.filter(offers.action != NO_OFFER)
     contacts = silver["interactions"]
     seen = contacts.filter((contacts.known_at <= day) & (contacts.date <= day))
     table = people.select("customer_id")

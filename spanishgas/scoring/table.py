@@ -74,7 +74,7 @@ def decision_table(
             table["days_since_offer"].to_numpy(dtype=np.float64, na_value=np.nan),
             earlier["days_since_offer"].to_numpy(dtype=np.float64, na_value=np.nan),
         )
-    gone = by_customer["has_left"].fillna(False).to_numpy(bool)
+    gone = by_customer["has_left"].astype("boolean").fillna(False).to_numpy(bool)
     if gone.all():
         raise SourceError("every customer has left by the decision's day", where="decision", count=len(gone))
     order = np.flatnonzero(~gone)

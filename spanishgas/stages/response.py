@@ -16,6 +16,7 @@ from spanishgas.contracts.gold import CUSTOMER_FEATURES
 from spanishgas.engine.store import Manifest, Publication, TableStore, read_json
 from spanishgas.errors import PublishError
 from spanishgas.policy.campaigns import NO_CAMPAIGNS, follow
+from spanishgas.policy.candidates import HAZARDS, known_windows
 from spanishgas.policy.effects import Effects, learn, reasons_against
 from spanishgas.policy.response import assumed_log_ratios
 from spanishgas.policy.response_report import assess, render
@@ -176,7 +177,7 @@ def _days(settings: Settings) -> tuple[date, ...]:
 def _scores(workspace: Workspace, target: Target, view: ResponseStageSettings, offers: pd.DataFrame) -> pd.DataFrame:
     """Hazards and features of the customers of past campaigns, at the month end before."""
     engine, store = workspace.engine, workspace.store
-    empty = ["customer_id", "as_of", "hazard_0_30", "hazard_30_60", "hazard_60_90"]
+    empty = ["customer_id", "as_of", *HAZARDS]
     if not view.days or offers.empty:
         return pd.DataFrame(columns=empty)
     with TemporaryDirectory() as folder:
@@ -189,10 +190,10 @@ def _scores(workspace: Workspace, target: Target, view: ResponseStageSettings, o
         if features.empty:
             continue
         kept = [name for name in view.learned.features if name in features.columns]
-        hazards = model.predict(features)
-        if not set(empty[2:]) <= set(hazards.columns):
+        hazards = known_windows(model.predict(features))
+        if hazards is None:
             return pd.DataFrame(columns=empty)
-        parts.append(features[["customer_id", "as_of", *kept]].join(hazards[empty[2:]]))
+        parts.append(features[["customer_id", "as_of", *kept]].assign(**dict(zip(HAZARDS, hazards.T, strict=True))))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=empty)
 
 

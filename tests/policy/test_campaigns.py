@@ -190,6 +190,15 @@ def test_controls_stand_beside_the_offers_of_each_window_with_a_third_of_the_wei
     assert (facts.controls, facts.control_leavers, facts.offers, facts.leavers) == (2, 1, 1, 0)
 
 
+def test_an_offer_whose_window_is_not_told_stands_in_each_and_counts_once() -> None:
+    rows, facts = run([offer("C1", timing_window=None), offer("C2", timing_window="60_90")])
+    assert sorted(zip(rows.customers, rows.window, strict=True)) == [("C1", 0), ("C1", 1), ("C1", 2), ("C2", 2)]
+    assert rows.weight.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1.0])
+    # Both were as likely as each other: two rows are worth two.
+    assert facts.effective_share["small"] == pytest.approx(1.0)
+    assert facts.offers == 2
+
+
 def test_weights_are_inverse_propensities_of_mean_one_within_an_action() -> None:
     rows, facts = run(
         [

@@ -23,7 +23,7 @@ def people(count: int = 400, seed: int = 1) -> pd.DataFrame:
             "kind": draw.choice(["home", "second_home", "business"], count, p=[0.85, 0.05, 0.1]),
             "segment_id": "S1",
             "risk": risk,
-            **{name: hazard for name in ("hazard_0_30", "hazard_30_60", "hazard_60_90")},
+            **dict.fromkeys(("hazard_0_30", "hazard_30_60", "hazard_60_90"), hazard),
             "margin_eur_month": draw.lognormal(2.5, 1.0, count),
             "bill_eur_month": draw.lognormal(3.3, 0.8, count),
             "is_vulnerable": (draw.random(count) < 0.1).astype(float),

@@ -201,9 +201,18 @@ def test_a_renewal_that_is_unknown_or_past_spreads_the_risk_evenly(days: float) 
 
 def test_hazards_that_are_not_told_for_all_are_not_told() -> None:
     told = scores()
-    told.iloc[1, told.columns.get_loc(HAZARDS[1])] = np.nan
+    told.iloc[1, [told.columns.get_loc(name) for name in HAZARDS]] = np.nan
     assert made(told=told).is_timed_by_contract
     assert not made().is_timed_by_contract
+
+
+def test_after_the_windows_that_a_model_knows_their_mean_goes_on() -> None:
+    hazards, is_timed = window_hazards(
+        pd.DataFrame({"risk": [0.28, 0.5], HAZARDS[0]: [0.1, 0.5], HAZARDS[1]: [0.2, 0.0]}), np.array([np.nan, 10.0])
+    )
+    assert not is_timed
+    wanted = [[0.1, 0.2, 1 - 0.72**0.5], [0.5, 0.0, 1 - 0.5**0.5]]
+    assert hazards == pytest.approx(np.array(wanted))
 
 
 def test_a_margin_made_of_a_feature_that_does_not_exist_is_an_error() -> None:

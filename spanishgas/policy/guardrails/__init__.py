@@ -42,12 +42,14 @@ class Allowed:
         channels: Shape (customers, channels).
         vetoes: Guardrail -> how many of a customer's options it vetoes, shape (customers,).
         total: Options of a customer before any veto.
+        of_channels: Guardrails that close channels; the others take offers away.
     """
 
     offers: Bools
     channels: Bools
     vetoes: dict[str, np.ndarray]
     total: int
+    of_channels: frozenset[str] = frozenset()
 
     @property
     def anyone(self) -> Bools:
@@ -80,6 +82,7 @@ def apply(guardrails: Sequence[Guardrail], facts: Facts) -> Allowed:
     usable = np.ones((count, channels), bool)
     total = len(ACTIONS) * len(WINDOWS) * channels
     vetoes: dict[str, np.ndarray] = {}
+    of_channels = set()
     for guardrail in guardrails:
         vetoed = guardrail.vetoed(facts)
         _, actions, windows, over = vetoed.shape
@@ -89,7 +92,8 @@ def apply(guardrails: Sequence[Guardrail], facts: Facts) -> Allowed:
             offers &= ~vetoed[:, :, :, 0]
         else:
             usable &= ~vetoed[:, 0, 0, :]
-    return Allowed(offers, usable, vetoes, total)
+            of_channels.add(guardrail.name)
+    return Allowed(offers, usable, vetoes, total, frozenset(of_channels))
 
 
 __all__ = ["GUARDRAILS", "Allowed", "Facts", "Guardrail", "apply", "chosen"]
