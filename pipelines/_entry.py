@@ -84,7 +84,11 @@ def _run_job(
     console: Console,
 ) -> None:
     if len(stages) == 1:
-        _tell(run_stage(stages[0], settings, tracker, parent=parent, console=console), console)
+        outcome = run_stage(stages[0], settings, tracker, parent=parent, console=console)
+        if name == "promote" and settings.promotion.action == "history":  # an answer, for `> file`; not news on a run
+            print(outcome.headline)
+        else:
+            _tell(outcome, console)
         return
     known = {stage.name: stage for stage in stages}
     unknown = [wanted for wanted in settings.pipeline.stages if wanted not in known]

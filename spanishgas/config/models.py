@@ -175,7 +175,7 @@ class GateSettings(SettingsModel):
         max_ece_growth: Most that ECE may grow over the champion's beyond noise, as a share of the base rate.
         max_group_pr_auc_loss: Most of the champion's PR-AUC that a month, segment or group may lose beyond noise.
         max_group_log_loss_growth: Most that a group's log-loss may grow beyond noise, as a share of the champion's.
-        max_row_ms: Milliseconds for one customer, median of several.
+        max_row_ms: Milliseconds of CPU for one customer, the least of several.
         max_thousand_rows_ms: Milliseconds for 1,000 customers.
         max_size_mib: Size of the model's files.
     """

@@ -1,14 +1,21 @@
 """Settings of the policy: what offers there are, what they cost, who may get one, and how decisions are valued."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from spanishgas.config.base import SettingsModel
 
 Action = Literal["small", "medium", "large"]
 Channel = Literal["phone", "email", "letter", "sms"]
+
+
+def _joined(parts: object) -> object:
+    """A list of mappings as one: in composed settings a list replaces another, a mapping would be merged."""
+    if isinstance(parts, list) and all(isinstance(part, dict) for part in parts):
+        return {name: weight for part in parts for name, weight in part.items()}
+    return parts
 
 
 class EconomicsSettings(SettingsModel):
@@ -26,7 +33,9 @@ class EconomicsSettings(SettingsModel):
     discount_rate_year: float = Field(default=0.08, ge=0, lt=1)
     discount_months: int = Field(default=3, ge=1)
     effect_months: int = Field(default=3, ge=1)
-    margin_features: dict[str, float] = Field(default_factory=lambda: {"margin_eur_month_12m": 1.0}, min_length=1)
+    margin_features: Annotated[dict[str, float], BeforeValidator(_joined)] = Field(
+        default_factory=lambda: {"margin_eur_month_12m": 1.0}, min_length=1
+    )
 
 
 class AssumedSettings(SettingsModel):

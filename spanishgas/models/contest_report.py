@@ -5,26 +5,25 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from spanishgas.evaluation import METRICS
-from spanishgas.models.contest import ROLES, Contest
+from spanishgas.evaluation import METRICS, Comparison
+from spanishgas.models.contest import CHALLENGER, ROLES, Contest
 from spanishgas.models.gates import Gate
 from spanishgas.models.report import markdown, short_interval
 
 MARKS = {"passed": "passed", "failed": "**failed**", "not asked": "not asked"}
 
 
-def render(contest: Contest, gates: Sequence[Gate]) -> str:
-    """The report.
-
-    Args:
-        contest: The comparison.
-        gates: How the challenger came through.
-    """
-    roles = [role for role in ROLES if role in contest.figures]
+def render_gates(gates: Sequence[Gate]) -> str:
+    """How the challenger came through, as a table."""
     lines = ["## Gates", "", "| gate | | figures |", "| --- | --- | --- |"]
     lines += [f"| {one.name} | {MARKS[one.state]} | {one.sentence} |" for one in gates]
-    lines += [
-        "",
+    return "\n".join([*lines, ""])
+
+
+def render(contest: Contest) -> str:
+    """The comparison: figures, differences, groups, calibration."""
+    roles = [role for role in ROLES if role in contest.figures]
+    lines = [
         "## On the same rows",
         "",
         f"{contest.rows:,} test rows, {contest.leavers:,} of them leave, of {', '.join(contest.days)}; digest of the "
@@ -83,16 +82,32 @@ def figures_rows(contest: Contest) -> pd.DataFrame:
 
 
 def metrics_of(contest: Contest) -> dict[str, float]:
-    """Figures under the names of runs: ``<role>_<metric>``, ``gain_<metric>`` over each role, speed."""
-    found = {f"{role}_{name}": one.value for role, figures in contest.figures.items() for name, one in figures.items()}
-    for role, differences in contest.differences.items():
-        for name, one in differences.items():
+    """Figures under the names of runs: ``<role>_<metric>``, ``over_<role>_<metric>``, sizes.
+
+    All comparisons have the same names, so that runs beside each other have no gaps: where there is no champion or no
+    baseline, the challenger stands against itself. Empty where the challenger could not be compared.
+    """
+    if CHALLENGER not in contest.figures:
+        return {}
+    found: dict[str, float] = {}
+    for role in ROLES:
+        stands_in = role if role in contest.figures else CHALLENGER
+        found |= {f"{role}_{name}": one.value for name, one in contest.figures[stands_in].items()}
+        found[f"{role}_size_mib"] = contest.sizes[stands_in]
+        if role == CHALLENGER:
+            continue
+        for name, own in contest.figures[CHALLENGER].items():
+            one = (
+                contest.differences[role][name]
+                if role in contest.differences
+                else Comparison(own.value, own.value, 0.0, 0.0, 0.0)
+            )
             found |= {
                 f"over_{role}_{name}": one.difference,
-                f"over_{role}_{name}_lo": one.lo,
-                f"over_{role}_{name}_hi": one.hi,
+                # The difference itself where no replicate was drawn.
+                f"over_{role}_{name}_lo": one.lo if np.isfinite(one.lo) else one.difference,
+                f"over_{role}_{name}_hi": one.hi if np.isfinite(one.hi) else one.difference,
             }
-    found |= {f"{role}_{name}": value for role, speed in contest.speed.items() for name, value in speed.items()}
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

@@ -1,8 +1,9 @@
 """Gates: what a challenger must reach before it decides about customers."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from spanishgas.models.contest import BASELINE, CHALLENGER, CHAMPION, Contest
 # Says why a figure does not reach a limit, or None: metric, value, limit, whether greater is better.
 Validate = Callable[[str, float, float, bool], str | None]
 State = Literal["passed", "failed", "not asked"]
+FAST: Final = "fast"
+# So many faults of a gate are told in a reason; all of them stand in the gate's own sentence.
+TOLD_FAULTS = 2
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,13 @@ class Gate:
         name: Stable identifier.
         state: ``not asked`` where there is nothing to compare with.
         sentence: The figures and the limit, in words.
+        brief: The same in short: the first faults only.
     """
 
     name: str
     state: State
     sentence: str
+    brief: str
 
 
 def pass_gates(
@@ -38,7 +44,7 @@ def pass_gates(
     needed: Mapping[str, str],
     validate: Validate,
 ) -> list[Gate]:
-    """Sends the challenger through all gates.
+    """Sends the challenger through all gates but ``fast``, which every run that decides judges by its own timing.
 
     Args:
         contest: The comparison.
@@ -53,7 +59,7 @@ def pass_gates(
     gates += [
         _ranks(contest, settings, validate),
         _calibrated(contest, settings, validate),
-        _fast(contest, settings, validate),
+        _not_timed(settings),
         _not_below_baseline(contest, settings),
     ]
     if CHAMPION in contest.left_out:
@@ -61,7 +67,7 @@ def pass_gates(
     else:
         why = "there is no champion"
     if CHAMPION not in contest.figures:
-        return gates + [Gate(name, "not asked", why) for name in ("better", "not_worse", "calibration", "groups")]
+        return gates + [_not_asked(name, why) for name in ("better", "not_worse", "calibration", "groups")]
     return [
         *gates,
         _better(contest, settings),
@@ -76,22 +82,61 @@ def table_of(gates: list[Gate]) -> pd.DataFrame:
     return pd.DataFrame([{"gate": one.name, "state": one.state, "sentence": one.sentence} for one in gates])
 
 
-def reason_of(contest: Contest, gates: list[Gate]) -> str:
-    """Why the challenger is promoted or not, in one or two sentences."""
+def to_json(gates: Sequence[Gate]) -> str:
+    """Gates as text that ``from_json`` reads."""
+    return json.dumps([asdict(one) for one in gates], indent=1) + "\n"
+
+
+def from_json(text: str) -> list[Gate]:
+    """Gates as ``to_json`` wrote them."""
+    return [Gate(**one) for one in json.loads(text)]
+
+
+def with_speed(
+    gates: Sequence[Gate], speed: Mapping[str, float], settings: GateSettings, validate: Validate
+) -> list[Gate]:
+    """Gates with ``fast`` judged: cheap enough to score everybody, and one customer while someone waits.
+
+    Args:
+        gates: Gates as ``pass_gates`` gave them; without ``fast`` where nothing could be compared.
+        speed: ``row_ms``, ``thousand_rows_ms``, ``size_mib``.
+        settings: Limits.
+        validate: Holds a figure against a limit.
+    """
+    faults = [
+        f"{name} {speed[name]:.2f}, allowed {limit:g}" if validate(name, speed[name], limit, False) else None
+        for name, limit in _speed_limits(settings).items()
+    ]
+    judged = _gate(FAST, faults, ", ".join(f"{name} {speed[name]:.2f}" for name in speed))
+    return [judged if one.name == FAST else one for one in gates]
+
+
+def reason_of(gates: Sequence[Gate], champion: str = "") -> str:
+    """Why the challenger is promoted or not, in one or two sentences.
+
+    Args:
+        gates: All gates.
+        champion: What readers know the champion by.
+    """
     failed = [one for one in gates if one.state == "failed"]
     if failed:
-        return "Failed: " + "; ".join(f"{one.name} ({one.sentence})" for one in failed) + "."
-    better = [one.sentence for one in gates if one.name == "better" and one.state == "passed"]
-    if better:
-        return f"Better than the champion {contest.labels[CHAMPION]} beyond noise, nothing much worse: {better[0]}."
-    (ranks,) = (one.sentence for one in gates if one.name == "ranks")
-    (why,) = (one.sentence for one in gates if one.name == "better")
-    return f"Passes the gates that need no champion ({why}): {ranks}."
+        return "Failed: " + "; ".join(f"{one.name} ({one.brief})" for one in failed) + "."
+    found = {one.name: one for one in gates}
+    if found["better"].state == "passed":
+        return f"Better than the champion {champion} beyond noise, nothing much worse: {found['better'].brief}."
+    return f"Passes the gates that need no champion ({found['better'].brief}): {found['ranks'].brief}."
 
 
 def _gate(name: str, faults: list[str | None], sentence: str) -> Gate:
     found = [fault for fault in faults if fault]
-    return Gate(name, "failed", "; ".join(found)) if found else Gate(name, "passed", sentence)
+    if not found:
+        return Gate(name, "passed", sentence, sentence)
+    more = f" and {len(found) - TOLD_FAULTS} more" if len(found) > TOLD_FAULTS else ""
+    return Gate(name, "failed", "; ".join(found), "; ".join(found[:TOLD_FAULTS]) + more)
+
+
+def _not_asked(name: str, why: str) -> Gate:
+    return Gate(name, "not asked", why, why)
 
 
 def _comparable(contest: Contest) -> Gate:
@@ -145,27 +190,25 @@ def _calibrated(contest: Contest, settings: GateSettings, validate: Validate) ->
     return _gate("calibrated", faults, "; ".join(told))
 
 
-def _fast(contest: Contest, settings: GateSettings, validate: Validate) -> Gate:
-    """Cheap enough to score everybody, and one customer while someone waits."""
-    speed = contest.speed[CHALLENGER]
-    limits = {
+def _speed_limits(settings: GateSettings) -> dict[str, float]:
+    return {
         "row_ms": settings.max_row_ms,
         "thousand_rows_ms": settings.max_thousand_rows_ms,
         "size_mib": settings.max_size_mib,
     }
-    faults = [
-        f"{name} {speed[name]:.2f}, allowed {limit:g}" if validate(name, speed[name], limit, False) else None
-        for name, limit in limits.items()
-    ]
-    # What was measured stands on the run: two comparisons of the same models are to be equal.
-    return _gate("fast", faults, "within " + ", ".join(f"{name} {limit:g}" for name, limit in limits.items()))
+
+
+def _not_timed(settings: GateSettings) -> Gate:
+    """A timing differs each time: two comparisons of the same models are to be equal, and a bad moment is to pass."""
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in _speed_limits(settings).items())
+    return _not_asked(FAST, f"judged anew by every run that decides; allowed: {limits}")
 
 
 def _not_below_baseline(contest: Contest, settings: GateSettings) -> Gate:
     """Not worse than the interpretable baseline beyond noise."""
     if BASELINE not in contest.differences:
         why = contest.left_out.get(BASELINE)
-        return Gate("baseline", "not asked", f"the baseline {why}" if why else "there is no other baseline")
+        return _not_asked("baseline", f"the baseline {why}" if why else "there is no other baseline")
     return _none_worse("baseline", contest, BASELINE, settings)
 
 

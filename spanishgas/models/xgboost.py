@@ -111,7 +111,7 @@ class XGBoostHazard(HazardModel):
 
     def _hazards(self, features: pd.DataFrame) -> Floats:
         numbers = self.encoding_.numbers(features)
-        count, windows = len(numbers), range(self.n_windows_)
+        count = len(numbers)
         if count < FEW_ROWS:
             # All windows in one call; a row's score does not depend on its neighbours.
             window = np.repeat(np.arange(self.n_windows_, dtype=np.float64), count)
@@ -119,7 +119,7 @@ class XGBoostHazard(HazardModel):
             return np.asarray(self.single_.inplace_predict(stacked).reshape(self.n_windows_, count).T, np.float64)
         found = [
             self.booster_.inplace_predict(np.column_stack([numbers, np.full(count, float(window))]))
-            for window in windows
+            for window in range(self.n_windows_)
         ]
         return np.column_stack(found).astype(np.float64)
 

@@ -32,8 +32,6 @@ __all__ = ["CLOSED", "NONE", "Limits", "Options", "Plan", "allocate", "option_ta
 # Shares of the prices at which what is left is given away: what is nearly worth them first, anything of value last.
 SHADES = (0.999, 0.9, 0.5, 0.0)
 PASSES = 100
-# Share of the bound that a plan may miss without a closer look.
-GOOD = 1e-5
 # Size of the core and of the search tree over it.
 CORE = 300
 NODES = 20
@@ -197,15 +195,17 @@ def _decide_core(options: Options, bounds: Floats, prices: Floats, bound: float,
     value, usage = usage_of(options, taken, chosen[taken])
     total = math.fsum(value)
     gap = bound - total
-    if gap <= GOOD * bound:
+    if gap <= TOLERANCE * bound:
         return chosen, 0
-    # A choice that is worth less than the best by more than the gap is in no plan that is better than this one.
-    lead = np.where(chosen == best_options(options, prices)[0], leads(options, prices), 0.0)
-    print("nonbest", (lead == 0).sum(), "near", (lead <= gap).sum())
-    near = np.flatnonzero(lead <= gap)
+    # First those whose choice is not the best at the prices, by what they lose; then those whose choice is close. One
+    # that loses more than the gap is in no plan that is better than this one.
+    lost = best_options(options, prices)[1]
+    lost[taken] -= value - (usage * prices).sum(axis=1)
+    urgency = np.where(lost > TOLERANCE * gap, -lost, leads(options, prices))
+    near = np.flatnonzero(urgency <= gap)
     if not len(near):
         return chosen, 0
-    core = np.sort(near[np.argsort(lead[near], kind="stable")[:CORE]])
+    core = np.sort(near[np.argsort(urgency[near], kind="stable")[:CORE]])
     held = ~np.isin(taken, core)
     room = bounds - _used(usage[held])
     worth = math.fsum(value[~held])
@@ -232,7 +232,7 @@ def _solve_core(options: Options, core: Ints, room: Floats, prices: Floats, gap:
     reduced = worth - (usage * prices).sum(axis=1)
     best = np.zeros(len(core))
     np.maximum.at(best, who, reduced)
-    close = best[who] - reduced <= gap * (1 + GOOD)
+    close = best[who] - reduced <= gap * (1 + TOLERANCE)
     who, option, worth, usage = who[close], option[close], worth[close], usage[close]
     limited = np.isfinite(room)
     once = coo_array((np.ones(len(who)), (who, np.arange(len(who)))), shape=(len(core), len(who)))

@@ -2,9 +2,12 @@
 
 A decision is a run of the ``promote`` stage; its record is that run's tags. The record is written as ``prepared``, then
 the alias moves, which is one write of one row, then the record is ``done``. Whoever comes next under the lock settles
-what a killed process left: the alias tells whether the decision took effect.
+what a killed process left: the alias tells whether the decision took effect. What is written for readers only, pages
+and tags of versions, never stands in the way of a decision.
 """
 
+import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from spanishgas.errors import PromotionError
+from spanishgas.registry.limits import MAX_DESCRIPTION, MAX_TAG, MAX_VERSION_TAG, shorten
 from spanishgas.registry.models import ModelRegistry, ModelVersion
 from spanishgas.registry.processes import user_name
 
@@ -20,8 +24,12 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 PREFIX = "decision."
-# On a version: the champion before it, which a rollback goes back to; empty for the first.
+# On a version: the champion before it; empty for the first.
 BEFORE_TAG = "champion_before"
+# On a version: all champions before it, oldest first, that rollbacks go back to one by one.
+STACK_TAG = "champions_before"
+MAX_STACK = 500
+ROLLED_BACK = "rolled_back"
 # On a version that was rolled back: by whom, when and why. It does not come back by itself.
 ROLLED_BACK_TAG = "rolled_back"
 PAGE = 500
@@ -68,8 +76,8 @@ class Decision:
         """As tags of the run that decided."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("run_id", "failed")}
         return {
-            **{PREFIX + name: str(value) for name, value in fields.items()},
-            f"{PREFIX}failed": ", ".join(self.failed),
+            **{PREFIX + name: shorten(str(value), MAX_TAG) for name, value in fields.items()},
+            f"{PREFIX}failed": shorten(", ".join(self.failed), MAX_TAG),
         }
 
     @classmethod
@@ -162,7 +170,9 @@ class Champions:
                 self._switch(decision)
                 return replace(decision, state="done")
             self._write(decision)
-            self._tag_version(decision)
+            if decision.action != "unchanged":  # nothing was decided: the champion's page tells how it came to be
+                with _for_readers():
+                    self._tag_version(decision, decision.candidate, decision.action)
             return decision
 
     def foretell(self, run_id: str, verdict: Verdict) -> Decision:
@@ -189,13 +199,7 @@ class Champions:
             champion = self._models.with_alias(name, CHAMPION)
             if champion is None:
                 raise PromotionError("there is no champion", where=name, todo="Run `promote` first")
-            number = champion.tags.get(BEFORE_TAG, "")
-            if not number:
-                raise PromotionError(
-                    f"v{champion.version} is the first champion: there is none to go back to",
-                    where=name,
-                    todo="See `promote action=history`; promotion.candidate=VERSION names any other version",
-                )
+            number = self._one_before(champion)
             if self._models.with_number(name, number) is None:
                 raise PromotionError(
                     f"v{number}, the champion before v{champion.version}, is no longer registered",
@@ -211,6 +215,22 @@ class Champions:
                 return decision
             self._switch(decision)
             return replace(decision, state="done")
+
+    def _one_before(self, champion: ModelVersion) -> str:
+        """The last champion before this one that was not itself rolled back since."""
+        stack = _stack(champion)
+        for number in reversed(stack):
+            found = self._models.with_number(champion.name, number)
+            if number != champion.version and (found is None or not found.tags.get(ROLLED_BACK_TAG)):
+                return number
+        held = f"v{champion.version} "
+        raise PromotionError(
+            held
+            + ("has no champion before it that was not rolled back" if stack else "is the first champion")
+            + ": there is none to go back to",
+            where=champion.name,
+            todo="See `promote action=history`; promotion.candidate=VERSION names any other version",
+        )
 
     def history(self, name: str) -> list[Decision]:
         """All decisions on a model, oldest first; dry runs decided nothing and are left out."""
@@ -243,12 +263,13 @@ class Champions:
                 before,
                 candidate.version,
                 verdict.reason,
-                verdict.failed,
+                (ROLLED_BACK, *verdict.failed) if away else verdict.failed,
             )
         reason, failed = verdict.reason, verdict.failed
         if away:
-            reason = f"It was rolled back {away} Train another, or overrule that with promotion.mode=force. {reason}"
-            failed = ("rolled_back", *failed)
+            told = f"It was rolled back {away.rstrip('.')}."
+            reason = f"{told} Train another, or overrule that with promotion.mode=force. {reason}"
+            failed = (ROLLED_BACK, *failed)
         return self._new(run_id, candidate.name, "refused", candidate.version, before, before, reason, failed)
 
     def _new(
@@ -281,27 +302,47 @@ class Champions:
     def _complete(self, decision: Decision) -> None:
         """Everything that follows from a switch; harmless when done again."""
         model, after = decision.model, decision.after
+        stack = self._stack_after(decision)
         if decision.action == "rolled back":
             told = f"{decision.minute} by {decision.by}: {decision.reason}"
-            self._client.set_model_version_tag(model, decision.before, ROLLED_BACK_TAG, told)
-        else:
-            self._client.set_model_version_tag(model, after, BEFORE_TAG, decision.before)
-        self._client.set_model_version_tag(model, after, ROLLED_BACK_TAG, "")
-        self._tag_version(decision)
-        self._client.update_registered_model(decision.model, description=_page(decision))
+            # One that was deleted since does not come back either.
+            if self._models.with_number(model, decision.before) is not None:
+                self._tag(model, decision.before, ROLLED_BACK_TAG, told)
+        self._tag(model, after, BEFORE_TAG, stack[-1] if stack else "")
+        self._tag(model, after, STACK_TAG, json.dumps(stack))
+        self._tag(model, after, ROLLED_BACK_TAG, "")
+        with _for_readers():
+            if decision.action == "rolled back":
+                self._tag_version(decision, decision.before, "rolled back")
+            self._tag_version(decision, after, "restored" if decision.action == "rolled back" else decision.action)
+        with _for_readers():
+            self._client.update_registered_model(model, description=shorten(_page(decision), MAX_DESCRIPTION))
         self._client.set_tag(decision.run_id, f"{PREFIX}state", "done")
 
-    def _tag_version(self, decision: Decision) -> None:
-        """What was decided on a version, for its page; that of a rollback concerns the one that had to go."""
-        number = decision.before if decision.action == "rolled back" else decision.candidate
+    def _stack_after(self, decision: Decision) -> list[str]:
+        """The champions before the one that is champion now, oldest first."""
+        if not decision.before:
+            return []
+        left = self._models.with_number(decision.model, decision.before)
+        stack = [] if left is None else _stack(left)
+        if decision.action != "rolled back":
+            return [*stack, decision.before][-MAX_STACK:]
+        last = max((place for place, number in enumerate(stack) if number == decision.after), default=0)
+        return stack[:last]
+
+    def _tag(self, model: str, number: str, tag: str, value: str) -> None:
+        self._client.set_model_version_tag(model, number, tag, shorten(value, MAX_VERSION_TAG))
+
+    def _tag_version(self, decision: Decision, number: str, what: str) -> None:
+        """What was decided on a version, for its page."""
         for tag, value in (
-            ("decision", decision.action),
+            ("decision", what),
             ("decision_at", decision.when),
             ("decision_by", decision.by),
             ("decision_reason", decision.reason),
             ("decision_run", decision.run_id),
         ):
-            self._client.set_model_version_tag(decision.model, number, tag, value)
+            self._tag(decision.model, number, tag, value)
 
     def _settle(self, name: str) -> None:
         """Completes or undoes what killed processes left; the lock says that nobody is at work."""
@@ -330,6 +371,23 @@ class Champions:
             token = page.token
             if not token:
                 return
+
+
+def _stack(version: ModelVersion) -> list[str]:
+    """The champions before a version, oldest first; of an earlier release's version only the last is known."""
+    told = version.tags.get(STACK_TAG)
+    if told:
+        return [str(number) for number in json.loads(told)]
+    return list(filter(None, [version.tags.get(BEFORE_TAG, "")]))
+
+
+@contextmanager
+def _for_readers() -> Iterator[None]:
+    """What a decision does not depend on: where it cannot be written, that is logged and no more."""
+    try:
+        yield
+    except Exception:
+        logging.getLogger(__name__).warning("a decision stands, its page could not be written", exc_info=True)
 
 
 def _page(decision: Decision) -> str:

@@ -1,5 +1,6 @@
 """Registered models: versions, aliases, and the way back to a model's files."""
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from spanishgas.errors import ModelFileError, TrackingError
+from spanishgas.registry.limits import MAX_DESCRIPTION, MAX_VERSION_TAG, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
 CODE = Path(__file__).with_name("pyfunc_code.py")
 DIGEST_TAG = "files_digest"
 FILES = "files"
-NAME = "model"
+# On a logged model: the versions that it is registered as, which its page links to.
+VERSIONS_TAG = "mlflow.modelVersions"
 LOGGED_PREFIX = "models:/"
 ColumnKind = Literal["double", "string"]
 
@@ -35,7 +38,8 @@ class ModelPackage:
         requirements: Pinned requirements of loading and scoring.
         parameters: Settings, for the model's page.
         metrics: Figures, for the model's page.
-        tags: Facts of the version.
+        tags: Facts of the version; ``kind`` also names the logged model.
+        dataset: Name and digest of the table that the figures belong to, as the run has recorded it.
         description: Markdown.
     """
 
@@ -49,6 +53,7 @@ class ModelPackage:
     parameters: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    dataset: tuple[str, str] | None = None
     description: str = ""
 
 
@@ -133,16 +138,20 @@ class ModelRegistry:
         found = self.with_digest(name, package.digest)
         if found is not None:
             return found, False
-        uri, model_id = self._log(run_id, experiment_id, package)
+        uri, model_id = self._log(run_id, experiment_id, f"{name}-{package.tags.get('kind', 'model')}", package)
         self._create(name)
+        tags = {tag: shorten(value, MAX_VERSION_TAG) for tag, value in package.tags.items()}
         made = self._client.create_model_version(
             name,
             source=uri,
             run_id=run_id,
             model_id=model_id,
-            tags={**package.tags, DIGEST_TAG: package.digest},
-            description=package.description,
+            tags={**tags, DIGEST_TAG: package.digest},
+            description=shorten(package.description, MAX_DESCRIPTION),
         )
+        # What registering by MLflow's own shortcut does beside: without it the model's page says "Not registered".
+        versions = json.dumps([{"name": name, "version": str(made.version)}])
+        self._client.set_logged_model_tags(model_id, {VERSIONS_TAG: versions})
         return _version(made), True
 
     def _create(self, name: str) -> None:
@@ -156,9 +165,10 @@ class ModelRegistry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _log(self, run_id: str, experiment_id: str, package: ModelPackage) -> tuple[str, str]:
-        """Logs the model under a run; returns its address and id."""
+    def _log(self, run_id: str, experiment_id: str, label: str, package: ModelPackage) -> tuple[str, str]:
+        """Logs the model as an output of a run; returns its address and id."""
         import mlflow
+        from mlflow.entities import LoggedModelOutput
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, Schema
 
@@ -169,13 +179,13 @@ class ModelRegistry:
         )
         logged = self._client.create_logged_model(
             experiment_id,
-            name=NAME,
+            name=label,
             source_run_id=run_id,
             params=dict(package.parameters),
             tags=dict(package.tags),
         )
         info = mlflow.pyfunc.log_model(
-            name=NAME,
+            name=label,
             model_id=logged.model_id,
             python_model=str(CODE),
             artifacts={FILES: str(package.files)},
@@ -184,8 +194,12 @@ class ModelRegistry:
             input_example=_example(package),
             pip_requirements=list(package.requirements),
         )
+        self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        table, digest = package.dataset or (None, None)
         for key, value in package.metrics.items():
-            self._client.log_metric(run_id, key, value, model_id=logged.model_id)
+            self._client.log_metric(
+                run_id, key, value, model_id=logged.model_id, dataset_name=table, dataset_digest=digest
+            )
         return str(info.model_uri), str(logged.model_id)
 
     def fetch(self, version: ModelVersion, folder: Path, *, loader: str, digest: Callable[[Path], str]) -> Path:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from spanishgas.registry.champions import Champions
+from spanishgas.registry.limits import MAX_TAG, shorten
 from spanishgas.registry.models import ModelRegistry, ModelVersion
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 SETTINGS_PREFIX = "conf."
 BATCH = 100
 MAX_PARAM = 6000
-MAX_TAG = 8000
 MAX_DIGEST = 36
 
 
@@ -40,6 +40,11 @@ class DatasetFacts:
     path: str
     columns: Mapping[str, str] = field(default_factory=dict)
     rows: int = 0
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Name and digest under which the tracking store knows the table."""
+        return self.name, self.digest[:MAX_DIGEST]
 
 
 class RunLog:
@@ -112,7 +117,7 @@ class RunLog:
         """Sets tags."""
         from mlflow.entities import RunTag
 
-        entries = [RunTag(name, value[:MAX_TAG]) for name, value in tags.items()]
+        entries = [RunTag(name, shorten(value, MAX_TAG)) for name, value in tags.items()]
         if entries:
             self._client.log_batch(self.id, tags=entries)
 

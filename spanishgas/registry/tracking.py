@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spanishgas.config import TrackingSettings
@@ -51,9 +52,11 @@ class Tracker:
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
-            with self._initialising():
+            with nullcontext() if self._is_ready() else self._initialising():
                 client = mlflow.MlflowClient(self.uri, self.uri)
                 client.search_experiments(max_results=1)
+        except TrackingError:  # the lock's own message is the right one
+            raise
         except Exception as error:
             raise TrackingError(
                 f"the tracking store does not answer: {error}",
@@ -61,6 +64,13 @@ class Tracker:
                 todo="Check MLFLOW_TRACKING_URI, or unset it to use the local store",
             ) from error
         return client
+
+    def _is_ready(self) -> bool:
+        """Whether a database needs no preparing; a server prepares its own. What is slow to import is imported here.
+
+        Everybody who starts would else wait for everybody else, each for the seconds that a start takes.
+        """
+        return not self.uri.startswith(DATABASES) or is_prepared(self.uri)
 
     def _initialising(self) -> AbstractContextManager[None]:
         """One process at a time prepares a database; a server prepares its own."""
@@ -72,9 +82,12 @@ class Tracker:
 
     def _experiment_id(self) -> str:
         client = self.client
+        found = client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return str(found.experiment_id)
         with self._initialising():
             found = client.get_experiment_by_name(self.experiment)
-            if found is not None:
+            if found is not None:  # another was faster
                 return str(found.experiment_id)
             local = self.uri.startswith(SQLITE)
             location = self._settings.artifacts.resolve().as_uri() if local else None
@@ -132,6 +145,26 @@ class Tracker:
             self.client.set_tag(run_id, "error", "its process ended without a word")
             self.client.set_terminated(run_id, "KILLED")
         return dead
+
+
+def is_prepared(uri: str) -> bool:
+    """Whether a database has MLflow's newest tables and its first experiment, so that opening it changes nothing."""
+    import mlflow.store.model_registry.sqlalchemy_store
+    import mlflow.store.tracking.sqlalchemy_store
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    newest = ScriptDirectory(str(Path(mlflow.store.__file__).with_name("db_migrations"))).get_current_head()
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+        return False
+    try:
+        with create_engine(uri, poolclass=NullPool).connect() as connection:
+            version = connection.execute(text("select version_num from alembic_version")).scalar()
+            return version == newest and connection.execute(text("select 1 from experiments")).first() is not None
+    except SQLAlchemyError:  # nothing is there yet, or what is wrong shows when it is opened
+        return False
 
 
 def _origin_tags(stage: str) -> dict[str, str]:

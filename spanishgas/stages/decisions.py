@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -16,7 +17,6 @@ from spanishgas.contracts.decisions import RECOMMENDATIONS
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, SEGMENTS
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import PublishError
-from spanishgas.models import ChurnModel
 from spanishgas.policy.decide import Decisions, decide
 from spanishgas.policy.economics import Respond
 from spanishgas.policy.effects import Effects
@@ -31,6 +31,9 @@ from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.response import RESPONSE, read_response
 from spanishgas.stages.segment import segments_at
 from spanishgas.stages.silver import SILVER
+
+if TYPE_CHECKING:
+    from spanishgas.models import ChurnModel
 
 PARTITION = "run_date"
 USED_SILVER = ("customers", "contracts", "interactions", "churn_events", "retention_offers")
@@ -70,7 +73,7 @@ class Decided:
     halves: tuple[Respond, ...]
     fallback: tuple[str, ...]
     basis: Basis
-    model: ChurnModel
+    model: "ChurnModel"
 
 
 def recommended_on(day: date) -> Publication:

@@ -102,7 +102,8 @@ class Measure(PlainStage):
             future = read_future(engine, store, target.manifests["truth"], pd.Timestamp(rows["as_of"].iloc[0]).date())
             if future is not None:
                 months = max(round((view.last_day - view.run_date).days / 30.44), 1)
-                true = planned_change(rows, future["months"], future["offers"], months)
+                # Whom the truth does not tell of had left before the offer: nothing changes for them.
+                true = np.nan_to_num(planned_change(rows, future["months"], future["offers"], months))
         table = measurement.measure(rows, left, None, true)
         unknown = int((rows["planned_action"] != "none").sum() - table["offered"].iloc[0] - table["held_out"].iloc[0])
         whole = table.iloc[0]

@@ -32,9 +32,10 @@ from spanishgas.stages.training_set import TRAINING_SET
 
 if TYPE_CHECKING:
     from spanishgas.models.contest import Contest
+    from spanishgas.models.gates import Gate
 
 FILES = "comparison"
-REPORT, CURVES, GROUPS = "report.md", "curves.png", "groups.csv"
+REPORT, CURVES, GROUPS, GATES = "report.md", "curves.png", "groups.csv", "gates.json"
 SEGMENT = "segment"
 SHORT = 8
 TABLES = (PROMOTION_SCORES, PROMOTION_FIGURES, PROMOTION_GATES)
@@ -55,7 +56,7 @@ class PromoteSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Promote(PlainStage):
-    """Publishes the comparison of two models once; the decision is taken in every run, cached comparison or not."""
+    """Publishes the comparison of two models once; every run times the challenger and decides, cached or not."""
 
     name: str = "promote"
     module: str = __name__
@@ -112,8 +113,8 @@ class Promote(PlainStage):
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
         """Compares and sends the challenger through the gates."""
         from spanishgas.models.contest import Contender, hold
-        from spanishgas.models.contest_report import figures_rows, metrics_of, render
-        from spanishgas.models.gates import pass_gates, reason_of, table_of
+        from spanishgas.models.contest_report import figures_rows, metrics_of
+        from spanishgas.models.gates import pass_gates, table_of
 
         (target,) = targets
         view = target.settings
@@ -140,8 +141,7 @@ class Promote(PlainStage):
         gates = pass_gates(
             contest, view.gates, produced=_produced(view.declared, needed, table), needed=needed, validate=unmet
         )
-        failed = [one.name for one in gates if one.state == "failed"]
-        files = _write(workspace.drafts[target.publication] / FILES, contest, render(contest, gates))
+        files = _write(workspace.drafts[target.publication] / FILES, contest, gates)
         product = Product(
             tables={
                 PROMOTION_SCORES.name: with_all_windows(contest.scores, PROMOTION_SCORES),
@@ -150,13 +150,8 @@ class Promote(PlainStage):
             },
             contracts={table.name: table for table in TABLES},
             landed={FILES: files},
-            metrics={**metrics_of(contest), "gates_failed": float(len(failed))},
-            tags={
-                "gates": "failed" if failed else "passed",
-                "failed_gates": ", ".join(failed),
-                "gates_reason": reason_of(contest, gates),
-                "rows_digest": contest.rows_digest,
-            },
+            metrics=metrics_of(contest),
+            tags={"rows_digest": contest.rows_digest, "compared_with": contest.labels.get(CHAMPION, "none")},
         )
         return Build({target.publication: product}, Report(markdown=""))
 
@@ -169,13 +164,14 @@ class Promote(PlainStage):
         wanted, name = settings.promotion, registered_name(settings)
         if wanted.action == "history":
             return _tell_history(run, name)
+        report = ""
         if wanted.action == "rollback":
             decision = run.champions.rollback(run.id, name, wanted.reason, dry=wanted.mode == "dry_run")
         else:
-            verdict = _verdict(settings, manifests, run.models)
+            verdict, report = _judge(settings, store, manifests, run)
             decide = run.champions.foretell if wanted.mode == "dry_run" else run.champions.decide
             decision = decide(run.id, verdict)
-        _tell(run, store, manifests, decision)
+        _tell(run, store, manifests, decision, report)
         if decision.action == "conflict":
             raise PromotionError(decision.sentence.rstrip("."), where=f"models:/{name}@{CHAMPION}")
         return f"{name}: {decision.sentence}"
@@ -234,63 +230,99 @@ def _produced(declared: Mapping[str, str], needed: Mapping[str, str], table: pd.
     }
 
 
-def _write(folder: Path, contest: "Contest", report: str) -> list[LandedFile]:
+def _write(folder: Path, contest: "Contest", gates: Sequence["Gate"]) -> list[LandedFile]:
+    from spanishgas.models.contest_report import render
+    from spanishgas.models.gates import to_json
+
     folder.mkdir(parents=True)
-    (folder / REPORT).write_text(report, encoding="utf-8")
+    (folder / REPORT).write_text(render(contest), encoding="utf-8")
+    (folder / GATES).write_text(to_json(gates), encoding="utf-8")
     contest.groups.to_csv(folder / GROUPS, index=False)
     if contest.curves is not None:
         contest.curves.savefig(folder / CURVES, dpi=120, bbox_inches="tight")
     return [LandedFile.of(file, folder) for file in sorted(folder.iterdir())]
 
 
-def _verdict(settings: Settings, manifests: Sequence[Manifest], models: ModelRegistry) -> Verdict:
+def _judge(settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> tuple[Verdict, str]:
+    """What the comparison and this run's own timing say of the candidate, and the report on it."""
+    from spanishgas.models.contest_report import render_gates
+    from spanishgas.models.gates import from_json, reason_of, table_of
+
     name, wanted = registered_name(settings), settings.promotion
     if not manifests:  # the candidate was champion when the run began
-        candidate = find_candidate(settings, models)
-        return Verdict(candidate, candidate.digest, passed=False, reason="It was champion already.")
+        candidate = find_candidate(settings, run.models)
+        return Verdict(candidate, candidate.digest, passed=False, reason="It was champion already."), ""
     (manifest,) = manifests
-    digest = manifest.inputs[CHALLENGER]
-    found = models.with_digest(name, digest)
+    found = run.models.with_digest(name, manifest.inputs[CHALLENGER])
     if found is None:
         raise PromotionError("the candidate is no longer registered", where=f"models:/{name}", todo="Run `train` again")
+    files = _files(store, manifest)
+    gates, speed = _timed(from_json(files[GATES].read_text(encoding="utf-8")), wanted.gates, run, found)
+    failed = tuple(one.name for one in gates if one.state == "failed")
+    reason = reason_of(gates, manifest.tags["compared_with"])
+    run.log_metrics({**{f"{CHALLENGER}_{key}": value for key, value in speed.items()}, "gates_failed": len(failed)})
+    run.set_tags(
+        {
+            "gates": "failed" if failed else "passed",
+            "gates_reason": reason,
+            **({"failed_gates": ", ".join(failed)} if failed else {}),
+        }
+    )
+    run.log_text(table_of(gates).to_csv(index=False), "tables/gates.csv")
     given = f"{wanted.reason.strip().rstrip('.')}. " if wanted.reason.strip() else ""
-    return Verdict(
+    verdict = Verdict(
         candidate=found,
         compared_with=manifest.inputs.get(CHAMPION, ""),
-        passed=manifest.tags["gates"] == "passed",
-        reason=given + manifest.tags["gates_reason"],
-        failed=tuple(filter(None, manifest.tags["failed_gates"].split(", "))),
+        passed=not failed,
+        reason=given + reason,
+        failed=failed,
         forced=wanted.mode == "force",
     )
+    return verdict, f"{render_gates(gates)}\n{files[REPORT].read_text(encoding='utf-8')}"
 
 
-def _tell(run: RunLog, store: TableStore, manifests: Sequence[Manifest], decision: Decision) -> None:
+def _timed(
+    gates: list["Gate"], limits: GateSettings, run: RunLog, candidate: ModelVersion
+) -> tuple[list["Gate"], dict[str, float]]:
+    """The gates with this run's own timing of the candidate, where it could be compared at all."""
+    from spanishgas.models.contest import time_scoring
+    from spanishgas.models.gates import FAST, with_speed
+
+    if all(one.name != FAST for one in gates):
+        return gates, {}
+    with TemporaryDirectory() as folder:
+        model, size = fetch_model(run.models, candidate, Path(folder))
+    speed = {**time_scoring(model), "size_mib": size / 2**20}
+    return with_speed(gates, speed, limits, unmet), speed
+
+
+def _files(store: TableStore, manifest: Manifest) -> dict[str, Path]:
+    """What was published beside the tables, by name."""
+    landed = manifest.tables[FILES].files
+    return {str(one.origin): file for file, one in zip(store.files(manifest, FILES), landed, strict=True)}
+
+
+def _name_of(decision: Decision) -> str:
+    """Name of the run that decided."""
+    went, candidate = str(decision.action), f" v{decision.candidate}"
+    if went == "rolled back":
+        went, candidate = f"rolled back to v{decision.after}", ""
+    if decision.state == "dry run":
+        went = f"dry run, would be {went}"
+    return f"promote{candidate}: {went}"
+
+
+def _tell(run: RunLog, store: TableStore, manifests: Sequence[Manifest], decision: Decision, report: str) -> None:
     """The decision and the comparison on the run's page, as report and files."""
-    run.rename(f"promote v{decision.candidate}: {decision.action}")
+    run.rename(_name_of(decision))
     run.log_text(pd.Series(decision.tags).to_json(indent=1), "decision.json")
-    lines = [f"# {decision.model}: {decision.action}", "", decision.sentence, ""]
     for manifest in manifests:
-        for file, landed in zip(store.files(manifest, FILES), manifest.tables[FILES].files, strict=True):
-            if landed.origin == REPORT:
-                lines.append(file.read_text(encoding="utf-8"))
-            else:
-                run.log_file(file, "figures" if landed.origin == CURVES else "tables", str(landed.origin))
-        lines.append(_scoring(manifest))
-    text = "\n".join(lines)
+        for name, file in _files(store, manifest).items():
+            if name not in (REPORT, GATES):
+                run.log_file(file, "figures" if name == CURVES else "tables", name)
+    text = "\n".join([f"# {decision.model}: {decision.action}", "", decision.sentence, "", report])
     run.log_text(text, "report.md")
     run.describe(text)
-
-
-def _scoring(manifest: Manifest) -> str:
-    """What scoring took when the models were compared: on the run only, for it differs each time."""
-    told = [
-        f"- {role}: {metrics['row_ms']:.1f} ms for one customer, {metrics['thousand_rows_ms']:.0f} ms for 1,000, "
-        f"files of {metrics['size_mib']:.2f} MiB"
-        for role in (CHAMPION, CHALLENGER, BASELINE)
-        for metrics in [{name.removeprefix(f"{role}_"): value for name, value in manifest.metrics.items()}]
-        if f"{role}_row_ms" in manifest.metrics
-    ]
-    return "\n".join(["## Scoring", "", *told, ""])
 
 
 def _tell_history(run: RunLog, name: str) -> str:

@@ -20,11 +20,11 @@ from spanishgas.contracts import Contract, find_contract
 from spanishgas.engine import Engine, open_engine
 from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.store import DataFile, Draft, Manifest, Publication, PublishedTable, TableStore
-from spanishgas.errors import ContractError, PublishError
+from spanishgas.errors import ContractError, PublishError, SpanishGasError
 from spanishgas.registry import ModelRegistry, RunLog, Tracker
-from spanishgas.registry.runs import DatasetFacts
 from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
 from spanishgas.stages.checks import check_table
+from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.memory import peak_mib, reset_peak
 
 
@@ -100,7 +100,13 @@ def run_stage(
                 build = Build(products={}, report=Report(markdown=""))
         cached = bool(targets) and not pending
         manifests = tuple(published[target.publication] for target in targets)
-        told = stage.finish(settings, store, manifests, run)
+        try:
+            told = stage.finish(settings, store, manifests, run)
+        except SpanishGasError:
+            # What was published stays published: a run that fails after it shows the same figures as any other.
+            seconds = time.perf_counter() - started
+            _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
+            raise
         seconds = time.perf_counter() - started
         _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
     headline = build.report.headline or told or _cached_headline(manifests)
@@ -272,17 +278,7 @@ def _contract_or_none(layer: str, name: str) -> Contract | None:
 def _log_tables(run: RunLog, store: TableStore, manifests: Sequence[Manifest], context: str) -> None:
     unique = {manifest.publication: manifest for manifest in manifests}
     run.log_datasets(
-        [
-            DatasetFacts(
-                name="/".join(filter(None, (manifest.publication.layer, name, manifest.publication.partition))),
-                digest=table.content_hash,
-                path=str(store.root / store.table_folder(manifest.publication, name)),
-                columns=table.columns,
-                rows=table.rows,
-            )
-            for manifest in unique.values()
-            for name, table in manifest.tables.items()
-        ],
+        [facts_of(store, manifest, name) for manifest in unique.values() for name in manifest.tables],
         "input" if context == "input" else "output",
     )
 

@@ -29,6 +29,7 @@ from spanishgas.stages.churn_models import (
     registered_name,
     with_all_windows,
 )
+from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.features import declared_extras
 from spanishgas.stages.training_set import STAGE as TRAINING_SET_STAGE
 from spanishgas.stages.training_set import TRAINING_SET
@@ -155,7 +156,7 @@ class Train(PlainStage):
         name = registered_name(settings)
         with store.lock(manifest.publication), TemporaryDirectory() as folder:
             files = collect_files(store, manifest, Path(folder) / "files")
-            package = _package(files, manifest)
+            package = _package(files, manifest, _dataset(store, manifest))
             version, made = run.models.ensure(run.id, run.experiment_id, name, package)
             if self.role == "candidate":
                 run.models.point(name, CHALLENGER, version)
@@ -209,7 +210,15 @@ def _log_trial(workspace: Workspace, trial: "Trial") -> None:
     workspace.progress(f"trial {trial.number + 1}: log-loss {trial.loss:.5f}")
 
 
-def _package(files: Path, manifest: Manifest) -> ModelPackage:
+def _dataset(store: TableStore, manifest: Manifest) -> tuple[str, str] | None:
+    """The training set as the run has recorded it; None where another is published by now."""
+    training = store.find(TRAINING_SET)
+    if training is None or training.content_hash != manifest.inputs["training_set"]:
+        return None
+    return facts_of(store, training, CHURN_TRAINING_DATASET.name).identity
+
+
+def _package(files: Path, manifest: Manifest, dataset: tuple[str, str] | None) -> ModelPackage:
     from spanishgas.models import ChurnModel
     from spanishgas.models.files import digest_of
 
@@ -235,6 +244,7 @@ def _package(files: Path, manifest: Manifest) -> ModelPackage:
             "training_set": manifest.inputs["training_set"],
             "trained_by_run": manifest.run_id,
         },
+        dataset=dataset,
         description=_describe(model, manifest),
     )
 

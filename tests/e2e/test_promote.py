@@ -1,5 +1,6 @@
 """Champion and challenger on a small demo retailer: by gate, refused, rolled back, told, and killed half-way."""
 
+import math
 import os
 import shutil
 import signal
@@ -11,9 +12,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipelines._entry import load_settings, run
 from spanishgas.config import TrackingSettings
 from spanishgas.engine.store import TableStore
 from spanishgas.errors import ConfigError, PromotionError
+from spanishgas.models import contest
 from spanishgas.registry import CHAMPION, Decision, ModelRegistry, Tracker
 from spanishgas.stages import promote, train
 from spanishgas.stages.runner import Outcome, run_stage
@@ -33,8 +36,6 @@ WIDE = (
     "promotion.gates.calibration_slope=[-5,5]",
     "promotion.gates.observed_over_expected=[0.1,10]",
     "promotion.gates.max_ece_growth=2",
-    "promotion.gates.max_row_ms=5000",
-    "promotion.gates.max_thousand_rows_ms=50000",
 )
 # The baseline and the first champion know electricity consumption only, the strong one everything.
 FEW = "['[a-df-z]*','e[a-km-z]*']"
@@ -88,18 +89,19 @@ def test_the_whole_story(house: House) -> None:
     # A dry run says what would be.
     dry = house.promote("promotion.mode=dry_run")
     assert "would be: v2 is champion, v1 was" in dry.headline
+    assert house.tracker.client.get_run(dry.run_id).info.run_name == "promote v2: dry run, would be promoted"
     assert house.champion == "1"
     second = house.promote()
     decision = house.decision(second)
     assert (decision.action, decision.before, decision.after, house.champion) == ("promoted", "1", "2", "2")
     assert "Better than the champion v1 beyond noise" in decision.reason
     assert second.cached  # the comparison is that of the dry run; the decision is new
-    run = house.tracker.client.get_run(second.run_id)
-    assert run.info.run_name == "promote v2: promoted"
-    assert run.data.metrics["over_champion_pr_auc_lo"] > 0
-    assert run.data.tags["mlflow.note.content"].startswith("# churn: promoted")
-    assert "## Gates" in run.data.tags["mlflow.note.content"]
-    used = {one.model_id for one in run.inputs.model_inputs}
+    told = house.tracker.client.get_run(second.run_id)
+    assert told.info.run_name == "promote v2: promoted"
+    assert told.data.metrics["over_champion_pr_auc_lo"] > 0
+    assert told.data.tags["mlflow.note.content"].startswith("# churn: promoted")
+    assert "## Gates" in told.data.tags["mlflow.note.content"]
+    used = {one.model_id for one in told.inputs.model_inputs}
     versions = house.tracker.client.search_model_versions("name='churn'")
     assert used == {one.source.removeprefix("models:/") for one in versions}
     artifacts = {item.path for item in house.tracker.client.list_artifacts(second.run_id, "figures")}
@@ -110,6 +112,11 @@ def test_the_whole_story(house: House) -> None:
     assert scores["contender"].value_counts().to_dict() == dict.fromkeys(("champion", "challenger"), len(scores) // 2)
     gates = pd.read_parquet(store.files(second.manifests[0], "promotion_gates")[0])
     assert set(gates["state"]) <= {"passed", "not asked"}
+    # The timing is this run's own: it stands on the run and in no table.
+    assert "| fast | passed | row_ms " in told.data.tags["mlflow.note.content"]
+    assert {"challenger_row_ms", "challenger_thousand_rows_ms"} <= set(told.data.metrics)
+    assert not {"challenger_row_ms"} & set(second.manifests[0].metrics)
+    assert "failed_gates" not in told.data.tags
     # Again: there is nothing to decide.
     assert house.decision(house.promote()).action == "unchanged"
     # A worse one is refused, and told what it failed.
@@ -127,6 +134,7 @@ def test_the_whole_story(house: House) -> None:
     assert "the others left the market" in forced.headline
     back = house.promote("action=rollback", "promotion.reason='complaints'")
     assert (house.decision(back).after, house.champion) == ("2", "2")
+    assert house.tracker.client.get_run(back.run_id).info.run_name == "promote: rolled back to v2"
     # What was rolled back does not come back with the next scheduled promotion.
     assert house.decision(house.promote()).failed[0] == "rolled_back"
     history = house.promote("action=history")
@@ -136,6 +144,74 @@ def test_the_whole_story(house: House) -> None:
         ("v1 is champion", "v2 is champion", "already", "v3 is refused", "overruled", "complaints", "refused"),
         lines[1:], strict=True)] == [True] * 7  # fmt: skip
     assert "tables/history.csv" in {item.path for item in house.tracker.client.list_artifacts(history.run_id, "tables")}
+
+
+def test_trees_are_fast_enough_for_the_default_limits_and_a_bad_moment_passes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.train(*WEAK)
+    house.promote()
+    house.train("model=xgboost", "model.min_child_weight=1", f"baseline.leave_out={FEW}")
+    # A machine that has no time says no, once.
+    monkeypatch.setattr(contest, "time_scoring", lambda _: {"row_ms": 80.0, "thousand_rows_ms": 90.0})
+    slow = house.promote("promotion.mode=dry_run")
+    assert "fast" in house.decision(slow).failed
+    assert "fast (row_ms 80.00, allowed 50)" in slow.headline
+    monkeypatch.undo()
+    again = house.promote("promotion.mode=dry_run")
+    assert again.cached
+    assert "fast" not in house.decision(again).failed
+    metrics = house.tracker.client.get_run(again.run_id).data.metrics
+    assert metrics["challenger_row_ms"] < load_settings(()).promotion.gates.max_row_ms == 50
+
+
+def test_the_compare_page_has_no_empty_figures(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of a stage that compared or trained something have figures of the same names, and all are numbers."""
+    house.train(*WEAK)
+    house.promote()  # the first champion
+    house.train(*STRONG)
+    house.promote("promotion.mode=dry_run")
+    house.promote()  # promoted
+    house.train(*WEAK, "model.c=0.01")
+    house.promote()  # refused
+    house.train("model=xgboost", "model.min_child_weight=1", "model.rounds=30", f"baseline.leave_out={FEW}")
+    finish = promote.Promote.finish
+
+    def late(self: promote.Promote, *arguments: object) -> str:
+        monkeypatch.setattr(promote.Promote, "finish", finish)
+        house.promote("action=rollback")
+        return finish(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(promote.Promote, "finish", late)
+    with pytest.raises(PromotionError, match="rolled back by"):
+        house.promote("promotion.mode=force", "promotion.reason=because")  # conflict
+    house.promote()  # promoted over another
+    house.promote("promotion.candidate=3", "promotion.mode=force", "promotion.reason=because")  # forced
+    experiment = house.tracker.client.get_experiment_by_name("spanishgas")
+    assert experiment is not None
+    runs = house.tracker.client.search_runs([experiment.experiment_id])
+    compared = [run for run in runs if run.data.tags["stage"] == "promote" and "gates" in run.data.tags]
+    assert {run.data.tags["decision.action"] for run in compared} == {"promoted", "refused", "conflict", "forced"}
+    trained = [run for run in runs if run.data.tags["stage"] == "train"]
+    assert {run.data.tags["model"] for run in trained} == {"logistic", "xgboost"}
+    for found in (compared, trained):
+        first = set(found[0].data.metrics)
+        assert len(first) > 50
+        assert {run.info.run_name: set(run.data.metrics) ^ first for run in found} == {
+            run.info.run_name: set() for run in found
+        }
+        assert all(math.isfinite(value) for run in found for value in run.data.metrics.values())
+
+
+def test_the_history_goes_where_it_is_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.train(*WEAK)
+    house.promote()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", house.tracking.uri)
+    capsys.readouterr()
+    assert run("promote", [promote.STAGE], [*WORLD, *WIDE, f"data_root={house.root}", "action=history"]) == 0
+    assert "v1 is champion, the first one" in capsys.readouterr().out
 
 
 def test_without_a_challenger_the_message_says_what_to_run(house: House) -> None:

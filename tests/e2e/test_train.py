@@ -58,6 +58,12 @@ def test_a_model_is_trained_judged_compared_registered_and_then_found(root: Path
     assert baseline is not None
     assert (challenger.tags["kind"], baseline.tags["kind"]) == ("xgboost", "logistic")
     assert challenger.tags["training_set"] == outcome.manifests[0].inputs["training_set"]
+    # The model's page links to its version and to the training set that the run has read.
+    logged = tracker.client.get_logged_model(challenger.model_id)
+    assert logged.name == "churn-xgboost"
+    assert [one.model_id for one in told.outputs.model_outputs] == [challenger.model_id]
+    read = {(one.dataset.name, one.dataset.digest) for one in told.inputs.dataset_inputs}
+    assert {(one.dataset_name, one.dataset_digest) for one in logged.metrics} <= read
     # The registered model scores the published test rows as they were scored.
     model = ChurnModel.load(registry.fetch(challenger, root / "fetched", loader=churn_models.LOADER, digest=digest_of))
     store = TableStore(root)

@@ -1,5 +1,6 @@
 """Models on the same frozen rows, and the gates: each fails for its own reason and for no other."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -11,10 +12,10 @@ import pytest
 
 from spanishgas.config import EvaluationSettings, GateSettings, LogisticSettings, XGBoostSettings
 from spanishgas.errors import ContractError
-from spanishgas.models.contest import Contender, Contest, hold
-from spanishgas.models.contest_report import figures_rows, metrics_of, render
+from spanishgas.models.contest import Contender, Contest, hold, time_scoring
+from spanishgas.models.contest_report import figures_rows, metrics_of, render, render_gates
 from spanishgas.models.files import scores
-from spanishgas.models.gates import Gate, pass_gates, reason_of
+from spanishgas.models.gates import Gate, from_json, pass_gates, reason_of, to_json, with_speed
 from spanishgas.models.rows import Rows
 from spanishgas.models.training_run import Known, train
 from spanishgas.registry.validation import unmet
@@ -82,7 +83,9 @@ def states(contest: Contest, settings: GateSettings = GATES, **changes: Mapping[
 
 
 def gates_of(contest: Contest, settings: GateSettings = GATES, **changes: Mapping[str, str]) -> list[Gate]:
-    return pass_gates(contest, settings, **{"produced": TYPES, "needed": TYPES, "validate": unmet, **changes})  # type: ignore[arg-type]
+    """The gates of a challenger that is fast and small."""
+    gates = pass_gates(contest, settings, **{"produced": TYPES, "needed": TYPES, "validate": unmet, **changes})  # type: ignore[arg-type]
+    return with_speed(gates, {"row_ms": 1.0, "thousand_rows_ms": 10.0, "size_mib": 1.0}, settings, unmet)
 
 
 def failed(contest: Contest, settings: GateSettings = GATES, **changes: Mapping[str, str]) -> set[str]:
@@ -125,10 +128,12 @@ def test_a_better_challenger_passes_every_gate(table: pd.DataFrame, true: np.nda
     assert {one.state for one in gates} == {"passed"}
     absolute, relative = "comparable features ranks calibrated fast baseline", "better not_worse calibration groups"
     assert [one.name for one in gates] == [*absolute.split(), *relative.split()]
-    reason = reason_of(contest, gates)
+    reason = reason_of(gates, "v1")
     assert "Better than the champion v1 beyond noise" in reason
-    text = render(contest, gates)
+    text = render(contest)
     assert "challenger v2" in text
+    assert "| better | passed |" in render_gates(gates)
+    assert from_json(to_json(gates)) == gates
     assert contest.rows_digest[:16] in text
     rows = figures_rows(contest)
     assert set(rows["contender"]) == {"champion", "challenger", "baseline"}
@@ -140,7 +145,7 @@ def test_the_first_one_needs_the_absolute_gates_only(table: pd.DataFrame, true: 
     assert found["better"] == found["not_worse"] == found["calibration"] == found["groups"] == "not asked"
     assert found["baseline"] == "not asked"
     assert "failed" not in found.values()
-    assert "there is no champion" in reason_of(contest, gates_of(contest))
+    assert "there is no champion" in reason_of(gates_of(contest))
     # But these it does need.
     noise = np.random.default_rng(0).permutation(true)
     assert "ranks" in failed(contest_of(table, contender("challenger", Model(noise))))
@@ -160,7 +165,7 @@ def test_no_gain_is_not_enough(table: pd.DataFrame, true: np.ndarray) -> None:
 def test_a_worse_challenger_is_told_what_it_failed(table: pd.DataFrame, true: np.ndarray) -> None:
     contest = contest_of(table, contender("champion", Model(true)), contender("challenger", Model(blurred(true, 1.5))))
     assert failed(contest) >= {"better", "not_worse"}
-    reason = reason_of(contest, gates_of(contest))
+    reason = reason_of(gates_of(contest))
     assert reason.startswith("Failed: better (no gain beyond noise: pr_auc ")
     assert "not_worse (worse than the champion beyond noise" in reason
 
@@ -190,13 +195,76 @@ def test_better_overall_and_much_worse_for_some_is_refused_by_name(table: pd.Dat
 
 
 def test_a_slow_or_large_one_is_refused(table: pd.DataFrame, true: np.ndarray) -> None:
-    ticks = iter(np.arange(10_000.0))
-    slow = contest_of(table, contender("challenger", Model(true)), clock=lambda: next(ticks))
-    assert failed(slow) == {"fast"}
-    large = contest_of(table, contender("challenger", Model(true), size=51 * 2**20))
-    assert failed(large) == {"fast"}
-    (sentence,) = (one.sentence for one in gates_of(large) if one.name == "fast")
-    assert sentence == "size_mib 51.00, allowed 50"
+    contest = contest_of(table, contender("challenger", Model(true)))
+    gates = pass_gates(contest, GATES, produced=TYPES, needed=TYPES, validate=unmet)
+    # What is published with the comparison says nothing of the speed: that is judged by whoever decides.
+    (published,) = (one for one in gates if one.name == "fast")
+    assert published.state == "not asked"
+    assert "row_ms 50, thousand_rows_ms 2000, size_mib 50" in published.sentence
+    fast = {"row_ms": 49.0, "thousand_rows_ms": 1999.0, "size_mib": 49.0}
+    assert [one.state for one in with_speed(gates, fast, GATES, unmet) if one.name == "fast"] == ["passed"]
+    for change, sentence in (
+        ({"row_ms": 50.5}, "row_ms 50.50, allowed 50"),
+        ({"thousand_rows_ms": 3000.0}, "thousand_rows_ms 3000.00, allowed 2000"),
+        ({"size_mib": 51.0}, "size_mib 51.00, allowed 50"),
+    ):
+        judged = [one for one in with_speed(gates, fast | change, GATES, unmet) if one.state == "failed"]
+        assert [(one.name, one.sentence) for one in judged] == [("fast", sentence)]
+        assert reason_of(judged) == f"Failed: fast ({sentence})."
+
+
+def test_a_busy_machine_makes_no_model_slow(true: np.ndarray) -> None:
+    """The least of several timings counts, of the processor's time."""
+    waits = iter([0.0, 9.0, 0.0, 0.002, *[0.0, 9.0] * 5, 0.0, 9.0, 0.0, 0.02, *[0.0, 9.0] * 5])
+    found = time_scoring(Model(true), clock=lambda: next(waits))  # type: ignore[arg-type]
+    assert found == {"row_ms": pytest.approx(2.0), "thousand_rows_ms": pytest.approx(20.0)}
+
+    class Waiting(Model):
+        def predict(self, features: pd.DataFrame) -> pd.DataFrame:
+            time.sleep(0.03)
+            return super().predict(features)
+
+    assert time_scoring(Waiting(true))["row_ms"] < 25  # type: ignore[arg-type]
+
+
+def test_every_comparison_has_the_same_figures(table: pd.DataFrame, true: np.ndarray) -> None:
+    """So that runs beside each other have no gaps; who has nobody to be compared with stands against itself."""
+    ours = contender("challenger", Model(true))
+    champion, baseline = contender("champion", Model(blurred(true, 1.2))), contender("baseline", Model(true))
+    late = replace(champion, model=Model(true, {**FACTS, "learned_as_of": ["2025-01-31"]}))
+    found = [
+        metrics_of(contest_of(table, *others, ours, replicates=20))
+        for others in ((champion, baseline), (champion,), (baseline,), (), (late,))
+    ]
+    assert {tuple(sorted(one)) for one in found} == {tuple(sorted(found[0]))}
+    assert all(np.isfinite(list(one.values())).all() for one in found)
+    assert found[3]["over_champion_pr_auc"] == found[3]["over_champion_pr_auc_lo"] == 0
+    assert found[3]["champion_pr_auc"] == found[3]["challenger_pr_auc"]
+    # Without replicates the bounds are the difference itself.
+    assert set(metrics_of(contest_of(table, champion, ours, replicates=0))) == set(found[0])
+
+
+def test_a_reason_names_the_gates_and_the_first_faults_only(table: pd.DataFrame, true: np.ndarray) -> None:
+    contest = contest_of(table, contender("champion", Model(true)), contender("challenger", Model(true)))
+    rows = [
+        {
+            "group": "region",
+            "value": str(number),
+            "metric": "pr_auc",
+            "first": 0.5,
+            "second": 0.1,
+            "lo": -0.5,
+            "hi": -0.3,
+        }
+        for number in range(200)
+    ]
+    gates = gates_of(replace(contest, groups=pd.DataFrame(rows)))
+    (groups,) = (one for one in gates if one.name == "groups")
+    assert "region = 199" in groups.sentence
+    reason = reason_of(gates)
+    assert "region = 1:" in reason
+    assert "and 198 more" in reason
+    assert len(reason) < 1000
 
 
 def test_features_must_still_be_made_in_the_same_type(table: pd.DataFrame, true: np.ndarray) -> None:
@@ -222,12 +290,12 @@ def test_who_cannot_be_compared_fairly_is_left_out(
     refused = contest_of(table, contender("champion", Model(true)), contender("challenger", odd))
     assert why in refused.left_out["challenger"]
     assert failed(refused) == {"comparable"}
-    assert why in reason_of(refused, gates_of(refused))
-    assert "Left out: the challenger v2" in render(refused, gates_of(refused))
+    assert why in reason_of(gates_of(refused))
+    assert "Left out: the challenger v2" in render(refused)
     # A champion that cannot be compared any more does not stand in the way for ever.
     stuck = contest_of(table, contender("champion", odd), contender("challenger", Model(true)))
     assert failed(stuck) == set()
-    assert why in reason_of(stuck, gates_of(stuck))
+    assert why in reason_of(gates_of(stuck))
 
 
 def test_learning_that_ends_on_the_first_test_day_is_fair(table: pd.DataFrame, true: np.ndarray) -> None:

@@ -313,7 +313,7 @@ def test_many_customers_are_certified_to_a_hundred_thousandth() -> None:
     case = tight_case(80_000)
     plan = case.plan
     check_kept(case, plan)
-    assert (plan.prices[[0, 1, 3, 4]] > 0).all()
+    assert (plan.prices[:4] > 0).all()
     assert plan.gap <= 1e-5 * plan.bound
 
 

@@ -1,5 +1,6 @@
 """Who is champion: one switch at a time, whatever happens in between, and a story that can be told."""
 
+import multiprocessing
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -126,9 +127,109 @@ def test_rollback_goes_back_one_by_one_and_then_no_further(office: Office) -> No
     for digest in "abc":
         office.decide(office.version(digest))
     assert [office.rollback().after, office.rollback().after] == ["2", "1"]
+    assert {number: tags_of(office, number)["champion_before"] for number in "12"} == {"1": "", "2": "1"}
     with pytest.raises(PromotionError, match="v1 is the first champion"):
         office.rollback()
     assert office.champion == "1"
+
+
+def test_rollbacks_never_restore_what_was_itself_rolled_back(office: Office) -> None:
+    one, two, three = (office.version(digest) for digest in "abc")
+    for candidate in (one, two, three, one, two):
+        office.decide(candidate, forced=True, passed=False)
+    # Back through 1, 2, 3, 1, 2: where v2 goes, v1; where v1 goes, v3; before that nobody else.
+    assert [office.rollback().after, office.rollback().after] == ["1", "3"]
+    with pytest.raises(PromotionError, match="no champion before it that was not rolled back"):
+        office.rollback()
+    assert office.champion == "3"
+
+
+def test_a_forced_return_does_not_hide_who_was_there_at_first(office: Office) -> None:
+    zero, one, two = (office.version(digest) for digest in "abc")
+    for candidate in (zero, one, two, one):
+        office.decide(candidate, forced=True, passed=False)
+    assert [office.rollback().after, office.rollback().after] == ["3", "1"]
+    with pytest.raises(PromotionError, match="v1 is the first champion"):
+        office.rollback()
+
+
+def test_a_version_of_an_earlier_release_knows_the_champion_before_it(office: Office) -> None:
+    for digest in "ab":
+        office.decide(office.version(digest))
+    office.client.delete_model_version_tag(NAME, "2", "champions_before")
+    assert office.rollback().after == "1"
+
+
+def test_a_restored_version_says_so_and_unchanged_says_nothing(office: Office) -> None:
+    one, two = (office.version(digest) for digest in "ab")
+    first = office.decide(one)
+    assert office.decide(one, reason="again").action == "unchanged"
+    assert tags_of(office, "1")["decision"] == "promoted"
+    assert tags_of(office, "1")["decision_run"] == first.run_id
+    office.decide(two)
+    back = office.rollback("complaints")
+    for number, what in (("1", "restored"), ("2", "rolled back")):
+        tags = tags_of(office, number)
+        assert (tags["decision"], tags["decision_reason"]) == (what, "complaints")
+        assert tags["decision_run"] == back.run_id
+
+
+def tags_of(office: Office, number: str) -> dict[str, str]:
+    found = office.models.with_number(NAME, number)
+    assert found is not None
+    return dict(found.tags)
+
+
+def test_a_long_reason_is_cut_to_what_every_database_takes(office: Office) -> None:
+    one, two = (office.version(digest) for digest in "ab")
+    office.decide(one)
+    assert office.decide(two, reason="why " * 1500).state == "done"
+    back = office.rollback("because " * 2000)
+    assert (back.state, office.champion) == ("done", "1")
+    description = office.client.get_registered_model(NAME).description
+    assert len(description) <= 5000
+    assert description.endswith("…")
+    for number in "12":
+        assert max(map(len, tags_of(office, number).values())) <= 5000
+    assert tags_of(office, "2")["rolled_back"].endswith("…")
+    assert max(map(len, office.client.get_run(back.run_id).data.tags.values())) <= 8000
+
+
+@pytest.mark.parametrize("call", ["update_registered_model", "set_model_version_tag"])
+def test_what_is_written_for_readers_stands_in_nobodys_way(office: Office, call: str) -> None:
+    one, two, three = (office.version(digest) for digest in "abc")
+    office.decide(one)
+
+    class Refusing:
+        """A client whose store takes no pages, such as one whose columns are too short."""
+
+        def __getattr__(self, name: str) -> Any:
+            def refuse(*arguments: Any, **named: Any) -> Any:
+                if name == "update_registered_model" or str(arguments[2]).startswith("decision"):
+                    raise mlflow.MlflowException("value too long")
+                return getattr(office.client, name)(*arguments, **named)
+
+            return refuse if name == call else getattr(office.client, name)
+
+    champions = office.champions(Refusing())
+    decision = champions.decide(office.run(), Verdict(two, "a", passed=True, reason="Better."))
+    assert (decision.state, office.champion) == ("done", "2")
+    refused = champions.decide(office.run(), Verdict(three, "b", passed=False, reason="Worse."))
+    assert refused.action == "refused"
+    assert champions.rollback(office.run(), NAME, "").after == "1"
+    assert {one.state for one in office.champions().history(NAME)} == {"done"}
+
+
+def test_a_version_that_was_deleted_after_its_rollback_blocks_nobody(office: Office) -> None:
+    one, two = (office.version(digest) for digest in "ab")
+    office.decide(one)
+    office.decide(two)
+    dying = Dying(office.client, 2, after=True)
+    with pytest.raises(Killed):
+        office.champions(dying).rollback(office.run(), NAME, "Worse.")
+    assert office.champion == "1"
+    office.client.delete_model_version(NAME, "2")
+    assert office.decide(office.version("c")).action == "promoted"
 
 
 def test_what_was_rolled_back_does_not_come_back_by_itself(office: Office) -> None:
@@ -140,8 +241,10 @@ def test_what_was_rolled_back_does_not_come_back_by_itself(office: Office) -> No
     assert (refused.action, office.champion) == ("refused", "1")
     assert "wrong prices" in refused.reason
     assert refused.failed == ("rolled_back",)
+    assert ": wrong prices. Train another" in refused.reason
     assert office.decide(two, passed=False).action == "refused"
-    assert office.decide(two, forced=True).action == "forced"
+    forced = office.decide(two, forced=True, passed=False, failed=("better",))
+    assert (forced.action, forced.failed) == ("forced", ("rolled_back", "better"))
     # From then on it is a champion like any other.
     three = office.version("c")
     office.decide(three)
@@ -290,6 +393,42 @@ def test_twenty_at_once_end_in_one_champion_and_twenty_explained_outcomes(office
     told = office.champions().history(NAME)
     assert {one.run_id for one in told} >= set(runs)
     assert len(told) == 21
+
+
+def _promote_or_force(tracking: TrackingSettings, number: int, results: "multiprocessing.Queue[Any]") -> None:
+    """One process from its start to its decision, as the stage does it."""
+    try:
+        with Tracker(tracking).run("promote", tags={"stage": "promote"}) as run:
+            candidate = run.models.with_number(NAME, str(number))
+            assert candidate is not None
+            forced = number % 2 == 0
+            verdict = Verdict(candidate, "a", passed=not forced, reason="Why.", failed=("better",), forced=forced)
+            results.put((run.id, run.champions.decide(run.id, verdict).action))
+    except Exception as error:
+        results.put(("", f"{error}"))
+
+
+def test_six_processes_at_once_end_in_one_champion_and_six_explained_outcomes(office: Office) -> None:
+    office.decide(office.version("a"))
+    numbers = [int(office.version(f"candidate {number}").version) for number in range(6)]
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    processes = [
+        context.Process(target=_promote_or_force, args=(office.tracker._settings, number, results))
+        for number in numbers
+    ]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=300) for _ in processes]
+    for process in processes:
+        process.join()
+    actions = sorted(action for _, action in found)
+    assert actions[:5] == ["conflict"] * 5
+    assert actions[5] in ("forced", "promoted")
+    told = {one.run_id: one for one in office.champions().history(NAME)}
+    (winner,) = (run for run, action in found if action != "conflict")
+    assert office.champion == told[winner].after
+    assert all(winner in told[run].reason for run, action in found if action == "conflict")
 
 
 def test_without_the_lock_two_could_win(office: Office) -> None:

@@ -1,6 +1,8 @@
 """Registered models: one version per digest, aliases, and scores that are equal to the last bit."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -33,6 +35,7 @@ def package(folder: Path, kind: str = "xgboost", loader: str = LOADER) -> tuple[
         requirements=("numpy",),
         metrics={"test_pr_auc": 0.5},
         tags={"kind": kind},
+        dataset=("gold/rows", "d" * 36),
     )
 
 
@@ -57,6 +60,30 @@ def test_a_model_scores_bit_equal_from_the_registry(run: RunLog, tmp_path: Path,
     np.testing.assert_array_equal(served.predict(sent).to_numpy(), wanted)
     assert served.metadata.signature is not None
     assert served.metadata.saved_input_example_info is not None
+
+
+def test_the_logged_model_links_to_its_run_its_version_and_its_rows(
+    run: RunLog, tmp_path: Path, tracking: TrackingSettings
+) -> None:
+    _, packed = package(tmp_path / "files")
+    version, _ = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    client = mlflow.MlflowClient(tracking.uri)
+    (output,) = client.get_run(run.id).outputs.model_outputs
+    assert output.model_id == version.model_id
+    logged = client.get_logged_model(version.model_id)
+    assert logged.name == "churn-xgboost"
+    assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "churn", "version": version.version}]
+    (metric,) = logged.metrics
+    assert (metric.key, metric.value, metric.run_id) == ("test_pr_auc", 0.5, run.id)
+    assert (metric.dataset_name, metric.dataset_digest) == ("gold/rows", "d" * 36)
+
+
+def test_texts_that_are_too_long_are_cut(run: RunLog, tmp_path: Path) -> None:
+    _, packed = package(tmp_path / "files")
+    long = replace(packed, description="d" * 6000, tags={**packed.tags, "facts": "f" * 6000})
+    version, _ = run.models.ensure(run.id, run.experiment_id, "churn", long)
+    assert len(version.tags["facts"]) == 5000
+    assert len(mlflow.MlflowClient().get_model_version("churn", version.version).description) == 5000
 
 
 def test_one_digest_is_one_version(run: RunLog, tmp_path: Path) -> None:

@@ -3,6 +3,10 @@
 import json
 import multiprocessing
 import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,7 @@ from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
 from spanishgas.registry import Tracker
 from spanishgas.registry.runs import DatasetFacts
+from spanishgas.registry.tracking import is_prepared
 
 
 def test_runs_nest_and_end_with_the_status_of_their_body(tracking: TrackingSettings) -> None:
@@ -137,3 +142,48 @@ def test_four_processes_may_start_on_a_fresh_store_at_once(fresh_tracking: Track
     assert experiment is not None
     runs = tracker.client.search_runs([experiment.experiment_id])
     assert [run.info.status for run in runs] == ["FINISHED"] * 4
+
+
+def test_who_finds_a_prepared_store_waits_for_nobody(
+    tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Tracker(tracking).run("silver", tags={}):
+        pass
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("locked")
+
+    monkeypatch.setattr("spanishgas.registry.tracking.exclusive", refuse)
+    with Tracker(tracking).run("silver", tags={}):
+        pass
+
+
+def test_a_store_is_prepared_once_all_is_there(fresh_tracking: TrackingSettings) -> None:
+    uri = fresh_tracking.uri
+    assert not is_prepared(uri)
+    file = Path(uri.removeprefix("sqlite:///"))
+    assert not file.exists()
+    assert Tracker(fresh_tracking).client is not None
+    assert is_prepared(uri)
+    for change in ("delete from experiments", "update alembic_version set version_num = 'older'"):
+        copy = file.with_name("copy.db")
+        shutil.copy(file, copy)
+        with closing(sqlite3.connect(copy)) as connection:
+            connection.execute(change)
+            connection.commit()
+        assert not is_prepared(f"sqlite:///{copy}"), change
+
+
+def test_a_lock_that_cannot_be_had_is_not_told_as_a_store_that_is_away(
+    fresh_tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def held(*_: object) -> Iterator[None]:
+        raise TrackingError("the lock 'init' has been held by another for more than 120 s")
+        yield
+
+    monkeypatch.setattr("spanishgas.registry.tracking.exclusive", held)
+    with pytest.raises(TrackingError) as caught:
+        assert Tracker(fresh_tracking).client
+    assert "held by another" in str(caught.value)
+    assert "does not answer" not in str(caught.value)
