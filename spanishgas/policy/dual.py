@@ -26,9 +26,11 @@ CHUNK = 50_000
 ITERATIONS = 200
 # Share of the dual function that further work could bring at most.
 TOLERANCE = 1e-6
+# The same for a sample, which is no better than this anyway.
 ROUGH = 1e-4
 SAMPLE = 20_000
-# How far from the sample's prices those of all customers are looked for at first.
+# How far from the sample's prices those of all customers are looked for at first, and below which share of them again
+# among everybody.
 NEAR = 0.01
 LOWER = 0.8
 # How much further to look where the box holds nothing lower.

@@ -202,6 +202,13 @@ def test_the_certificate_holds_for_many_customers_of_few_kinds() -> None:
     assert plan.gap <= 1e-3 * plan.bound
 
 
+def test_the_bound_counts_shares_of_offers() -> None:
+    """Half an offer fits, which no plan can give: the gap tells so."""
+    plan = one_each([10.0], [2.0], 1.0).plan
+    assert plan.total == 0
+    assert (plan.bound, plan.gap) == (pytest.approx(5.0), pytest.approx(5.0))
+
+
 def test_the_bound_is_the_dual_function_at_the_prices() -> None:
     """Recomputed from the option table, as anybody may who doubts the certificate."""
     case = random_case(1, 200)
@@ -416,6 +423,28 @@ def test_rounding_never_exceeds_the_budget() -> None:
     plan = one_each([1.0, 1.0, 1.0], [0.1, 0.1, 0.1], 0.3).plan
     assert (plan.action != NONE).sum() == 2
     assert (one_each([1.0, 1.0, 1.0], [0.25, 0.25, 0.25], 0.75).plan.action != NONE).all()
+
+
+@pytest.fixture
+def only_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prices choose nothing and the solver has no answer: what is given is given as what is left."""
+    import scipy.optimize
+
+    monkeypatch.setattr(dual.Solved, "choose", lambda _, options: np.full(len(options), NONE))
+    monkeypatch.setattr(scipy.optimize, "milp", lambda *_, **__: scipy.optimize.OptimizeResult(x=None))
+
+
+def test_what_is_left_is_given_where_there_is_room(only_filled: None) -> None:
+    """Everybody prefers the first window and the first channel; each has room for one."""
+    options = make_options(np.tile([[5.0, 4.0]], (6, 1, 1)), np.ones((6, 1, 2)), [0.0, 0.5])
+    plan = Case(options, Limits(4.0, np.array([1.0, 9.0]), np.array([1.0, 9.0]))).plan
+    assert plan.total == 5.0 + 2 * 3.5
+    assert np.bincount(plan.window[plan.action != NONE]).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_left_of_a_budget_is_not_exceeded_by_a_hair(seed: int, only_filled: None) -> None:
+    test_a_budget_that_is_a_hair_too_small_is_kept(seed)
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
+from pipelines._entry import load_settings
 from spanishgas.config import (
     DataSettings,
     EngineSettings,
@@ -94,5 +95,6 @@ def settings_for(folder: Path, tracking: TrackingSettings, *as_of: date) -> Sett
         features=FeatureSettings(families=()),
         labels=LabelSettings(kind="snapshot", shares={"train": 1.0}),
         tracking=tracking,
+        policy=load_settings(()).policy,
         pipeline=PipelineSettings(stages=("toy",)),
     )
