@@ -43,6 +43,9 @@ SPLIT = (
     "labels.split.test={first: 2024-07-31, last: 2024-07-31}",
 )
 QUIET = Console(quiet=True)
+# Stages that need a champion, which forty customers do not give: see test_recommend.
+AFTER_A_CHAMPION = ("response", "recommend", "simulate", "measure", "replay")
+ALONE = tuple(stage for stage in STAGES if stage.name not in AFTER_A_CHAMPION)
 
 
 def settings_of(folder: Path, tracking: TrackingSettings, *overrides: str) -> Settings:
@@ -52,7 +55,7 @@ def settings_of(folder: Path, tracking: TrackingSettings, *overrides: str) -> Se
 
 def run_all(settings: Settings) -> dict[str, Outcome]:
     tracker = Tracker(settings.tracking)
-    return {stage.name: run_stage(stage, settings, tracker, console=QUIET) for stage in STAGES}
+    return {stage.name: run_stage(stage, settings, tracker, console=QUIET) for stage in ALONE}
 
 
 def hashes(store: TableStore) -> dict[str, str]:
@@ -154,7 +157,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> 
 def test_a_killed_pipeline_leaves_nothing_half_done_and_finishes_on_the_next_run(
     delay: float, undisturbed: dict[str, str], tmp_path: Path, tracking: TrackingSettings
 ) -> None:
+    stages = ",".join(stage.name for stage in ALONE if stage.name != "backtest")
     command = [sys.executable, "-m", "pipelines.run_pipeline", *WORLD, *SPLIT, f"data_root={tmp_path / 'data'}"]
+    command.append(f"pipeline.stages=[{stages}]")
     environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking.uri, "PYTHONPATH": str(ROOT)}
     victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
     try:
@@ -170,7 +175,7 @@ def test_a_killed_pipeline_leaves_nothing_half_done_and_finishes_on_the_next_run
     hashes(store)  # everything visible is whole
     settings = settings_of(tmp_path, tracking)
     outcomes = run_all(settings)
-    assert set(outcomes) == {stage.name for stage in STAGES}
+    assert set(outcomes) == {stage.name for stage in ALONE}
     client = mlflow.MlflowClient(tracking.uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     open_runs = client.search_runs(experiments, "attributes.status = 'RUNNING'")
