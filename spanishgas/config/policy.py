@@ -183,10 +183,12 @@ class ReplaySettings(SettingsModel):
     Attributes:
         worlds: Kinds of world.
         seeds: Seeds of each.
+        keep_raw: Whether a world's raw files and bronze tables, 5 GB of the large demo, stay after its replay.
     """
 
     worlds: tuple[Literal["loglinear", "interactions"], ...] = ("loglinear", "interactions")
     seeds: tuple[int, ...] = tuple(range(1, 11))
+    keep_raw: bool = False
 
 
 class PolicySettings(SettingsModel):

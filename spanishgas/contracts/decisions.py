@@ -211,7 +211,7 @@ BUDGET_CURVE = Contract(
 REPLAYED_POLICIES = Contract(
     name="replayed_policies",
     layer="gold",
-    version=1,
+    version=2,
     grain="run date x policy",
     description="Policies by the demo world's true probabilities.",
     primary_key=("run_date", "policy"),
@@ -225,6 +225,10 @@ REPLAYED_POLICIES = Contract(
         _eur("promised_eur", "What the policy expected; null for those that expect nothing.", nullable=True),
         _eur("worth_eur", "What its offers truly bring on average, all costs taken off."),
         _eur("spend_eur", "What they truly cost on average."),
+        _eur(
+            "planned_spend_eur",
+            "What all that was planned would truly have cost; offers beyond the budget are not made.",
+        ),
         Column(name="share", type="float", description="Share of what the oracle earns.", nullable=True),
         Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
         Column(name="hi", type="float", description="Upper bound.", nullable=True),

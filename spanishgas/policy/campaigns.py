@@ -33,6 +33,7 @@ class FollowUps:
         accepted: 1 accepted, 0 refused, NaN not known or nothing to accept.
         weight: Inverse of the propensity, scaled to mean one within an action, times the share of the row.
         expected: Cumulative hazard that was to be expected without an offer while the customer was followed.
+        risk: The same had nobody left or been offered something else: it does not know how the follow-up ended.
         left: 1 where the customer left while followed.
         features: What was known at the date of the features before the offer.
     """
@@ -43,6 +44,7 @@ class FollowUps:
     accepted: Floats
     weight: Floats
     expected: Floats
+    risk: Floats
     left: Floats
     features: pd.DataFrame
 
@@ -148,6 +150,7 @@ def follow(
     until: Floats = np.fmin(end, np.where(np.isnan(days), np.inf, days))
     hazards: Floats = rows[list(HAZARDS)].to_numpy(np.float64)[place]
     expected = _cumulated(hazards, until) - _cumulated(hazards, start)
+    risk = _cumulated(hazards, start + effect_months * MONTH_DAYS) - _cumulated(hazards, start)
     # Who has left before the window begins, or is offered something else by then, was never at risk in it.
     keep = np.flatnonzero((end > start) & (expected > 0))
     whole = FollowUps(
@@ -159,6 +162,7 @@ def follow(
         ],
         weight=weight[place],
         expected=expected,
+        risk=risk,
         left=((days > start) & (days <= end)).astype(np.float64),
         features=rows.reindex(columns=list(features)).iloc[place].reset_index(drop=True),
     )

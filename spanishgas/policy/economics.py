@@ -41,6 +41,10 @@ class Response:
     accepted_ratio: Floats
     refused_ratio: Floats
 
+    def take(self, part: slice) -> "Response":
+        """The response of some of the customers."""
+        return Response(self.acceptance[part], self.accepted_ratio[part], self.refused_ratio[part])
+
 
 # The response of some of the customers: nobody needs that of all at once.
 Respond = Callable[[slice], Response]

@@ -4,7 +4,7 @@ Leaving is compared between those who were offered something and those who were 
 those who accepted and those who refused: they differ in more than the offer. Beside the control risk, which the churn
 model gives as the expected cumulative hazard E of each follow-up, the number of leavers is Poisson with mean
 
-    E exp(a + b log E + a_w + x (c + c_w) + t (r_kw + d_k + d_w + x e + s_k x f + x g_w))
+    E exp(a + b log R + a_w + x (c + c_w) + t (r_kw + d_k + d_w + x e + s_k x f + x g_w))
 
 t being 1 for offers, k the action and s_k its strength, w the window in which the follow-up begins, x the features in
 pieces, and r_kw the log ratio that the settings assume (Poisson regression for piecewise exponential survival: Laird
@@ -211,8 +211,8 @@ def _design(rows: FollowUps, x: Floats, scales: Mapping[str, float]) -> tuple[Fl
     begin = (rows.window[:, None] == np.arange(len(WINDOWS))[None, :]).astype(np.float64)
     window = begin * treated[:, None]
     strength = np.where(treated > 0, strengths()[np.maximum(rows.action, 0)], 0.0)
-    log_expected = np.log(rows.expected)[:, None]
-    centre = log_expected.mean() if len(rows) else 0.0
+    log_risk = np.log(rows.risk)[:, None]
+    centre = log_risk.mean() if len(rows) else 0.0
 
     def by_window(flags: Floats) -> Floats:
         return np.hstack([x * flags[:, place, None] for place in range(len(WINDOWS))])
@@ -224,7 +224,7 @@ def _design(rows: FollowUps, x: Floats, scales: Mapping[str, float]) -> tuple[Fl
         "strength": x * strength[:, None],
         "timing": by_window(window),
         # How far the control risk is off may differ between windows; that must not pass for an effect of timing.
-        "risk": log_expected - centre,
+        "risk": log_risk - centre,
         "begin": begin,
         "control": x,
         "control_timing": by_window(begin),

@@ -3,10 +3,12 @@
     share = (policy - nobody) / (oracle - nobody)
 
 in expected margin. The oracle knows every customer's true hazards, margins and response, not the dice, and obeys the
-same guardrails, budget and capacities. Only this module reads the ground truth.
+same guardrails, budget and capacities. Every policy has the same money: a campaign ends when the budget is truly
+spent, so that nobody gains by believing that offers cost less than they do. Only this module and ``observable`` read
+the ground truth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,8 @@ import pandas as pd
 
 from spanishgas.config import PolicySettings
 from spanishgas.errors import ContractError
-from spanishgas.policy.allocation import Options, Plan, allocate
-from spanishgas.policy.candidates import Candidates
+from spanishgas.policy.allocation import Limits, Options, Plan, allocate
+from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import Bools, guard, limits_of, value, value_of_plan, with_values
 from spanishgas.policy.economics import (
     ACTIONS,
@@ -29,6 +31,7 @@ from spanishgas.policy.economics import (
     monthly_hazards,
     value_offers,
 )
+from spanishgas.policy.observable import numeric, observable
 
 # Months that an offer acts in the demo world, whatever the policy believes.
 TRUE_EFFECT_MONTHS = 3
@@ -42,6 +45,10 @@ TOP_RISK, TIERS = "top_risk_medium", "tier_by_risk"
 RULES = (TOP_RISK, TIERS)
 # Our policy with one part known exactly, to tell what limits it.
 WITH_TRUE = ("with_true_risk", "with_true_margin", "with_true_response")
+# Our policy with all parts as well known as features allow.
+OBSERVABLE = "with_observable"
+# Money is counted in single precision.
+ROUNDING = 1e-6
 # The riskiest third of those who may be contacted gets the large offer, the next the medium one, the rest the small.
 TIER_SHARES = (1 / 3, 2 / 3)
 
@@ -102,8 +109,7 @@ class Truth:
 
     def respond(self, part: slice) -> Response:
         """The true response of some customers."""
-        told = self.response
-        return Response(told.acceptance[part], told.accepted_ratio[part], told.refused_ratio[part])
+        return self.response.take(part)
 
     def values(self, settings: PolicySettings) -> Values:
         """True value of every offer."""
@@ -124,10 +130,11 @@ class Replayed:
 
     Attributes:
         name: Name of the policy.
-        plan: Who gets what.
+        plan: Who gets what: as much of what was planned as the budget truly pays for.
         promised: What the policy expected each customer's offer to bring, in EUR; NaN where it expects nothing.
         worth: What it truly brings on average.
         spend: What it truly costs on average.
+        planned_spend: What all that was planned would truly have cost, in EUR.
     """
 
     name: str
@@ -135,6 +142,7 @@ class Replayed:
     promised: Floats
     worth: Floats
     spend: Floats
+    planned_spend: float
 
 
 def replay(
@@ -142,6 +150,8 @@ def replay(
     responses: dict[str, Respond],
     truth: Truth,
     settings: PolicySettings,
+    *,
+    features: pd.DataFrame | None = None,
 ) -> dict[str, Replayed]:
     """Values nobody, the rule policies, our policy with each response, and the oracle.
 
@@ -150,36 +160,68 @@ def replay(
         responses: ``learned`` and ``assumed``, those that there are.
         truth: Their truth.
         settings: The policy.
+        features: What is known of the customers, in their order; None leaves out what features could tell at best.
     """
     true_values = truth.values(settings)
     limits = limits_of(len(candidates), settings)
-    assumed_values = value(candidates, responses[ASSUMED], settings)
     # Rules do not know values: they may contact whom the other guardrails allow.
+    assumed_values = value(candidates, responses[ASSUMED], settings)
     _, open_options = guard(candidates, assumed_values, settings, without=("value",))
     truly_open = with_values(open_options, true_values)
-    plans: dict[str, tuple[Plan, Floats]] = {}
-    empty = _nobody(len(candidates), open_options)
-    plans[NOBODY] = (empty, empty.value)
+    plans: dict[str, Plan] = {NOBODY: _nobody(len(candidates), open_options)}
     for name, actions in ((TOP_RISK, _medium(candidates)), (TIERS, _tiers(candidates, open_options))):
-        plan = by_risk(candidates, open_options, actions, limits.bounds)
-        plans[name] = (plan, np.full(len(candidates), np.nan))
+        plans[name] = by_risk(candidates, truly_open, actions, limits.bounds)
     for name, respond in responses.items():
         values = assumed_values if name == ASSUMED else value(candidates, respond, settings)
-        _, options = guard(candidates, values, settings)
-        plan = allocate(options, limits)
-        plans[name] = (plan, plan.value)
+        plans[name] = _planned(candidates, values, limits, settings)
     ours = responses.get(LEARNED, responses[ASSUMED])
     for name, values in zip(WITH_TRUE, _one_part_true(candidates, ours, truth, settings), strict=True):
-        _, options = guard(candidates, values, settings)
-        plan = allocate(options, limits)
-        plans[name] = (plan, plan.value)
-    _, best = guard(candidates, true_values, settings)
-    plan = allocate(best, limits)
-    plans[ORACLE] = (plan, plan.value)
-    return {
-        name: Replayed(name, plan, promised, *value_of_plan(plan, truly_open))
-        for name, (plan, promised) in plans.items()
-    }
+        plans[name] = _planned(candidates, values, limits, settings)
+    if features is not None:
+        plans[OBSERVABLE] = _planned(candidates, _as_observed(candidates, features, truth, settings), limits, settings)
+    plans[ORACLE] = _planned(candidates, true_values, limits, settings)
+    return {name: _carried_out(name, plan, truly_open, limits.budget) for name, plan in plans.items()}
+
+
+def _planned(candidates: Candidates, values: Values, limits: Limits, settings: PolicySettings) -> Plan:
+    _, options = guard(candidates, values, settings)
+    return allocate(options, limits)
+
+
+def _carried_out(name: str, plan: Plan, truly: Options, budget: float) -> Replayed:
+    """As much of a plan as the budget truly pays for, what promises most per euro first."""
+    worth, spend = value_of_plan(plan, truly)
+    total = float(spend.sum())
+    if total > budget * (1 + ROUNDING):
+        rows = np.flatnonzero(plan.action != NONE)
+        rows = rows[np.argsort(-plan.value[rows] / np.maximum(plan.spend[rows], ROUNDING), kind="stable")]
+        late = rows[np.cumsum(spend[rows]) > budget]
+        made = np.ones(len(spend), bool)
+        made[late] = False
+        plan = replace(
+            plan,
+            action=np.where(made, plan.action, NONE),
+            window=np.where(made, plan.window, NONE),
+            channel=np.where(made, plan.channel, NONE),
+            value=plan.value * made,
+            spend=plan.spend * made,
+        )
+        worth, spend = worth * made, spend * made
+    promised = np.full(len(spend), np.nan) if name in RULES else plan.value
+    return Replayed(name, plan, promised, worth, spend, total)
+
+
+def _as_observed(candidates: Candidates, features: pd.DataFrame, truth: Truth, settings: PolicySettings) -> Values:
+    """What our policy would believe if it knew all that its inputs tell of the truth."""
+    own = {name: candidates.hazards[:, place] for place, name in enumerate(HAZARDS)}
+    own |= {name: candidates[name] for name in ("margin_eur_month", "bill_eur_month")}
+    known = numeric(features.reset_index(drop=True)).assign(**own)
+    hazards, margin, bill, told = observable(
+        known, truth.hazards, truth.margin, truth.bill, truth.response, seed=settings.simulation.seed
+    )
+    margin = np.where(np.isnan(candidates["margin_eur_month"]), np.nan, margin)
+    bill = np.where(np.isnan(candidates["bill_eur_month"]), np.nan, bill)
+    return value_offers(hazards, margin, bill, settings.discounts, told.take, settings.economics)
 
 
 def _one_part_true(
@@ -201,7 +243,8 @@ def by_risk(candidates: Candidates, options: Options, actions: Ints, bounds: Flo
 
     Args:
         candidates: Customers.
-        options: What the guardrails allow; their spend is what the assumed response makes of the discounts.
+        options: What the guardrails allow; their spend is what discounts truly cost, which whoever goes on until the
+            money is gone need not know before.
         actions: Position of the action that each customer would get.
         bounds: Budget, capacities of windows, capacities of channels.
     """

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.policy.recommendations import Basis
-from spanishgas.policy.replay import LEARNED, ORACLE, WITH_TRUE
+from spanishgas.policy.replay import ASSUMED, LEARNED, OBSERVABLE, ORACLE, WITH_TRUE
 from spanishgas.policy.simulator import Simulation
 
 if TYPE_CHECKING:
@@ -83,28 +83,35 @@ def _replayed(replayed: pd.DataFrame) -> list[str]:
         "## By the demo world's truth",
         "",
         "Share of what an oracle earns that knows every true probability, with the same guardrails, budget and "
-        "capacities; intervals from a bootstrap over customers. The realised share has the dice thrown once, the same "
-        "for all.",
+        "capacities; intervals from a bootstrap over customers. Offers are made until the budget is truly spent, what "
+        "promises most per euro first; `planned` is what the whole plan would have cost. The realised share has the "
+        "dice thrown once, the same for all.",
         "",
-        "| policy | offers | promised, EUR | worth, EUR | spend, EUR | share | 95 % interval | realised |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
+        "| policy | offers | promised | worth, EUR | spend, EUR | planned | share | 95 % interval | realised |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
     for row in replayed.to_dict("records"):
         promised = "" if pd.isna(row["promised_eur"]) else f"{row['promised_eur']:,.0f}"
         lines.append(
             f"| {row['policy']} | {row['offers']:,} | {promised} | {row['worth_eur']:,.0f} | {row['spend_eur']:,.0f} | "
+            f"{row['planned_spend_eur']:,.0f} | "
             f"{row['share']:.1%} | {row['lo']:.1%} to {row['hi']:.1%} | {row['realised_share']:.1%} |"
         )
     share = replayed.set_index("policy")["share"]
-    ours = share.get(LEARNED, np.nan)
+    ours = share.get(LEARNED, share[ASSUMED])
     told = [f"{name.removeprefix('with_true_')} {share[name]:.1%}" for name in WITH_TRUE if name in share.index]
     lines += [
         "",
         f"What limits it: our policy reaches {ours:.1%}; with one part known exactly: {', '.join(told)}. The parts "
         "go together, so these do not add up. The allocation falls short by no more than its certified gap.",
-        "",
     ]
-    return lines
+    if OBSERVABLE in share.index:
+        lines += [
+            "",
+            "With risk, margin and response all as well known as a regression of the truth on the features tells "
+            f"them: {share[OBSERVABLE]:.1%}. What lies beyond is in habits and moods that no input records.",
+        ]
+    return [*lines, ""]
 
 
 def plot_curve(curve: pd.DataFrame) -> "Figure":

@@ -1,5 +1,6 @@
 """Stage `replay`: the simulator's replay repeated on many demo worlds, in both kinds of them."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -11,23 +12,58 @@ from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import ConfigError, PublishError
 from spanishgas.policy.replay import ASSUMED, LEARNED
 from spanishgas.policy.study import plot_shares, render, summarise, verdict
-from spanishgas.registry import ModelRegistry
-from spanishgas.stages import demo_data, ingest, promote, segment, silver, simulate, train, training_set
+from spanishgas.registry import ModelRegistry, RunLog
+from spanishgas.stages import demo_data, features, ingest, promote, silver, simulate, train, training_set
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.decisions import PARTITION
 
 STUDY = Publication(layer="gold", name="replay_study")
 FOLDER = "replays"
-STAGES = (
-    demo_data.STAGE,
-    ingest.STAGE,
-    silver.STAGE,
-    training_set.STAGE,
-    train.STAGE,
-    segment.STAGE,
-    promote.STAGE,
-    simulate.STAGE,
-)
+FROM_RAW = (demo_data.STAGE, ingest.STAGE, silver.STAGE, training_set.STAGE)
+FROM_TABLES = (features.STAGE, train.STAGE, promote.STAGE, simulate.STAGE)
+WHY_FORCED = "replay study: no world is left out for the quality of its model"
+
+
+class World(PlainStage):
+    """One world of the study, from raw files to its replay.
+
+    Its raw files and bronze tables, gigabytes that come out the same again from the seed, go once the replay stands.
+    """
+
+    name = "replay_world"
+    module = __name__
+
+    def tags(self, settings: Settings) -> Mapping[str, str]:
+        """Which world."""
+        return {"world": str(getattr(settings.data, "world", "")), "seed": str(getattr(settings.data, "seed", ""))}
+
+    def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
+        """What has to be made; raw files only where the tables behind them are not published."""
+        has_tables = store.find(silver.SILVER) is not None and store.find(training_set.TRAINING_SET) is not None
+        stages = FROM_TABLES if has_tables else (*FROM_RAW, *FROM_TABLES)
+        return [Request(stage, settings, if_stale=stage is not promote.STAGE) for stage in stages]
+
+    def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
+        """Nothing of its own."""
+        return ()
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        """Nothing to make: there are no targets.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError
+
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
+        """Removes what takes most space."""
+        if not settings.policy.replay.keep_raw:
+            for folder in (store.root / "raw", store.root / "bronze"):
+                shutil.rmtree(folder, ignore_errors=True)
+        return settings.data.name
+
+
+WORLD = World()
 
 
 class StudySettings(BaseModel):
@@ -50,13 +86,8 @@ class Replay(PlainStage):
         return {"worlds": ",".join(wanted.worlds), "seeds": ",".join(map(str, wanted.seeds))}
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
-        """All stages of the worlds whose replay is not published; with ``force``, of all."""
-        return [
-            Request(stage, one, if_stale=stage is not promote.STAGE)
-            for one in _worlds(settings)
-            if settings.force or _replayed(one) is None
-            for stage in STAGES
-        ]
+        """Every world whose replay is not published; with ``force``, every world."""
+        return [Request(WORLD, one) for one in _worlds(settings) if settings.force or _replayed(one) is None]
 
     def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """The study of the worlds that have been replayed.
@@ -126,6 +157,7 @@ def _worlds(settings: Settings) -> list[Settings]:
     data = settings.data
     if not isinstance(data, DemoData):
         raise ConfigError("has no ground truth to replay against", where=f"data={data.name}", todo="Choose data=demo")
+    promotion = settings.promotion.model_copy(update={"mode": "force", "reason": WHY_FORCED})
     found = []
     for world in settings.policy.replay.worlds:
         for seed in settings.policy.replay.seeds:
@@ -140,7 +172,7 @@ def _worlds(settings: Settings) -> list[Settings]:
                     "name": _name(data.root.name, world, seed),
                 }
             )
-            found.append(settings.model_copy(update={"data": one, "force": False}))
+            found.append(settings.model_copy(update={"data": one, "force": False, "promotion": promotion}))
     return found
 
 

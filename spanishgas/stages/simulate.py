@@ -119,7 +119,7 @@ def _replay(workspace: Workspace, target: Target, view: DecisionSettings, found:
     workspace.progress("replaying policies against the ground truth")
     candidates = found.table.candidates
     truth = replay.Truth.of(told["months"], told["offers"], candidates)
-    policies = replay.replay(candidates, dict(found.responses), truth, view.policy)
+    policies = replay.replay(candidates, dict(found.responses), truth, view.policy, features=found.table.features)
     simulation = view.policy.simulation
     shares = replay.shares(policies, replicates=simulation.replicates, seed=simulation.seed)
     dice = replay.realised(policies, truth, view.policy, np.array(view.policy.contact_costs))
@@ -134,6 +134,7 @@ def _replay(workspace: Workspace, target: Target, view: DecisionSettings, found:
                 "promised_eur": float(one.promised.sum()),
                 "worth_eur": float(one.worth.sum()),
                 "spend_eur": float(one.spend.sum()),
+                "planned_spend_eur": one.planned_spend,
                 "share": share.value,
                 "lo": share.lo,
                 "hi": share.hi,

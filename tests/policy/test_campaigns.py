@@ -93,6 +93,15 @@ def test_follow_up_ends_with_leaving() -> None:
     assert (facts.offers, facts.leavers) == (1, 1)
 
 
+def test_the_risk_of_a_follow_up_does_not_know_how_it_ended() -> None:
+    again = offer("C2", campaign_id="K2", offer_date=day_after(40))
+    rows, _ = run([offer("C1"), offer("C2"), offer("C3"), again], left={"C1": day_after(50)})
+    first = [float(rows.risk[list(rows.customers).index(name)]) for name in ("C1", "C2", "C3")]
+    whole = RATES[0] * 20 + RATES[1] * 30 + RATES[2] * 30 + LATER * (10 + LASTS - 90)
+    assert first == pytest.approx([whole] * 3)
+    assert len({round(float(value), 6) for value in rows.expected}) > 1
+
+
 @pytest.mark.parametrize(("days", "left"), [(101, 1.0), (102, 0.0)])
 def test_leaving_after_the_effects_end_is_none_of_the_offers(days: int, left: float) -> None:
     """The effect ends 101.32 days after the date of the score."""

@@ -90,6 +90,7 @@ def campaigns(
         accepted=np.where(action == CONTROL, np.nan, accepts.astype(float)),
         weight=weight,
         expected=expected,
+        risk=expected,
         left=left.astype(float),
         features=pd.DataFrame({"gap": gap, "is_second_home": second}),
     )
@@ -227,10 +228,27 @@ def test_without_propensities_and_features_targeting_does_pass_for_an_effect() -
 
 def test_a_control_risk_that_is_off_everywhere_does_not_pass_for_an_effect() -> None:
     rows = campaigns()
-    wrong = FollowUps(**{**vars(rows), "expected": 2.5 * rows.expected})
+    wrong = FollowUps(**{**vars(rows), "expected": 2.5 * rows.expected, "risk": 2.5 * rows.risk})
     quick = LEARNED.model_copy(update={"penalties": (1.0,)})
     found = ratios(learn(wrong, quick, PRIOR), wrong).mean(axis=(0, 2))
     assert found == pytest.approx([0.95, 0.65, 0.45], abs=0.12)
+
+
+def test_that_leavers_are_followed_for_less_time_does_not_pass_for_a_risk_that_is_upside_down() -> None:
+    """Who leaves is followed until then: the exposure is small because of the outcome, and must not explain it."""
+    rng = np.random.default_rng(5)
+    rows = campaigns(30_000, alike)
+    true = np.where(rows.action == CONTROL, 1.0, 0.7)
+    spent = rng.exponential(size=len(rows)) / true
+    cut = FollowUps(
+        **{**vars(rows), "expected": np.minimum(spent, rows.risk), "left": (spent < rows.risk).astype(float)}
+    )
+    settings = LEARNED.model_copy(update={"penalties": (1.0,)})
+    learned = learn(cut, settings, NO_PRIOR)
+    assert learned.leaving["risk"] == pytest.approx([0.0], abs=0.12)
+    treated = cut.action != CONTROL
+    rate = [cut.left[some].sum() / cut.expected[some].sum() for some in (treated, ~treated)]
+    assert ratios(learned, cut).mean() == pytest.approx(rate[0] / rate[1], abs=0.04)
 
 
 def test_shrinking_goes_towards_what_was_assumed() -> None:
@@ -362,6 +380,7 @@ def test_the_ratio_of_each_window_is_taken_against_its_own_controls() -> None:
         accepted=np.full(count, np.nan),
         weight=np.ones(count),
         expected=np.full(count, 0.1),
+        risk=np.full(count, 0.1),
         left=(rng.uniform(size=count) < 1 - np.exp(-mean)).astype(float),
         features=pd.DataFrame({"gap": rng.normal(size=count)}),
     )

@@ -21,10 +21,11 @@ from spanishgas.demo.hazards import MOVE_OUT_MONTHLY as TRUE_MOVE_OUT
 from spanishgas.demo.offers import EFFECT_MONTHS
 from spanishgas.errors import ContractError
 from spanishgas.policy import replay
-from spanishgas.policy.allocation import Options, Plan
+from spanishgas.policy.allocation import Options, Plan, allocate
 from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import guard, limits_of, value
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response, Values
+from spanishgas.policy.observable import numeric, observable
 from spanishgas.policy.replay import ASSUMED, LEARNED, NOBODY, ORACLE, RULES, TIERS, TOP_RISK, Replayed, Truth
 from spanishgas.policy.response import assumed
 
@@ -205,7 +206,7 @@ def test_the_true_value_of_a_plan_is_that_of_the_slow_way(world: str) -> None:
     for name in (TIERS, LEARNED, ORACLE):
         one = found.replayed[name]
         rows = np.flatnonzero(one.plan.action >= 0)[:60]
-        assert len(rows) > 20, name
+        assert len(rows) > 10, name
         slow = np.array([slow_worth(found, one.plan, row) for row in rows])
         assert one.worth[rows] == pytest.approx(slow[:, 0], rel=1e-4, abs=2e-3), name
         assert one.spend[rows] == pytest.approx(slow[:, 1], rel=1e-4, abs=2e-3), name
@@ -225,11 +226,79 @@ def test_no_policy_beats_the_oracle(world: str) -> None:
     assert oracle.spend.sum() <= budget
     assert set(found.replayed) == {NOBODY, *RULES, LEARNED, ASSUMED, *replay.WITH_TRUE, ORACLE}
     for name, one in found.replayed.items():
-        # Who is wrong about what offers cost may spend more than the budget: that much is worth its price at most.
-        over = max(float(one.spend.sum()) - budget, 0.0) * oracle.prices[0]
-        assert one.worth.sum() <= oracle.bound + over + 1e-6 * oracle.bound, name
-        assert one.worth.sum() < oracle.total + over or name == ORACLE, name
+        assert one.spend.sum() <= budget * (1 + 1e-6), name
+        assert one.worth.sum() <= oracle.bound * (1 + 1e-6), name
+        assert one.worth.sum() < oracle.total or name == ORACLE, name
     assert found.replayed[LEARNED].worth.sum() > found.replayed[TOP_RISK].worth.sum()
+
+
+def test_a_campaign_ends_when_the_money_is_spent_best_promise_first() -> None:
+    """A policy that thinks accepting rare plans for more than it has; what it makes of it is paid for."""
+    found = case("loglinear")
+    thrifty = found.truth.response
+    naive: Respond = lambda part: Response(  # noqa: E731
+        0.3 * thrifty.acceptance[part], thrifty.accepted_ratio[part], thrifty.refused_ratio[part]
+    )
+    budget = limits_of(len(found.candidates), found.settings).budget
+    one = replay.replay(found.candidates, {ASSUMED: naive}, found.truth, found.settings)[ASSUMED]
+    assert one.planned_spend > 1.3 * budget
+    assert 0.95 * budget < one.spend.sum() <= budget
+    values = value(found.candidates, naive, found.settings)
+    _, options = guard(found.candidates, values, found.settings)
+    planned = allocate(options, limits_of(len(found.candidates), found.settings))
+    made, dropped = one.plan.action >= 0, (planned.action >= 0) & (one.plan.action < 0)
+    assert dropped.any()
+    ratio = planned.value / np.maximum(planned.spend, 1e-9)
+    assert ratio[made].min() >= ratio[dropped].max() - 1e-9
+    assert (planned.action[made] == one.plan.action[made]).all()
+    assert not one.worth[dropped].any()
+    assert not one.spend[dropped].any()
+
+
+def telling(found: Case) -> pd.DataFrame:
+    """Features that tell nearly all of the truth, in a nominal one too, with gaps."""
+    told = found.truth.response
+    refused = told.refused_ratio[:, 0, 0]
+    return pd.DataFrame(
+        {
+            "customer_id": found.candidates.ids,
+            "word": np.where(refused > 1.2, "high", "low"),
+            **{f"hazard {window}": found.truth.hazards[:, window] for window in range(3)},
+            "chance": np.where(np.arange(len(refused)) % 50 == 0, np.nan, told.acceptance[:, 1, 0]),
+            "refused": refused,
+            "margin": found.truth.margin.mean(axis=1),
+        }
+    )
+
+
+def test_what_features_tell_is_found_by_trees_that_have_not_seen_the_customer() -> None:
+    found = case("loglinear")
+    truth = found.truth
+    parts = (truth.hazards, truth.margin, truth.bill, truth.response)
+    known = numeric(telling(found))
+    assert "customer_id" not in known
+    assert set(known["word"]) == {0.0, 1.0}
+    hazards, margin, bill, told = observable(known, *parts, seed=0)
+    assert np.corrcoef(np.log(hazards[:, 0]), np.log(truth.hazards[:, 0]))[0, 1] > 0.85
+    assert hazards.mean(axis=0) == pytest.approx(truth.hazards[:, :3].mean(axis=0), rel=1e-6)
+    assert np.corrcoef(margin, truth.margin.mean(axis=1))[0, 1] > 0.6
+    assert np.corrcoef(told.acceptance[:, 1, 0], truth.response.acceptance[:, 1, 0])[0, 1] > 0.85
+    noise = pd.DataFrame({"noise": np.random.default_rng(0).normal(size=len(known))})
+    nothing = observable(noise, *parts, seed=0)
+    assert abs(np.corrcoef(nothing[0][:, 0], truth.hazards[:, 0])[0, 1]) < 0.15
+    assert nothing[3].acceptance.shape == truth.response.acceptance.shape
+    assert bill.shape == margin.shape
+
+
+def test_more_telling_features_earn_more() -> None:
+    found = case("loglinear")
+
+    def worth(features: pd.DataFrame) -> float:
+        replayed = replay.replay(found.candidates, found.responses, found.truth, found.settings, features=features)
+        return float(replayed[replay.OBSERVABLE].worth.sum() / replayed[ORACLE].worth.sum())
+
+    blind = pd.DataFrame({"customer_id": found.candidates.ids, "constant": 1.0})
+    assert worth(telling(found)) > worth(blind) + 0.1
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -274,7 +343,7 @@ def flat(name: str, worth: list[float]) -> Replayed:
     count = len(worth)
     none, zero = np.full(count, -1), np.zeros(count)
     plan = Plan(none, none, none, zero, zero, np.zeros(5), 0.0, 0)
-    return Replayed(name, plan, zero, np.array(worth, np.float64), zero)
+    return Replayed(name, plan, zero, np.array(worth, np.float64), zero, 0.0)
 
 
 def test_a_share_of_an_oracle_that_earns_nothing_is_not_known() -> None:
@@ -300,7 +369,7 @@ def test_rule_policies_keep_budget_capacities_and_guardrails_but_do_not_know_val
     plan, people = found.replayed[rule].plan, found.candidates
     budget = found.settings.budget
     rows = np.flatnonzero(plan.action >= 0)
-    assert len(rows) > 30
+    assert len(rows) > 10
     assert plan.spend.sum() <= budget.eur_per_customer * len(people)
     assert (plan.window[rows] == 0).all()
     assert len(rows) <= np.floor(0.05 * len(people))
@@ -320,10 +389,12 @@ def test_rule_policies_keep_budget_capacities_and_guardrails_but_do_not_know_val
     assert not (told["days_since_held_out"] < 90).any()
     assert ((told["days_to_renewal"] <= 90) & (told["days_to_renewal"] >= -30)).all()
     assert (told["term_age_days"] >= 14).all()
-    # The guardrail of value would have vetoed some of these.
+    # The guardrail of value, which asks for what a rule does not know, is not among theirs.
     values = value(people, found.responses[ASSUMED], found.settings)
     _, options = guard(people, values, found.settings)
-    assert not options.offers[rows, plan.action[rows], 0].all()
+    _, theirs = guard(people, values, found.settings, without=("value",))
+    assert (theirs.offers & ~options.offers).any()
+    assert theirs.offers[rows, plan.action[rows], 0].all()
     assert np.isnan(found.replayed[rule].promised).all()
 
 
@@ -425,7 +496,7 @@ def played(truth: Truth, plans: dict[str, Plan], settings: PolicySettings) -> di
     count = len(truth.hazards)
     options = Options(values, np.array(settings.contact_costs), np.ones((count, 3, 3), bool), np.ones((count, 4), bool))
     return {
-        name: Replayed(name, plan, np.zeros(count), *replay.value_of_plan(plan, options))
+        name: Replayed(name, plan, np.zeros(count), *replay.value_of_plan(plan, options), planned_spend=0.0)
         for name, plan in plans.items()
     }
 
@@ -489,7 +560,9 @@ def test_nothing_but_reports_reads_the_ground_truth() -> None:
     for room in ("policy", "scoring", "models", "features", "training", "segmentation"):
         for file in (package / room).rglob("*.py"):
             text = file.read_text().replace("ground truth", "ground_truth")
-            assert "ground_truth" not in text or file.name in {"replay.py", "simulation_report.py"}, file
+            assert "ground_truth" not in text or file.name in {"replay.py", "observable.py", "simulation_report.py"}, (
+                file
+            )
 
 
 def test_what_decides_and_learns_does_not_even_load_the_readers_of_the_truth() -> None:
