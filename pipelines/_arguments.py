@@ -49,7 +49,7 @@ def read_arguments(argv: list[str]) -> Arguments:
                     raise ConfigError("has no value", where=argument, todo=f"Write {argument} VALUE or {name}=VALUE")
                 value = waiting.pop(0)
             if name == "overrides":
-                overrides.extend(shlex.split(value))
+                waiting[:0] = shlex.split(value)
             else:
                 overrides.append(f"{name.replace('-', '_')}={value}")
         elif "=" in argument or argument.startswith("~"):

@@ -18,16 +18,18 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from pipelines._arguments import Arguments, read_arguments
-from spanishgas.config import Settings
+from pipelines._summary import closing, summarise
+from spanishgas.config import DemoData, Settings
 from spanishgas.errors import ConfigError, SpanishGasError
 from spanishgas.registry import RunLog, Tracker
 from spanishgas.stages.base import Stage
+from spanishgas.stages.display import Steps
 from spanishgas.stages.runner import Outcome, run_stage
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 # Keys of the composed configuration that only serve interpolation.
 INTERNAL = ("data_root", "experiment", "action")
-SHOWN_TABLES = 4
+DEMO_DATA = "demo_data"
 
 
 def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -> int:
@@ -52,7 +54,10 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
     except SpanishGasError as error:
         console.print(f"[bold red]{name} failed[/]", end=" ")
         console.print(str(error), markup=False)
-        return 1
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.print(f"[bold red]{name} stopped[/]; what is published stays, the same command goes on from there")
+        return 130
     return 0
 
 
@@ -90,50 +95,59 @@ def _run_job(
         else:
             _tell(outcome, console)
         return
+    wanted = _steps(name, stages, settings)
+    steps = Steps(console, len(wanted))
+    outcomes: list[Outcome] = []
+    with tracker.run(name, tags={"stage": name, "data": settings.data.name}, parent=parent) as run:
+        run.log_settings(settings.model_dump(mode="json"))
+        for stage in wanted:
+            with steps.step(stage.name):
+                try:
+                    outcomes.append(run_stage(stage, settings, tracker, parent=run, console=steps))
+                except SpanishGasError:
+                    console.print(
+                        f"{steps.label} {stage.name} failed; the {len(outcomes)} steps before it stay published, the "
+                        "same command goes on from there",
+                        markup=False,
+                    )
+                    raise
+            _tell(outcomes[-1], console, steps.label)
+        run.log_metrics({f"seconds.{outcome.stage}": outcome.seconds for outcome in outcomes})
+        run.log_metrics({"cached_stages": float(sum(outcome.cached for outcome in outcomes))})
+        report = summarise(outcomes, settings)
+        run.log_text(report, "report.md")
+        run.describe(report)
+    console.print(closing(outcomes, settings), markup=False)
+
+
+def _steps(name: str, stages: Sequence[Stage], settings: Settings) -> list[Stage]:
+    """The stages that a pipeline is to run.
+
+    Raises:
+        ConfigError: There is no such stage, or none is left.
+    """
     known = {stage.name: stage for stage in stages}
-    unknown = [wanted for wanted in settings.pipeline.stages if wanted not in known]
-    if unknown:
+    unknown = [one for one in (*settings.pipeline.stages, *settings.pipeline.skip) if one not in known]
+    wanted = [one for one in settings.pipeline.stages if one not in settings.pipeline.skip]
+    if not isinstance(settings.data, DemoData):  # other data sets bring their files
+        wanted = [one for one in wanted if one != DEMO_DATA]
+    if unknown or not wanted:
         error = ConfigError(
-            "no such stage",
-            where="pipeline.stages",
+            "no such stage" if unknown else "no stage is left to run",
+            where="pipeline.stages, pipeline.skip",
             examples=unknown,
             todo=f"Known stages: {', '.join(known)}",
         )
         _leave_failed_run(name, error)
         raise error
-    with tracker.run(name, tags={"stage": name, "data": settings.data.name}, parent=parent) as run:
-        run.log_settings(settings.model_dump(mode="json"))
-        outcomes = []
-        for wanted in settings.pipeline.stages:
-            outcomes.append(run_stage(known[wanted], settings, tracker, parent=run, console=console))
-            _tell(outcomes[-1], console)
-        run.log_metrics({f"seconds.{outcome.stage}": outcome.seconds for outcome in outcomes})
-        run.log_metrics({"cached_stages": float(sum(outcome.cached for outcome in outcomes))})
-    _tell_where(outcomes, settings, console)
+    return [known[one] for one in wanted]
 
 
-def _tell(outcome: Outcome, console: Console) -> None:
+def _tell(outcome: Outcome, console: Console, label: str = "") -> None:
     state = "cached" if outcome.cached else "done"
+    console.print(label, end=" " if label else "", markup=False)
     console.print(f"[bold]{outcome.stage}[/] {state} in {outcome.seconds:.1f} s", end="  ")
     console.print(outcome.headline, markup=False)
-
-
-def _tell_where(outcomes: Sequence[Outcome], settings: Settings, console: Console) -> None:
-    """What a whole pipeline has made, and where to look at it."""
-    root = settings.data.root
-    console.print("\n[bold]Made[/]")
-    for outcome in outcomes:
-        for manifest in outcome.manifests:
-            rows = sum(table.rows for table in manifest.tables.values())
-            tables = ", ".join(sorted(manifest.tables)) if len(manifest.tables) < SHOWN_TABLES else ""
-            named = tables or f"{len(manifest.tables)} tables"
-            console.print(f"  {manifest.publication}: {named}, {rows:,} rows", markup=False)
-    console.print("[bold]Where to look[/]")
-    console.print(f"  tables    {root}/bronze, {root}/silver, {root}/gold (Parquet)", markup=False)
-    console.print(
-        "  runs      make ui, then http://127.0.0.1:5000: settings, datasets, counts, reports, figures", markup=False
-    )
-    console.print("  meanings  docs/DATA_DICTIONARY.md, docs/FEATURES.md", markup=False)
 
 
 def _leave_failed_run(name: str, error: ConfigError) -> None:

@@ -13,6 +13,9 @@ MAX_MESSAGE = 4000
 class SpanishGasError(Exception):
     """Base of every error this project raises on purpose.
 
+    ``exit_code`` is what a process ends with that such an error ends: 1, or a code by which a scheduler can tell that
+    settings are wrong (2) or that the same command may work later (75).
+
     Args:
         what: What failed, as a sentence without its full stop.
         where: The table, file, stage or key concerned.
@@ -20,6 +23,8 @@ class SpanishGasError(Exception):
         examples: A few of them; at most five are shown.
         todo: What the user can do about it.
     """
+
+    exit_code = 1
 
     def __init__(
         self,
@@ -54,6 +59,8 @@ class SpanishGasError(Exception):
 class ConfigError(SpanishGasError):
     """A setting is unknown, missing or out of its range."""
 
+    exit_code = 2
+
 
 class SourceError(SpanishGasError):
     """A raw source is missing or cannot be read as its configuration says."""
@@ -69,6 +76,8 @@ class PublishError(SpanishGasError):
 
 class LockTimeoutError(PublishError):
     """Another run holds the partition that this run wants to publish."""
+
+    exit_code = 75
 
 
 class TrackingError(SpanishGasError):

@@ -68,10 +68,28 @@ class TrackingSettings(SettingsModel):
     lock: str | None = None
 
 
+class ScoringSettings(SettingsModel):
+    """Batch scoring.
+
+    Attributes:
+        chunk_rows: Customers scored at a time; bounds memory.
+        max_feature_age_days: Days between the features' date and the run date that are still allowed.
+    """
+
+    chunk_rows: int = Field(default=50_000, ge=1)
+    max_feature_age_days: int = Field(default=62, ge=0)
+
+
 class PipelineSettings(SettingsModel):
-    """Which stages one command runs, in order."""
+    """Which stages one command runs, in order.
+
+    Attributes:
+        stages: Names of the stages.
+        skip: Those of them to leave out.
+    """
 
     stages: tuple[str, ...]
+    skip: tuple[str, ...] = ()
 
 
 class Settings(SettingsModel):
@@ -90,6 +108,7 @@ class Settings(SettingsModel):
     segmentation: SegmentationSettings = SegmentationSettings()
     promotion: PromotionSettings = PromotionSettings()
     policy: PolicySettings
+    scoring: ScoringSettings = ScoringSettings()
     tracking: TrackingSettings
     pipeline: PipelineSettings
 
@@ -122,6 +141,7 @@ __all__ = [
     "PromotionSettings",
     "ReplaySettings",
     "ResponseSettings",
+    "ScoringSettings",
     "SearchRange",
     "SegmentationSettings",
     "Settings",

@@ -1,4 +1,4 @@
-"""Contracts of what the policy publishes: recommendations, why, within which limits, and what they are worth."""
+"""Contracts of scores and of what the policy publishes: offers, why, within which limits, and what they are worth."""
 
 from spanishgas.contracts.base import Column, ColumnType, Contract, KnownAt
 from spanishgas.contracts.sources import CUSTOMER_ID
@@ -34,6 +34,31 @@ def _chance(name: str, description: str, *, nullable: bool = False) -> Column:
 def _count(name: str, description: str) -> Column:
     return Column(name=name, type="int", description=description, minimum=0)
 
+
+CUSTOMER_SCORES = Contract(
+    name="customer_scores",
+    layer="gold",
+    version=1,
+    grain="run date x customer active at the features' date",
+    description="Risk of leaving by the champion. Who has left since the features' date is scored too.",
+    primary_key=("run_date", "customer_id"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        CUSTOMER_ID,
+        _chance("risk", "Probability of leaving within the horizon if nothing is done."),
+        _chance("hazard_0_30", "Probability of leaving in days 1 to 30 after the features' date.", nullable=True),
+        _chance("hazard_30_60", "The same for days 31 to 60, for those still there.", nullable=True),
+        _chance("hazard_60_90", "The same for days 61 to 90, for those still there.", nullable=True),
+        _count("risk_rank", "Place by risk, 1 for the riskiest; of equal risks, by customer_id."),
+        _column("as_of", "Date of the features.", "date"),
+        _column("model_version", "Version of the champion."),
+        _column("model_digest", "Digest of its files."),
+        _column("features_hash", "Digest of the features that were scored."),
+    ),
+)
 
 RECOMMENDATIONS = Contract(
     name="recommendations",
@@ -285,6 +310,7 @@ MEASURED_EFFECT = Contract(
 )
 
 POLICY_TABLES: tuple[Contract, ...] = (
+    CUSTOMER_SCORES,
     RECOMMENDATIONS,
     RECOMMENDATION_VETOES,
     RECOMMENDATION_LIMITS,

@@ -58,7 +58,11 @@ class LogisticHazard(HazardModel):
         self.intercepts_ = np.asarray(solver.coef_[0, design.shape[1] :])
 
     def _hazards(self, features: pd.DataFrame) -> Floats:
-        effect = self._design(features) @ self.coefficients_
+        effect = np.zeros(len(features))
+        # Term by term: the order in which a product of matrices adds up hangs on how many rows there are, and no risk
+        # may hang on who is scored beside them.
+        for values, coefficient in zip(self._design(features).T, self.coefficients_, strict=True):
+            effect += values * coefficient
         return np.asarray(1 / (1 + np.exp(-(effect[:, None] + self.intercepts_[None, :]))))
 
     def _design(self, features: pd.DataFrame) -> Floats:

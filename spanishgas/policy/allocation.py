@@ -5,7 +5,12 @@ dropped, what is left is given away, and the closest choices (the core) are then
 programming (Balas and Zemel, 1980). The dual bound certifies how far the result can be from the optimum.
 """
 
+import ctypes
 import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -238,15 +243,36 @@ def _solve_core(options: Options, core: Ints, room: Floats, prices: Floats, gap:
     once = coo_array((np.ones(len(who)), (who, np.arange(len(who)))), shape=(len(core), len(who)))
     matrix = vstack([csr_array(usage[:, limited].T), once]).tocsr()
     most = np.concatenate([np.maximum(room[limited], 0.0), np.ones(len(core))])
-    found = milp(
-        -worth,
-        constraints=LinearConstraint(matrix, -np.inf, most),
-        integrality=np.ones(len(who)),
-        bounds=Bounds(0, 1),
-        options={"mip_rel_gap": tolerance, "node_limit": NODES},
-    )
+    with _without_output():
+        found = milp(
+            -worth,
+            constraints=LinearConstraint(matrix, -np.inf, most),
+            integrality=np.ones(len(who)),
+            bounds=Bounds(0, 1),
+            options={"mip_rel_gap": tolerance, "node_limit": NODES},
+        )
     picked = np.full(len(core), NONE)
     if found.x is not None:
         on = np.flatnonzero(found.x > 0.5)
         picked[who[on]] = option[on]
     return picked
+
+
+@contextmanager
+def _without_output() -> Iterator[None]:
+    """Keeps what a library in C prints off the process's standard output, for as long as the block runs.
+
+    The solver writes a line for every better plan that it finds, whatever it is asked.
+    """
+    libc = ctypes.CDLL(None)
+    sys.stdout.flush()
+    libc.fflush(None)
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        libc.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)

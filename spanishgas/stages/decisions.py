@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import PolicySettings, Settings
-from spanishgas.contracts.decisions import RECOMMENDATIONS
+from spanishgas.contracts.decisions import CUSTOMER_SCORES, RECOMMENDATIONS
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, SEGMENTS
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import PublishError
@@ -27,18 +27,17 @@ from spanishgas.scoring.standing import standing
 from spanishgas.scoring.table import DecisionTable, decision_table
 from spanishgas.stages.base import Target, Workspace
 from spanishgas.stages.churn_models import champion_of, fetch_model
-from spanishgas.stages.features import STAGE as FEATURES
+from spanishgas.stages.features import features_at
 from spanishgas.stages.response import RESPONSE, read_response
+from spanishgas.stages.score import CHAMPION_MODEL, PARTITION, features_for, scores_on
 from spanishgas.stages.segment import segments_at
 from spanishgas.stages.silver import SILVER
 
 if TYPE_CHECKING:
     from spanishgas.models import ChurnModel
 
-PARTITION = "run_date"
 USED_SILVER = ("customers", "contracts", "interactions", "churn_events", "retention_offers")
 DIGITS = 12
-CHAMPION_MODEL = "champion"
 
 
 class DecisionSettings(BaseModel):
@@ -81,22 +80,6 @@ def recommended_on(day: date) -> Publication:
     return Publication(layer="gold", name="recommendations", partition=f"{PARTITION}={day.isoformat()}")
 
 
-def features_for(settings: Settings, store: TableStore) -> date:
-    """The newest published date of features at or before the run date.
-
-    Raises:
-        PublishError: There is none.
-    """
-    found = store.newest("gold", "features", settings.run_date)
-    if found is None:
-        raise PublishError(
-            f"no features are published at or before the run date {settings.run_date}",
-            where="gold/features",
-            todo=f"Run `{FEATURES.name} -P as_of=...` first",
-        )
-    return date.fromisoformat(found.value)
-
-
 def decision_inputs(
     settings: Settings, store: TableStore, models: ModelRegistry
 ) -> tuple[DecisionSettings, dict[str, str], dict[str, Manifest], dict[str, ModelVersion]]:
@@ -108,11 +91,19 @@ def decision_inputs(
     """
     as_of = features_for(settings, store)
     champion = champion_of(settings, models)
-    features = store.find(Publication(layer="gold", name="features", partition=f"asof_date={as_of.isoformat()}"))
-    assert features is not None
+    features = store.read(features_at(as_of), made_by=f"features -P as_of={as_of}")
     silver = store.read(SILVER, made_by="silver")
-    manifests: dict[str, Manifest] = {"features": features, "silver": silver}
+    scores = store.read(scores_on(settings.run_date), made_by=f"score -P run_date={settings.run_date}")
+    if (scores.tags["model_digest"], scores.tags["as_of"]) != (champion.digest, as_of.isoformat()):
+        raise PublishError(
+            f"scores are of model v{scores.tags['model_version']} and features of {scores.tags['as_of']}, not of the "
+            f"champion v{champion.version} and {as_of}",
+            where=str(scores.publication),
+            todo=f"Run `score -P run_date={settings.run_date}` again",
+        )
+    manifests: dict[str, Manifest] = {"features": features, "scores": scores, "silver": silver}
     inputs = {
+        "scores": scores.tables[CUSTOMER_SCORES.name].content_hash,
         "features": features.tables[CUSTOMER_FEATURES.name].content_hash,
         CHAMPION_MODEL: champion.digest,
         **{name: silver.tables[name].content_hash for name in USED_SILVER},
@@ -145,7 +136,7 @@ def _earlier(settings: Settings, store: TableStore) -> list[tuple[str, Manifest]
 
 
 def decide_from(workspace: Workspace, target: Target) -> Decided:
-    """Reads, scores and decides."""
+    """Reads features and scores, and decides."""
     view = target.settings
     assert isinstance(view, DecisionSettings)
     policy, engine, store = view.policy, workspace.engine, workspace.store
@@ -158,12 +149,18 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
     stands = engine.frame(standing(engine.table(features[["customer_id"]]), silver, view.run_date))
     segments, names = _segments(workspace, target)
     champion = target.models[CHAMPION_MODEL]
-    workspace.progress(f"scoring {len(features):,} customers")
+    scores = engine.frame(
+        engine.scan(store.files(target.manifests["scores"], CUSTOMER_SCORES.name)).order_by("customer_id")
+    )
+    if not features["customer_id"].equals(scores["customer_id"]):
+        raise PublishError(
+            "scores and features are of other customers", where="gold/scoring", todo="Run `score` with force=true"
+        )
     with TemporaryDirectory() as folder:
         model, _ = fetch_model(workspace.models, champion, Path(folder))
     table = decision_table(
         features,
-        model.predict(features),
+        scores,
         stands,
         segments,
         _offered_before(workspace, target, view),

@@ -15,7 +15,8 @@ from spanishgas.policy import measurement
 from spanishgas.policy.replay import planned_change
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
-from spanishgas.stages.decisions import PARTITION, recommended_on
+from spanishgas.stages.decisions import recommended_on
+from spanishgas.stages.score import PARTITION
 from spanishgas.stages.silver import SILVER
 from spanishgas.stages.training_set import data_cut
 from spanishgas.stages.truth import find_truth, read_future

@@ -14,6 +14,7 @@ from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.decisions import DecisionSettings, decide_from, decision_inputs, recommended_on
 from spanishgas.stages.response import STAGE as RESPONSE_STAGE
+from spanishgas.stages.score import STAGE as SCORE
 
 CONTRACTS: dict[str, Contract] = {
     table.name: table for table in (RECOMMENDATIONS, RECOMMENDATION_VETOES, RECOMMENDATION_LIMITS)
@@ -31,10 +32,12 @@ class Recommend(PlainStage):
         return {"run_date": settings.run_date.isoformat()}
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
-        """The response, where it is to be learned."""
-        if settings.policy.response.kind != "learned":
-            return ()
-        return [Request(RESPONSE_STAGE, settings.model_copy(update={"force": False}), if_stale=True)]
+        """The scores, and the response where it is to be learned."""
+        calm = settings.model_copy(update={"force": False})
+        wanted = [Request(SCORE, calm, if_stale=True)]
+        if settings.policy.response.kind == "learned":
+            wanted.append(Request(RESPONSE_STAGE, calm, if_stale=True))
+        return wanted
 
     def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
         """The recommendations of the run date.

@@ -15,7 +15,7 @@ from spanishgas.policy.study import plot_shares, render, summarise, verdict
 from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages import demo_data, features, ingest, promote, silver, simulate, train, training_set
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
-from spanishgas.stages.decisions import PARTITION
+from spanishgas.stages.score import PARTITION
 
 STUDY = Publication(layer="gold", name="replay_study")
 FOLDER = "replays"

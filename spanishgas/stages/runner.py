@@ -25,6 +25,7 @@ from spanishgas.registry import ModelRegistry, RunLog, Tracker
 from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
 from spanishgas.stages.checks import check_table
 from spanishgas.stages.datasets import facts_of
+from spanishgas.stages.display import Display
 from spanishgas.stages.memory import peak_mib, reset_peak
 
 
@@ -55,7 +56,7 @@ def run_stage(
     tracker: Tracker,
     *,
     parent: RunLog | None = None,
-    console: Console | None = None,
+    console: Display | None = None,
 ) -> Outcome:
     """Runs one stage as a tracked run.
 
@@ -70,7 +71,7 @@ def run_stage(
         SpanishGasError: An input is missing or breaks its contract, an output does, or another run holds the partition.
             The run is marked as failed, with the message; nothing is published.
     """
-    console = console or Console(stderr=True, highlight=False)
+    console = console if console is not None else Console(stderr=True, highlight=False)
     reset_peak()
     tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
     with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run:

@@ -20,8 +20,9 @@ from spanishgas.policy.simulation_report import plot_curve, plot_replay, plot_se
 from spanishgas.policy.simulator import simulate
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
-from spanishgas.stages.decisions import PARTITION, Decided, DecisionSettings, decide_from, decision_inputs
+from spanishgas.stages.decisions import Decided, DecisionSettings, decide_from, decision_inputs
 from spanishgas.stages.recommend import STAGE as RECOMMEND
+from spanishgas.stages.score import PARTITION
 from spanishgas.stages.truth import find_truth, read_future
 
 CONTRACTS: dict[str, Contract] = {

@@ -1,83 +1,16 @@
 """Recommendations on a small demo retailer: explained, within every guardrail, repeatable, simulated and measured."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from spanishgas.config import TrackingSettings
-from spanishgas.engine.store import TableStore
 from spanishgas.errors import ContractError, PromotionError, PublishError
 from spanishgas.policy.reasons import REASONS
-from spanishgas.registry import Tracker
-from spanishgas.stages import demo_data, features, ingest, measure, promote, recommend, silver, simulate, train
-from spanishgas.stages.base import Stage
-from spanishgas.stages.runner import Outcome, run_stage
-from tests.e2e.worlds import QUIET, prepare, settings_of
-
-SIZE = ("data.customers=700", "as_of=2024-11-30", "model=logistic")
-WIDE = (
-    "promotion.mode=force",
-    "promotion.reason=small",
-    "policy.response.learned.min_offers=40",
-    "policy.response.learned.min_leavers=3",
-    "policy.response.learned.penalties=[1.0]",
-    "policy.budget.eur_per_customer=0.5",
-    "policy.holdout.share=0.3",
-    "policy.simulation.replicates=20",
-    "policy.simulation.acceptance_factors=[0.5,1.0]",
-    "policy.simulation.risk_factors=[1.0]",
-    "policy.simulation.budget_factors=[0.5,1.0,2.0]",
-)
-
-
-class Retailer:
-    """A prepared retailer with a champion."""
-
-    def __init__(self, root: Path, tracking: TrackingSettings) -> None:
-        self.root, self.tracking, self.tracker = root, tracking, Tracker(tracking)
-
-    @property
-    def store(self) -> TableStore:
-        return TableStore(self.root)
-
-    def run(self, stage: Stage, *overrides: str) -> Outcome:
-        settings = settings_of(self.root, self.tracking, *SIZE, *WIDE, *overrides)
-        return run_stage(stage, settings, self.tracker, console=QUIET)
-
-    def table(self, outcome: Outcome, name: str) -> pd.DataFrame:
-        return pd.read_parquet(self.store.files(outcome.manifests[0], name)[0])
-
-    def silver(self, name: str) -> pd.DataFrame:
-        manifest = self.store.read(silver.SILVER, made_by="silver")
-        return pd.read_parquet(self.store.files(manifest, name)[0])
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """A folder with a data root and a store that has a champion, made once."""
-    folder = tmp_path_factory.mktemp("recommend")
-    root = prepare(folder, empty_store, *SIZE)
-    tracking = TrackingSettings(
-        uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
-    )
-    retailer = Retailer(root, tracking)
-    for stage in (features.STAGE, train.STAGE, promote.STAGE):
-        retailer.run(stage)
-    return folder
-
-
-@pytest.fixture
-def retailer(prepared: Path, tmp_path: Path) -> Retailer:
-    shutil.copytree(prepared / "data", tmp_path / "data", symlinks=True)
-    shutil.copy(prepared / "mlflow.db", tmp_path / "mlflow.db")
-    # The model's files stay where they were registered.
-    tracking = TrackingSettings(
-        uri=f"sqlite:///{tmp_path / 'mlflow.db'}", artifacts=prepared / "mlruns", experiment="spanishgas"
-    )
-    return Retailer(tmp_path / "data", tracking)
+from spanishgas.stages import demo_data, ingest, measure, recommend, silver, simulate
+from tests.e2e.worlds import SIZE, WIDE, Retailer, settings_of
 
 
 def newest(table: pd.DataFrame, day: str, key: str = "customer_id") -> pd.DataFrame:

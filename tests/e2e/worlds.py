@@ -3,13 +3,16 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from pipelines._entry import load_settings
 from spanishgas.config import Settings, TrackingSettings
+from spanishgas.engine.store import TableStore
 from spanishgas.registry import Tracker
 from spanishgas.stages import demo_data, ingest, silver, training_set
-from spanishgas.stages.runner import run_stage
+from spanishgas.stages.base import Stage
+from spanishgas.stages.runner import Outcome, run_stage
 from tests.support import without_tracking_variables
 
 WORLD = (
@@ -50,3 +53,41 @@ def settings_of(root: Path, tracking: TrackingSettings, *overrides: str) -> Sett
         () if any(one.startswith("model=") for one in overrides) else ("model.rounds=30", "model.min_child_weight=1")
     )
     return load_settings((*WORLD, f"data_root={root}", *quick, *overrides)).model_copy(update={"tracking": tracking})
+
+
+SIZE = ("data.customers=700", "as_of=2024-11-30", "model=logistic")
+WIDE = (
+    "promotion.mode=force",
+    "promotion.reason=small",
+    "policy.response.learned.min_offers=40",
+    "policy.response.learned.min_leavers=3",
+    "policy.response.learned.penalties=[1.0]",
+    "policy.budget.eur_per_customer=0.5",
+    "policy.holdout.share=0.3",
+    "policy.simulation.replicates=20",
+    "policy.simulation.acceptance_factors=[0.5,1.0]",
+    "policy.simulation.risk_factors=[1.0]",
+    "policy.simulation.budget_factors=[0.5,1.0,2.0]",
+)
+
+
+class Retailer:
+    """A prepared retailer with a champion."""
+
+    def __init__(self, root: Path, tracking: TrackingSettings) -> None:
+        self.root, self.tracking, self.tracker = root, tracking, Tracker(tracking)
+
+    @property
+    def store(self) -> TableStore:
+        return TableStore(self.root)
+
+    def run(self, stage: Stage, *overrides: str) -> Outcome:
+        settings = settings_of(self.root, self.tracking, *SIZE, *WIDE, *overrides)
+        return run_stage(stage, settings, self.tracker, console=QUIET)
+
+    def table(self, outcome: Outcome, name: str) -> pd.DataFrame:
+        return pd.read_parquet(self.store.files(outcome.manifests[0], name)[0])
+
+    def silver(self, name: str) -> pd.DataFrame:
+        manifest = self.store.read(silver.SILVER, made_by="silver")
+        return pd.read_parquet(self.store.files(manifest, name)[0])

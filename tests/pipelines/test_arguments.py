@@ -31,6 +31,9 @@ def test_flags_are_told_from_settings() -> None:
     assert read_arguments(["-m", "model.max_depth=3,4"]) == Arguments(("model.max_depth=3,4",), multirun=True)
     assert read_arguments(["--cfg"]) == Arguments((), show=True)
     assert read_arguments(["--help"]) == Arguments((), help=True)
+    # MLflow passes all that stands in `-P overrides=...` as one text.
+    together = read_arguments(["--overrides", "-m run_date=2025-12-31,2026-01-31 data=demo"])
+    assert together == Arguments(("run_date=2025-12-31,2026-01-31", "data=demo"), multirun=True)
 
 
 @pytest.mark.parametrize(("argv", "message"), [(["--model"], "has no value"), (["xgboost"], "is not a setting")])

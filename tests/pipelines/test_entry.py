@@ -87,7 +87,7 @@ def runs(folder: Path) -> list[mlflow.entities.Run]:
 
 
 def test_an_unknown_key_leaves_a_failed_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("ingest", [INGEST], ["data.custmers=5"]) == 1
+    assert run("ingest", [INGEST], ["data.custmers=5"]) == 2
     assert "nearest to data.custmers: data.customers" in capsys.readouterr().err.replace("\n", " ")
     (failed,) = runs(here)
     assert failed.info.status == "FAILED"

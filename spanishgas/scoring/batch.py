@@ -1,0 +1,79 @@
+"""Batch scoring: a table of features through a model, a chunk of customers at a time."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from spanishgas.engine.chunks import Chunk
+
+KEYS = ("customer_id",)
+WINDOWS = ("hazard_0_30", "hazard_30_60", "hazard_60_90")
+SCHEMA = pa.schema([("customer_id", pa.string()), ("risk", pa.float64()), *((name, pa.float64()) for name in WINDOWS)])
+
+Predict = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@dataclass
+class Latency:
+    """How long the chunks took.
+
+    Attributes:
+        rows: Rows of each chunk.
+        seconds: Seconds that each took, reading apart.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Rows per second of the model alone, and how long a thousand rows took: the middle chunk and a slow one."""
+        if not self.rows:
+            return {}
+        per_thousand = 1e6 * np.array(self.seconds) / np.array(self.rows)
+        return {
+            "model_rows_per_second": sum(self.rows) / max(sum(self.seconds), 1e-9),
+            "latency_ms_per_thousand_p50": float(np.median(per_thousand)),
+            "latency_ms_per_thousand_p95": float(np.quantile(per_thousand, 0.95)),
+        }
+
+
+def score_chunk(chunk: Chunk, predict: Predict, rows: int, latency: Latency) -> pa.Table:
+    """Scores of one chunk of features.
+
+    Args:
+        chunk: ``customer_id`` and the model's features.
+        predict: Features -> ``risk`` and the hazards that the model tells.
+        rows: Rows given to the model at a time.
+        latency: Where the time is noted.
+
+    Returns:
+        Rows of ``SCHEMA``, in the chunk's order; hazards that the model does not tell are null.
+    """
+    parts = [_score(part, predict, latency) for part in _parts(chunk.batch, rows)]
+    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+
+
+def _parts(batch: pa.RecordBatch, rows: int) -> Iterator[pd.DataFrame]:
+    for start in range(0, batch.num_rows, rows):
+        frame = batch.slice(start, rows).to_pandas()
+        for name in frame.columns[frame.dtypes == "category"]:
+            frame[name] = frame[name].astype(object)
+        yield frame
+
+
+def _score(frame: pd.DataFrame, predict: Predict, latency: Latency) -> pa.Table:
+    started = time.perf_counter()
+    told = predict(frame.drop(columns=list(KEYS)))
+    latency.seconds.append(time.perf_counter() - started)
+    latency.rows.append(len(frame))
+    count = len(frame)
+    arrays = [pa.array(frame["customer_id"], pa.string()), pa.array(told["risk"].to_numpy(np.float64))]
+    arrays += [
+        pa.array(told[name].to_numpy(np.float64)) if name in told else pa.nulls(count, pa.float64()) for name in WINDOWS
+    ]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -1,0 +1,85 @@
+"""What a terminal shows while stages work: which step, of how many, what it is doing, for how long."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+
+class Line(Protocol):
+    """The line that tells what is being done."""
+
+    def update(self, status: str) -> None:
+        """Shows another text."""
+
+
+class Display(Protocol):
+    """Where a stage shows what it is doing; a rich ``Console`` is one."""
+
+    def status(self, status: str) -> AbstractContextManager[Line]:
+        """A line for as long as the block runs."""
+
+
+class _Silent:
+    def update(self, status: str) -> None:
+        """Shows nothing."""
+
+
+class Steps:
+    """A bar over the steps of a pipeline, with the time that the present one has taken.
+
+    Without a terminal, as in a scheduler's log, every step says when it begins.
+
+    Args:
+        console: Where to show it.
+        total: Steps there are.
+    """
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console = console
+        self._total = total
+        self._place = 0
+        self._name = ""
+        self._progress = Progress(
+            SpinnerColumn(),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            transient=True,
+        )
+
+    @property
+    def label(self) -> str:
+        """Which step of how many."""
+        return f"[{self._place}/{self._total}]"
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Shows one step while the block runs."""
+        self._place += 1
+        self._name = name
+        if not self.console.is_terminal:
+            self.console.print(f"{self.label} {name} ...", markup=False)
+        yield
+
+    @contextmanager
+    def status(self, status: str) -> Iterator[Line]:
+        """Shows what the present step is doing; nothing without a terminal, where lines would pile up."""
+        if not self.console.is_terminal:
+            yield _Silent()
+            return
+        with self._progress:
+            task = self._progress.add_task(status, total=self._total, completed=self._place - 1)
+
+            class _Line:
+                def update(_, status: str) -> None:  # noqa: N805
+                    self._progress.update(task, description=status)
+
+            try:
+                yield _Line()
+            finally:
+                self._progress.remove_task(task)
