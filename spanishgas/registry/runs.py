@@ -21,6 +21,9 @@ SETTINGS_PREFIX = "conf."
 BATCH = 100
 MAX_PARAM = 6000
 MAX_DIGEST = 36
+# Runs that may bring the same data set at the same moment, and what stores call it.
+ATTEMPTS = 5
+KNOWN_ALREADY = ("UNIQUE constraint failed", "duplicate key value")
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ class RunLog:
     def log_datasets(self, tables: Iterable[DatasetFacts], context: Literal["input", "output"]) -> None:
         """Records the tables that the run reads or writes, with their digests."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         inputs = [
             DatasetInput(
@@ -167,8 +171,17 @@ class RunLog:
             )
             for table in tables
         ]
-        if inputs:
-            self._client.log_inputs(self.id, inputs)
+        if not inputs:
+            return
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                self._client.log_inputs(self.id, inputs)
+                return
+            except MlflowException as error:
+                # The store looks whether a data set is known and then adds it: of two runs that bring the same one at
+                # the same moment the slower is refused, and finds it known when it asks again.
+                if not left or not any(word in str(error) for word in KNOWN_ALREADY):
+                    raise
 
 
 def _schema(columns: Mapping[str, str]) -> str:

@@ -5,8 +5,10 @@ import multiprocessing
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
 from spanishgas.registry import Tracker
-from spanishgas.registry.runs import DatasetFacts
+from spanishgas.registry.runs import DatasetFacts, RunLog
 from spanishgas.registry.tracking import is_prepared
 
 
@@ -107,6 +109,25 @@ def test_settings_datasets_and_texts_are_on_record(tracking: TrackingSettings) -
     assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "output")]
     stored = {item.path for item in tracker.client.list_artifacts(run.id)}
     assert stored == {"report.md", "settings.json"}
+
+
+def test_runs_that_bring_the_same_data_set_at_the_same_moment_all_have_it(tracking: TrackingSettings) -> None:
+    """The store looks and then adds: what another has added in between must not fail a run."""
+    tracker = Tracker(tracking)
+    together = threading.Barrier(4, timeout=20)
+    with ExitStack() as stack:
+        runs = [stack.enter_context(tracker.run("silver", tags={})) for _ in range(4)]
+
+        def bring(run: RunLog) -> None:
+            for turn in range(6):
+                together.wait()
+                facts = [DatasetFacts(f"t{turn}-{place}", "d" * 36, "x", {"a": "DOUBLE"}, 1) for place in range(8)]
+                run.log_datasets(facts, "input")
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(bring, runs))
+    for run in runs:
+        assert len(tracker.client.get_run(run.id).inputs.dataset_inputs) == 48
 
 
 def test_more_than_a_batch_of_parameters_is_logged(tracking: TrackingSettings) -> None:
