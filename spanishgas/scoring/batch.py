@@ -1,16 +1,18 @@
 """Batch scoring: a table of features through a model, a chunk of customers at a time."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from spanishgas.engine import Engine
 from spanishgas.engine.chunks import Chunk
 
-KEYS = ("customer_id",)
 WINDOWS = ("hazard_0_30", "hazard_30_60", "hazard_60_90")
 SCHEMA = pa.schema([("customer_id", pa.string()), ("risk", pa.float64()), *((name, pa.float64()) for name in WINDOWS)])
 
@@ -42,20 +44,44 @@ class Latency:
         }
 
 
-def score_chunk(chunk: Chunk, predict: Predict, rows: int, latency: Latency) -> pa.Table:
-    """Scores of one chunk of features.
+def score_table(
+    engine: Engine,
+    features: ir.Table,
+    columns: Sequence[str],
+    predict: Predict,
+    rows: int,
+    progress: Callable[[int], None],
+) -> tuple[ir.Table, Latency]:
+    """Scores of a table from ``Engine.scan``; what is in memory at a time does not grow with the table.
 
     Args:
-        chunk: ``customer_id`` and the model's features.
+        engine: The session that scanned it.
+        features: ``customer_id`` and the model's features.
+        columns: The features that the model reads.
         predict: Features -> ``risk`` and the hazards that the model tells.
-        rows: Rows given to the model at a time.
-        latency: Where the time is noted.
+        rows: Rows given to the model at a time. No score depends on it.
+        progress: Told how many rows are scored.
 
     Returns:
-        Rows of ``SCHEMA``, in the chunk's order; hazards that the model does not tell are null.
+        Rows of ``SCHEMA``, and how long the model took; hazards that it does not tell are null.
     """
-    parts = [_score(part, predict, latency) for part in _parts(chunk.batch, rows)]
-    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+    latency = Latency()
+
+    def work(chunk: Chunk) -> pa.Table:
+        parts = [_score(part, predict, latency) for part in _parts(chunk.batch, rows)]
+        return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+
+    with engine.spool(SCHEMA) as spool:
+        for scored in engine.map_chunks(features, ["customer_id", *columns], work):
+            spool.add(scored)
+            progress(spool.rows)
+    return engine.spooled(spool), latency
+
+
+def ranked(scored: ir.Table) -> ir.Table:
+    """Scores with ``risk_rank``: 1 for the riskiest; of equal risks, by customer."""
+    rank = ibis.row_number().over(order_by=[scored.risk.desc(), scored.customer_id]) + 1
+    return scored.mutate(risk_rank=rank.cast("int64"))
 
 
 def _parts(batch: pa.RecordBatch, rows: int) -> Iterator[pd.DataFrame]:
@@ -68,7 +94,7 @@ def _parts(batch: pa.RecordBatch, rows: int) -> Iterator[pd.DataFrame]:
 
 def _score(frame: pd.DataFrame, predict: Predict, latency: Latency) -> pa.Table:
     started = time.perf_counter()
-    told = predict(frame.drop(columns=list(KEYS)))
+    told = predict(frame.drop(columns="customer_id"))
     latency.seconds.append(time.perf_counter() - started)
     latency.rows.append(len(frame))
     count = len(frame)

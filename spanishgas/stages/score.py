@@ -16,7 +16,7 @@ from spanishgas.contracts.gold import CUSTOMER_FEATURES
 from spanishgas.engine.store import Publication, TableStore
 from spanishgas.errors import PublishError
 from spanishgas.registry import ModelRegistry
-from spanishgas.scoring.batch import SCHEMA, Latency, score_chunk
+from spanishgas.scoring.batch import ranked, score_table
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
 from spanishgas.stages.churn_models import champion_of, fetch_model
 from spanishgas.stages.features import STAGE as FEATURES
@@ -101,18 +101,18 @@ class Score(PlainStage):
         manifest = target.manifests["features"]
         total = manifest.tables[CUSTOMER_FEATURES.name].rows
         started = time.perf_counter()
-        latency = Latency()
         with TemporaryDirectory() as folder:
             model, _ = fetch_model(workspace.models, version, Path(folder))
         features = engine.scan(store.files(manifest, CUSTOMER_FEATURES.name))
-        columns = ["customer_id", *model.model.columns_]
-        with engine.spool(SCHEMA) as spool:
-            for rows in engine.map_chunks(
-                features, columns, lambda chunk: score_chunk(chunk, model.predict, view.chunk_rows, latency)
-            ):
-                spool.add(rows)
-                workspace.progress(f"scored {spool.rows:,} of {total:,} customers")
-        table = _scores(engine.spooled(spool), view, version.version, version.digest, target.inputs["features"])
+        scored, latency = score_table(
+            engine,
+            features,
+            model.model.columns_,
+            model.predict,
+            view.chunk_rows,
+            lambda rows: workspace.progress(f"scored {rows:,} of {total:,} customers"),
+        )
+        table = _scores(scored, view, version.version, version.digest, target.inputs["features"])
         seconds = time.perf_counter() - started
         top = engine.frame(table.order_by("risk_rank").limit(TOP))
         mean = float(engine.frame(table.aggregate(mean=table.risk.mean()))["mean"].iloc[0] or 0.0)
@@ -160,10 +160,8 @@ class Score(PlainStage):
 
 def _scores(scored: ir.Table, view: ScoreSettings, version: str, digest: str, features_hash: str) -> ir.Table:
     """Scored rows in the contract's columns."""
-    rank = ibis.row_number().over(order_by=[scored.risk.desc(), scored.customer_id]) + 1
-    whole = scored.mutate(
+    whole = ranked(scored).mutate(
         run_date=ibis.literal(view.run_date),
-        risk_rank=rank.cast("int64"),
         as_of=ibis.literal(view.as_of),
         model_version=ibis.literal(version),
         model_digest=ibis.literal(digest),

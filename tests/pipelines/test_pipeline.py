@@ -44,10 +44,10 @@ def test_every_pipeline_is_made_of_stages_in_the_order_in_which_tables_flow(opti
 def test_what_each_pipeline_is_for() -> None:
     assert steps() == steps("pipeline=full")
     assert steps()[0] == "demo_data"
-    assert steps()[-4:] == ["segment", "score", "recommend", "simulate"]
+    assert steps()[-4:] == ["promote", "score", "recommend", "simulate"]
     assert {"train", "promote", "training_set"}.isdisjoint(steps("pipeline=daily"))
     assert steps("pipeline=daily")[-2:] == ["score", "recommend"]
-    assert steps("pipeline=retrain")[-2:] == ["train", "promote"]
+    assert steps("pipeline=retrain")[-3:] == ["train", "segment", "promote"]
 
 
 def test_own_files_are_not_generated_and_steps_can_be_left_out() -> None:
