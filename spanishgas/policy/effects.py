@@ -4,11 +4,13 @@ Leaving is compared between those who were offered something and those who were 
 those who accepted and those who refused: they differ in more than the offer. Beside the control risk, which the churn
 model gives as the expected cumulative hazard E of each follow-up, the number of leavers is Poisson with mean
 
-    E exp(a + b log R + a_w + x (c + c_w) + t (r_kw + d_k + d_w + x e + s_k x f + x g_w))
+    E exp(a + b log R + a_w + x (c + c_w) + t (r_kw + s_kw (m + x f) + d_k + d_w + x e + x g_w))
 
-t being 1 for offers, k the action and s_k its strength, w the window in which the follow-up begins, x the features in
-pieces, and r_kw the log ratio that the settings assume (Poisson regression for piecewise exponential survival: Laird
-and Olivier, JASA 76, 1981). Every coefficient has a normal prior with mean zero and the standard deviation below: what
+t being 1 for offers, k the action, w the window in which the follow-up begins, x the features in pieces, r_kw the log
+ratio that the settings assume and s_kw its size: m says that all offers do more or less than assumed, f for whom, and
+what follows how they depart from that shape. R is what was to be expected had nobody left: E ends with leaving, and
+what hangs on the outcome must not explain it (Poisson regression for piecewise exponential survival: Laird and Olivier,
+JASA 76, 1981). Every coefficient has a normal prior with mean zero and the standard deviation below: what
 is learned is shrunk towards what was assumed, and what depends on customers harder than what holds for all. How much
 the priors weigh is chosen by cross-validation over customers. Acceptance, which only decides what a discount costs, is
 a logistic regression of the same shape.
@@ -32,9 +34,10 @@ RARE = 0.03
 LEAST_RATIO, MOST_RATIO = 0.1, 3.0
 # Standard deviations of the priors, in log hazard ratios and log-odds.
 LEAVING = {
-    "action": 0.3,
-    "window": 0.2,
-    "customer": 0.15,
+    "dose": 0.3,
+    "action": 0.1,
+    "window": 0.1,
+    "customer": 0.1,
     "strength": 0.1,
     "timing": 0.05,
     "risk": 1.0,
@@ -42,7 +45,7 @@ LEAVING = {
     "control": 0.3,
     "control_timing": 0.2,
 }
-ACCEPTING = {"action": 2.0, "window": 1.0, "customer": 1.0, "strength": 0.5, "timing": 0.3}
+ACCEPTING = {"dose": 1.0, "action": 2.0, "window": 1.0, "customer": 1.0, "strength": 0.5, "timing": 0.3}
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,10 @@ class Effects:
 
         def some(part: slice) -> Response:
             x = self.pieces.columns(ready.iloc[part])
-            ratio = np.clip(np.exp(self.prior[None] + _spread(self.leaving, x)), LEAST_RATIO, MOST_RATIO)
-            acceptance = 1 / (1 + np.exp(-_spread(self.accepting, x)))
+            ratio = np.clip(
+                np.exp(self.prior[None] + _spread(self.leaving, x, doses(self.prior))), LEAST_RATIO, MOST_RATIO
+            )
+            acceptance = 1 / (1 + np.exp(-_spread(self.accepting, x, doses(self.prior))))
             return Response(acceptance, ratio, ratio)
 
         return some
@@ -156,21 +161,25 @@ class Effects:
         )
 
 
-def _spread(told: Mapping[str, Floats], x: Floats) -> Floats:
+def _spread(told: Mapping[str, Floats], x: Floats, dose: Floats) -> Floats:
     """What an offer adds, shape (customers, actions, windows)."""
-    strength = strengths()
-    on_all = told["action"][:, None] + told["window"][None, :]
+    on_all = told["action"][:, None] + told["window"][None, :] + told["dose"] * dose
     on_customer = x @ told["customer"]
-    on_strength = (x @ told["strength"])[:, None] * strength[None, :]
+    on_dose = (x @ told["strength"])[:, None, None] * dose[None]
     on_timing = x @ told["timing"]
-    return np.asarray(
-        on_all[None] + on_customer[:, None, None] + on_strength[:, :, None] + on_timing[:, None, :], np.float64
-    )
+    return np.asarray(on_all[None] + on_customer[:, None, None] + on_dose + on_timing[:, None, :], np.float64)
 
 
-def strengths() -> Floats:
-    """Strength of each action, evenly from weak to strong with mean zero."""
-    return np.linspace(-1.0, 1.0, len(ACTIONS))
+def doses(prior: Floats) -> Floats:
+    """Strength of each action in each window, mean one, shape (actions, windows).
+
+    It follows the assumed effects, so that one coefficient can say that all offers do more, or less, than assumed.
+    Where nothing is assumed it rises evenly from action to action.
+    """
+    size = np.abs(prior)
+    if size.sum() <= 0:
+        size = np.broadcast_to(np.arange(1.0, len(ACTIONS) + 1)[:, None], prior.shape)
+    return np.asarray(size / size.mean(), np.float64)
 
 
 def reasons_against(facts: CampaignFacts, settings: LearnedSettings) -> list[str]:
@@ -201,16 +210,18 @@ def learn(rows: FollowUps, settings: LearnedSettings, prior: Floats) -> Effects:
     pieces = Pieces.learn(rows.features.reindex(columns=list(settings.features)))
     x = pieces.columns(rows.features)
     leaving, penalty = _fit_leaving(rows, x, settings, prior)
-    accepting = _fit_accepting(rows, x, settings)
+    accepting = _fit_accepting(rows, x, settings, prior)
     return Effects(pieces, prior, leaving, accepting, {"rows": len(rows), "penalty": penalty})
 
 
-def _design(rows: FollowUps, x: Floats, scales: Mapping[str, float]) -> tuple[Floats, list[tuple[str, int, float]]]:
+def _design(
+    rows: FollowUps, x: Floats, scales: Mapping[str, float], dose_of: Floats
+) -> tuple[Floats, list[tuple[str, int, float]]]:
     """Columns of the regression, and the name, width and scale of their blocks; blocks without a scale are left out."""
     treated = (rows.action != CONTROL).astype(np.float64)
     begin = (rows.window[:, None] == np.arange(len(WINDOWS))[None, :]).astype(np.float64)
     window = begin * treated[:, None]
-    strength = np.where(treated > 0, strengths()[np.maximum(rows.action, 0)], 0.0)
+    dose = np.where(treated > 0, dose_of[np.maximum(rows.action, 0), rows.window], 0.0)
     log_risk = np.log(rows.risk)[:, None]
     centre = log_risk.mean() if len(rows) else 0.0
 
@@ -218,10 +229,11 @@ def _design(rows: FollowUps, x: Floats, scales: Mapping[str, float]) -> tuple[Fl
         return np.hstack([x * flags[:, place, None] for place in range(len(WINDOWS))])
 
     blocks = {
+        "dose": dose[:, None],
         "action": (rows.action[:, None] == np.arange(len(ACTIONS))[None, :]).astype(np.float64),
         "window": window,
         "customer": x * treated[:, None],
-        "strength": x * strength[:, None],
+        "strength": x * dose[:, None],
         "timing": by_window(window),
         # How far the control risk is off may differ between windows; that must not pass for an effect of timing.
         "risk": log_risk - centre,
@@ -257,7 +269,7 @@ def _fit_leaving(
 ) -> tuple[dict[str, Floats], float]:
     from sklearn.linear_model import PoissonRegressor
 
-    design, shape = _design(rows, x, LEAVING)
+    design, shape = _design(rows, x, LEAVING, doses(prior))
     assumed = np.where(rows.action == CONTROL, 0.0, prior[np.maximum(rows.action, 0), rows.window])
     expected = rows.expected * np.exp(assumed)
     rate, weight = rows.left / expected, rows.weight * expected
@@ -282,12 +294,12 @@ def _fit_leaving(
     return _named(model.coef_, shape, x.shape[1]), penalty
 
 
-def _fit_accepting(rows: FollowUps, x: Floats, settings: LearnedSettings) -> dict[str, Floats]:
+def _fit_accepting(rows: FollowUps, x: Floats, settings: LearnedSettings, prior: Floats) -> dict[str, Floats]:
     from sklearn.linear_model import LogisticRegression
 
     told = np.flatnonzero(np.isfinite(rows.accepted) & (rows.action != CONTROL))
     some = rows.take(told)
-    design, shape = _design(some, x[told], ACCEPTING)
+    design, shape = _design(some, x[told], ACCEPTING, doses(prior))
     if len(np.unique(some.accepted)) < 2:  # nobody, or everybody, or not told: what discounts cost is then the most
         constant = np.zeros(design.shape[1])
         share = float(some.accepted.mean()) if len(some) else 1.0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 DATABASES = (SQLITE, "postgresql")
 RUN_ID_VARIABLE = "MLFLOW_RUN_ID"
+UNFINISHED = ".unfinished-"
 
 
 class Tracker:
@@ -53,6 +54,7 @@ class Tracker:
         mlflow.set_registry_uri(self.uri)
         try:
             with nullcontext() if self._is_ready() else self._initialising():
+                _make_file(self.uri)
                 client = mlflow.MlflowClient(self.uri, self.uri)
                 client.search_experiments(max_results=1)
         except TrackingError:  # the lock's own message is the right one
@@ -145,6 +147,26 @@ class Tracker:
             self.client.set_tag(run_id, "error", "its process ended without a word")
             self.client.set_terminated(run_id, "KILLED")
         return dead
+
+
+def _make_file(uri: str) -> None:
+    """Makes a SQLite store that is not there yet; whoever is killed meanwhile leaves none, rather than half of one.
+
+    MLflow makes its tables in dozens of steps and cannot go on where it was stopped, so they are made under another
+    name and the file is put in place whole.
+    """
+    import mlflow
+
+    file = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or not file.name or file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for left in file.parent.glob(f"{file.name}{UNFINISHED}*"):  # by a process that was killed: we hold the lock
+        left.unlink()
+    draft = file.with_name(f"{file.name}{UNFINISHED}{os.getpid()}")
+    address = f"{SQLITE}{draft}"
+    mlflow.MlflowClient(address, address).search_experiments(max_results=1)
+    draft.replace(file)
 
 
 def is_prepared(uri: str) -> bool:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -208,3 +209,28 @@ def test_a_lock_that_cannot_be_had_is_not_told_as_a_store_that_is_away(
         assert Tracker(fresh_tracking).client
     assert "held by another" in str(caught.value)
     assert "does not answer" not in str(caught.value)
+
+
+def test_who_is_killed_while_the_store_is_made_leaves_nothing_in_the_next_ones_way(
+    fresh_tracking: TrackingSettings, tmp_path: Path
+) -> None:
+    """Killed at several moments of a start; the file of the store is there whole or not at all."""
+    file = tmp_path / "mlflow.db"
+    seen = False
+    for _ in range(4):
+        process = multiprocessing.get_context("spawn").Process(target=_open_and_close, args=(fresh_tracking,))
+        process.start()
+        deadline = time.monotonic() + 60
+        while process.is_alive() and time.monotonic() < deadline and not seen:
+            drafts = list(tmp_path.glob("mlflow.db.unfinished-*"))
+            seen = any(draft.stat().st_size > 0 for draft in drafts)
+        process.kill()
+        process.join()
+        if seen:
+            break
+    assert seen
+    assert not file.exists()
+    with Tracker(fresh_tracking).run("silver", tags={}):
+        pass
+    assert is_prepared(fresh_tracking.uri)
+    assert not list(tmp_path.glob("mlflow.db.unfinished-*"))
