@@ -84,7 +84,7 @@ class LearnedSettings(SettingsModel):
     min_offers: int = Field(default=500, ge=1)
     min_leavers: int = Field(default=30, ge=1)
     min_effective_share: float = Field(default=0.3, ge=0, le=1)
-    penalties: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0)
+    penalties: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
     folds: int = Field(default=5, ge=2)
     seed: int = 0
 

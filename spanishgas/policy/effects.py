@@ -40,11 +40,9 @@ LEAVING = {
     "customer": 0.1,
     "strength": 0.1,
     "timing": 0.05,
-    "risk": 1.0,
-    "begin": 1.0,
-    "control": 0.3,
-    "control_timing": 0.2,
 }
+# The same for how far the control risk is off. The penalty is not for these: what they leave would pass for an effect.
+OFF = {"risk": 1.0, "begin": 1.0, "control": 0.3, "control_timing": 0.2}
 ACCEPTING = {"dose": 1.0, "action": 2.0, "window": 1.0, "customer": 1.0, "strength": 0.5, "timing": 0.3}
 
 
@@ -269,29 +267,51 @@ def _fit_leaving(
 ) -> tuple[dict[str, Floats], float]:
     from sklearn.linear_model import PoissonRegressor
 
-    design, shape = _design(rows, x, LEAVING, doses(prior))
+    def designed(penalty: float) -> tuple[Floats, list[tuple[str, int, float]]]:
+        shrunk = {name: scale / np.sqrt(penalty) for name, scale in LEAVING.items()}
+        return _design(rows, x, shrunk | OFF, doses(prior))
+
     assumed = np.where(rows.action == CONTROL, 0.0, prior[np.maximum(rows.action, 0), rows.window])
     expected = rows.expected * np.exp(assumed)
     rate, weight = rows.left / expected, rows.weight * expected
     fold = _folds(rows, settings)
 
-    def fitted(chosen: npt.NDArray[np.bool_], penalty: float) -> Any:
+    def fitted(design: Floats, chosen: npt.NDArray[np.bool_]) -> Any:
         # The loss is a mean over the weights: divided by their sum, the penalty is that of a prior.
-        alpha = penalty / weight[chosen].sum()
+        alpha = 1 / weight[chosen].sum()
         model = PoissonRegressor(alpha=alpha, solver="newton-cholesky", max_iter=200, tol=1e-7)
         return model.fit(design[chosen], rate[chosen], weight[chosen])
 
-    def loss(penalty: float) -> float:
-        total = 0.0
+    def loss(penalty: float) -> Floats:
+        design, _ = designed(penalty)
+        found = np.empty(len(rows))
         for place in range(settings.folds):
             out = fold == place
-            mean = np.clip(fitted(~out, penalty).predict(design[out]), 1e-9, 1e6)
-            total += float((weight[out] * (mean - rate[out] * np.log(mean))).sum())
-        return total
+            mean = np.clip(fitted(design, ~out).predict(design[out]), 1e-9, 1e6)
+            found[out] = weight[out] * (mean - rate[out] * np.log(mean))
+        return found
 
-    penalty = min(settings.penalties, key=lambda one: (loss(one), -one))
-    model = fitted(np.ones(len(rows), bool), penalty)
+    penalty = _strongest({one: loss(one) for one in settings.penalties}, rows.customers)
+    design, shape = designed(penalty)
+    model = fitted(design, np.ones(len(rows), bool))
     return _named(model.coef_, shape, x.shape[1]), penalty
+
+
+def _strongest(losses: Mapping[float, Floats], customers: npt.NDArray[np.object_]) -> float:
+    """The strongest penalty whose loss is not worse than the least one's beyond a standard error, paired by customer.
+
+    What is learned decides whom to spend on, and the best of many noisy promises are those with the luckiest noise:
+    where the data cannot tell, what was assumed holds (the one-standard-error rule: Breiman et al., Classification and
+    Regression Trees, 1984).
+    """
+    least = min(losses, key=lambda one: (losses[one].sum(), -one))
+    codes, _ = pd.factorize(customers, sort=True)
+    good = []
+    for penalty, loss in losses.items():
+        worse = np.bincount(codes, loss - losses[least])
+        if worse.sum() <= np.sqrt(len(worse)) * worse.std():
+            good.append(penalty)
+    return max(good)
 
 
 def _fit_accepting(rows: FollowUps, x: Floats, settings: LearnedSettings, prior: Floats) -> dict[str, Floats]:

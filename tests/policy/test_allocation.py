@@ -1,5 +1,6 @@
 """Allocation: beside the optimum of the whole integer program, within its limits, whatever the order of customers."""
 
+import ctypes
 import dataclasses
 import math
 from dataclasses import dataclass
@@ -12,7 +13,16 @@ from hypothesis import strategies as st
 
 from spanishgas.errors import ConfigError
 from spanishgas.policy import dual
-from spanishgas.policy.allocation import NONE, Limits, Options, Plan, allocate, option_table, price_option
+from spanishgas.policy.allocation import (
+    NONE,
+    Limits,
+    Options,
+    Plan,
+    _without_output,
+    allocate,
+    option_table,
+    price_option,
+)
 from spanishgas.policy.economics import Values
 
 KINDS = ("skewed", "whole", "alike")
@@ -480,3 +490,12 @@ def test_a_solver_without_an_answer_leaves_a_plan_within_limits(monkeypatch: pyt
     assert decided.core > 0
     assert left.total <= decided.total
     assert left.total >= 0.9 * left.bound
+
+
+def test_nothing_is_written_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not by the solver's library either, which writes past Python."""
+    with _without_output():
+        ctypes.CDLL(None).puts(b"a line of the solver")
+    ctypes.CDLL(None).puts(b"a line of ours")
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr().out == "a line of ours\n"

@@ -15,7 +15,7 @@ from spanishgas.policy.campaigns import CONTROL, CampaignFacts, FollowUps
 from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import decide, value
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond
-from spanishgas.policy.effects import LEAST_RATIO, MOST_RATIO, Effects, learn, reasons_against
+from spanishgas.policy.effects import LEAST_RATIO, MOST_RATIO, Effects, _strongest, doses, learn, reasons_against
 from spanishgas.policy.report import winners_curse
 from spanishgas.policy.response import assumed_log_ratios, scaled
 from spanishgas.policy.response_report import Trust, assess
@@ -420,3 +420,21 @@ def test_scaling_the_acceptance_scales_how_far_a_learned_ratio_lies_from_no_effe
     people = candidates(rows.features.iloc[:50])
     none = value(people, scaled(respond, 0.0), SETTINGS)
     assert none.value == pytest.approx(np.zeros_like(none.value), abs=1e-4)
+
+
+def test_where_the_data_cannot_tell_the_strongest_penalty_holds() -> None:
+    """Losses by customer: one penalty better for all, one better by luck alone."""
+    rng = np.random.default_rng(0)
+    customers = np.array([f"C{number // 2}" for number in range(2000)], object)
+    noise = rng.normal(size=2000)
+    by_luck = {1.0: noise, 10.0: noise + 0.1 * rng.normal(size=2000) + 0.001, 100.0: noise + 0.5}
+    assert _strongest(by_luck, customers) == 10.0
+    assert _strongest({1.0: noise, 10.0: noise + 0.1}, customers) == 1.0
+    assert _strongest({1.0: noise + 0.1, 10.0: noise}, customers) == 10.0
+    assert _strongest({1.0: noise, 10.0: noise}, customers) == 10.0
+
+
+def test_the_dose_follows_what_is_assumed() -> None:
+    assert doses(PRIOR).mean() == pytest.approx(1.0)
+    assert doses(PRIOR) == pytest.approx(np.abs(PRIOR) / np.abs(PRIOR).mean())
+    assert doses(NO_PRIOR)[:, 0].tolist() == [0.5, 1.0, 1.5]
