@@ -84,7 +84,8 @@ class Pieces:
     def columns(self, features: pd.DataFrame) -> Floats:
         """The pieces, shape (rows, pieces); a feature that is not there is missing for all."""
         found: list[Floats] = []
-        for name, told in self.numbers.items():
+        # By name: whoever keeps the pieces as JSON need not keep their order.
+        for name, told in sorted(self.numbers.items()):
             raw = features[name] if name in features.columns else pd.Series(np.nan, index=features.index)
             values = pd.to_numeric(raw.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
             gap = np.isnan(values)
@@ -93,7 +94,7 @@ class Pieces:
             for bend in ("first", "second"):
                 if told["low"] < told[bend] < told["high"]:
                     found.append(np.maximum(clipped - told[bend], 0.0) / told["scale"])
-        for name, known in self.words.items():
+        for name, known in sorted(self.words.items()):
             raw = features[name] if name in features.columns else pd.Series(None, index=features.index, dtype=object)
             found += [np.asarray(raw == word, np.float64) for word in known]
         return np.column_stack(found) if found else np.zeros((len(features), 0))

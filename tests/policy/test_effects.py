@@ -438,3 +438,20 @@ def test_the_dose_follows_what_is_assumed() -> None:
     assert doses(PRIOR).mean() == pytest.approx(1.0)
     assert doses(PRIOR) == pytest.approx(np.abs(PRIOR) / np.abs(PRIOR).mean())
     assert doses(NO_PRIOR)[:, 0].tolist() == [0.5, 1.0, 1.5]
+
+
+def test_what_is_published_as_json_responds_as_what_was_learned() -> None:
+    """Keys are sorted in the file; each coefficient must still meet its own feature."""
+    rows = campaigns(6000, by_home)
+    words = np.where(rows.features["gap"] > 0, "shop", "web")
+    features = pd.DataFrame(
+        {"zone": rows.features["gap"] ** 2, "word": words, "gap": rows.features["gap"], "another": words[::-1]}
+    )
+    told = FollowUps(**{**vars(rows), "features": features})
+    settings = LEARNED.model_copy(update={"features": tuple(features.columns), "penalties": (0.5,)})
+    learned = learn(told, settings, PRIOR)
+    again = Effects.restore(json.loads(json.dumps(learned.state, sort_keys=True)))
+    before, after = (one.respond(features)(slice(0, 500)) for one in (learned, again))
+    assert before.accepted_ratio.std() > 0.01
+    assert np.array_equal(before.accepted_ratio, after.accepted_ratio)
+    assert np.array_equal(before.acceptance, after.acceptance)
