@@ -125,6 +125,12 @@ def decide(candidates: Candidates, respond: Respond, settings: PolicySettings, c
     return Decisions(candidates, values, allowed, options, limits, plan, held_out)
 
 
+def plan_for(candidates: Candidates, values: Values, limits: Limits, settings: PolicySettings) -> Plan:
+    """The plan that somebody would make who believed in other values."""
+    _, options = guard(candidates, values, settings)
+    return allocate(options, limits)
+
+
 def draw_holdout(ids: npt.NDArray[np.object_], campaign: str, settings: PolicySettings) -> Bools:
     """Who is held out if chosen: a salted hash of campaign and customer, so that nobody's draw depends on others."""
     edge = settings.holdout.share * 2.0**HASH_BITS

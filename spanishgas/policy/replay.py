@@ -16,9 +16,9 @@ import pandas as pd
 
 from spanishgas.config import PolicySettings
 from spanishgas.errors import ContractError
-from spanishgas.policy.allocation import Limits, Options, Plan, allocate
+from spanishgas.policy.allocation import Options, Plan
 from spanishgas.policy.candidates import HAZARDS, Candidates
-from spanishgas.policy.decide import Bools, guard, limits_of, value, value_of_plan, with_values
+from spanishgas.policy.decide import Bools, guard, limits_of, plan_for, value, value_of_plan, with_values
 from spanishgas.policy.economics import (
     ACTIONS,
     MONTHS_PER_YEAR,
@@ -107,10 +107,6 @@ class Truth:
         response = Response(by_offer("p_accept"), by_offer("accepted_ratio"), by_offer("refused_ratio"))
         return cls(ahead("hazard"), ahead("margin_eur"), ahead("bill_eur"), response)
 
-    def respond(self, part: slice) -> Response:
-        """The true response of some customers."""
-        return self.response.take(part)
-
     def values(self, settings: PolicySettings) -> Values:
         """True value of every offer."""
         return value_offers(
@@ -118,7 +114,7 @@ class Truth:
             self.margin,
             self.bill,
             settings.discounts,
-            self.respond,
+            self.response.take,
             settings.economics.model_copy(update={"effect_months": TRUE_EFFECT_MONTHS}),
             unavoidable=MOVE_OUT_MONTHLY,
         )
@@ -173,19 +169,14 @@ def replay(
         plans[name] = by_risk(candidates, truly_open, actions, limits.bounds)
     for name, respond in responses.items():
         values = assumed_values if name == ASSUMED else value(candidates, respond, settings)
-        plans[name] = _planned(candidates, values, limits, settings)
+        plans[name] = plan_for(candidates, values, limits, settings)
     ours = responses.get(LEARNED, responses[ASSUMED])
     for name, values in zip(WITH_TRUE, _one_part_true(candidates, ours, truth, settings), strict=True):
-        plans[name] = _planned(candidates, values, limits, settings)
+        plans[name] = plan_for(candidates, values, limits, settings)
     if features is not None:
-        plans[OBSERVABLE] = _planned(candidates, _as_observed(candidates, features, truth, settings), limits, settings)
-    plans[ORACLE] = _planned(candidates, true_values, limits, settings)
+        plans[OBSERVABLE] = plan_for(candidates, _as_observed(candidates, features, truth, settings), limits, settings)
+    plans[ORACLE] = plan_for(candidates, true_values, limits, settings)
     return {name: _carried_out(name, plan, truly_open, limits.budget) for name, plan in plans.items()}
-
-
-def _planned(candidates: Candidates, values: Values, limits: Limits, settings: PolicySettings) -> Plan:
-    _, options = guard(candidates, values, settings)
-    return allocate(options, limits)
 
 
 def _carried_out(name: str, plan: Plan, truly: Options, budget: float) -> Replayed:
@@ -232,7 +223,7 @@ def _one_part_true(
     parts = (
         (truth.hazards, margin, bill, respond),
         (risk, truth.margin, truth.bill, respond),
-        (risk, margin, bill, truth.respond),
+        (risk, margin, bill, truth.response.take),
     )
     first, second, third = (value_offers(*part[:3], settings.discounts, part[3], settings.economics) for part in parts)
     return first, second, third

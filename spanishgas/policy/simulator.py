@@ -8,7 +8,7 @@ import pandas as pd
 
 from spanishgas.config import PolicySettings
 from spanishgas.policy.allocation import allocate
-from spanishgas.policy.decide import Decisions, guard, limits_of, value, value_of_plan, with_values
+from spanishgas.policy.decide import Decisions, limits_of, plan_for, value, value_of_plan, with_values
 from spanishgas.policy.economics import Respond
 from spanishgas.policy.recommendations import risk_buckets
 from spanishgas.policy.response import scaled
@@ -73,8 +73,7 @@ def _sensitivity(decisions: Decisions, respond: Respond, settings: PolicySetting
         for risk in settings.simulation.risk_factors:
             values = value(decisions.candidates, changed, settings, risk_factor=risk)
             worth, spend = value_of_plan(decisions.plan, with_values(decisions.options, values))
-            _, options = guard(decisions.candidates, values, settings)
-            best = allocate(options, limits)
+            best = plan_for(decisions.candidates, values, limits, settings)
             rows.append(
                 {
                     "acceptance_factor": acceptance,

@@ -19,26 +19,24 @@ SCHEMA = pa.schema([("customer_id", pa.string()), ("risk", pa.float64()), *((nam
 Predict = Callable[[pd.DataFrame], pd.DataFrame]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Latency:
-    """How long the chunks took.
+    """How long the model took.
 
     Attributes:
-        rows: Rows of each chunk.
-        seconds: Seconds that each took, reading apart.
+        parts: Rows and seconds of each call, reading apart; calls may run side by side.
     """
 
-    rows: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    parts: list[tuple[int, float]] = field(default_factory=list)
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Rows per second of the model alone, and how long a thousand rows took: the middle chunk and a slow one."""
-        if not self.rows:
+        """How long a thousand rows took, in the middle call and in a slow one; nothing without rows."""
+        if not self.parts:
             return {}
-        per_thousand = 1e6 * np.array(self.seconds) / np.array(self.rows)
+        rows, seconds = np.array(self.parts).T
+        per_thousand = 1e6 * seconds / rows
         return {
-            "model_rows_per_second": sum(self.rows) / max(sum(self.seconds), 1e-9),
             "latency_ms_per_thousand_p50": float(np.median(per_thousand)),
             "latency_ms_per_thousand_p95": float(np.quantile(per_thousand, 0.95)),
         }
@@ -95,8 +93,7 @@ def _parts(batch: pa.RecordBatch, rows: int) -> Iterator[pd.DataFrame]:
 def _score(frame: pd.DataFrame, predict: Predict, latency: Latency) -> pa.Table:
     started = time.perf_counter()
     told = predict(frame.drop(columns="customer_id"))
-    latency.seconds.append(time.perf_counter() - started)
-    latency.rows.append(len(frame))
+    latency.parts.append((len(frame), time.perf_counter() - started))
     count = len(frame)
     arrays = [pa.array(frame["customer_id"], pa.string()), pa.array(told["risk"].to_numpy(np.float64))]
     arrays += [

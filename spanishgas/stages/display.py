@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 
 class Line(Protocol):
@@ -27,6 +28,16 @@ class _Silent:
         """Shows nothing."""
 
 
+@dataclass(frozen=True)
+class _Bar:
+    progress: Progress
+    task: TaskID
+
+    def update(self, status: str) -> None:
+        """Shows another text beside the bar."""
+        self.progress.update(self.task, description=status)
+
+
 class Steps:
     """A bar over the steps of a pipeline, with the time that the present one has taken.
 
@@ -41,7 +52,6 @@ class Steps:
         self.console = console
         self._total = total
         self._place = 0
-        self._name = ""
         self._progress = Progress(
             SpinnerColumn(),
             BarColumn(bar_width=20),
@@ -61,7 +71,6 @@ class Steps:
     def step(self, name: str) -> Iterator[None]:
         """Shows one step while the block runs."""
         self._place += 1
-        self._name = name
         if not self.console.is_terminal:
             self.console.print(f"{self.label} {name} ...", markup=False)
         yield
@@ -74,12 +83,7 @@ class Steps:
             return
         with self._progress:
             task = self._progress.add_task(status, total=self._total, completed=self._place - 1)
-
-            class _Line:
-                def update(_, status: str) -> None:  # noqa: N805
-                    self._progress.update(task, description=status)
-
             try:
-                yield _Line()
+                yield _Bar(self._progress, task)
             finally:
                 self._progress.remove_task(task)

@@ -70,16 +70,6 @@ def test_a_sweep_is_expanded_in_order() -> None:
     assert len(found) == 4
 
 
-@pytest.fixture
-def here(tmp_path: Path, empty_store: Path, no_tracking_variables: None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a tracking store, as a project's root would be."""
-    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
-    # By its whole path: MLflow keeps one store per address, and tests share a process.
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def runs(folder: Path) -> list[mlflow.entities.Run]:
     client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]

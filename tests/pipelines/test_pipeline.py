@@ -11,8 +11,10 @@ import pytest
 from rich.console import Console
 
 from pipelines._entry import CONF, _steps, load_settings, run
+from pipelines._summary import RULES as TOLD_RULES
 from pipelines._summary import closing, summarise
 from spanishgas.errors import ConfigError, LockTimeoutError, PublishError, SpanishGasError
+from spanishgas.policy.replay import RULES
 from spanishgas.stages.base import PlainStage
 from spanishgas.stages.catalog import STAGES
 from spanishgas.stages.display import Steps
@@ -23,15 +25,6 @@ NAMES = [stage.name for stage in STAGES]
 
 def steps(*overrides: str) -> list[str]:
     return [stage.name for stage in _steps("run_pipeline", STAGES, load_settings(overrides))]
-
-
-@pytest.fixture
-def here(tmp_path: Path, empty_store: Path, no_tracking_variables: None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a tracking store."""
-    (tmp_path / "mlflow.db").write_bytes(empty_store.read_bytes())
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("option", sorted(file.stem for file in (CONF / "pipeline").glob("*.yaml")))
@@ -201,6 +194,10 @@ def test_the_last_lines_say_what_was_decided_and_where_to_look() -> None:
         "make ui",
     ):
         assert line in told, line
+
+
+def test_the_rules_that_are_told_are_those_that_are_replayed() -> None:
+    assert set(TOLD_RULES) == set(RULES)
 
 
 def test_where_nothing_was_decided_or_replayed_nothing_is_claimed() -> None:
