@@ -53,4 +53,4 @@ clean: ## remove the environment, outputs and caches
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock
 	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--extra dev --extra team pyproject.toml -o requirements.lock
+		--extra serving --extra monitoring --extra dashboard --extra dev --extra team pyproject.toml -o requirements.lock
