@@ -31,6 +31,14 @@ def _chance(name: str, description: str, *, nullable: bool = False) -> Column:
     )
 
 
+def _flag(name: str, description: str) -> Column:
+    return Column(name=name, type="bool", description=description, nullable=True)
+
+
+def _days(name: str, description: str) -> Column:
+    return Column(name=name, type="float", unit="d", description=description, nullable=True)
+
+
 def _count(name: str, description: str) -> Column:
     return Column(name=name, type="int", description=description, minimum=0)
 
@@ -144,6 +152,30 @@ RECOMMENDATION_LIMITS = Contract(
         _column("used", "EUR or contacts that the plan takes, those held out included.", "float"),
         Column(name="price_eur", type="float", unit="EUR", description="Value of one more unit.", minimum=0),
         _column("valid_until", "Last day that the price may be used on.", "date"),
+    ),
+)
+
+DECISION_STANDING = Contract(
+    name="decision_standing",
+    layer="gold",
+    version=1,
+    grain="run date x active customer",
+    description="How customers stood on the day of the decision: what guardrails look at beside risk and margin.",
+    primary_key=("run_date", "customer_id"),
+    event_time="run_date",
+    known_at=AT_RUN_DATE,
+    partition="run_date",
+    columns=(
+        RUN_DATE,
+        CUSTOMER_ID,
+        _flag("is_vulnerable", "Vulnerable, or on the social tariff."),
+        _flag("marketing_consent", "Consents to commercial contact."),
+        _flag("phone_consent", "Consents to calls."),
+        _days("days_since_offer", "Days since the last offer."),
+        _days("days_since_contact", "Days since the last contact of any kind."),
+        _days("days_since_held_out", "Days since an earlier run held the customer out."),
+        _days("days_to_renewal", "Days until the current term ends; negative once it has."),
+        _days("term_age_days", "Days since the current term began."),
     ),
 )
 
@@ -314,6 +346,7 @@ POLICY_TABLES: tuple[Contract, ...] = (
     RECOMMENDATIONS,
     RECOMMENDATION_VETOES,
     RECOMMENDATION_LIMITS,
+    DECISION_STANDING,
     RESPONSE_CALIBRATION,
     SIMULATED_GROUPS,
     SIMULATED_SENSITIVITY,

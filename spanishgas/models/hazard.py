@@ -205,8 +205,15 @@ class HazardModel(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
                 count=len(lacking),
                 examples=lacking,
             )
-        ordered = features.loc[:, list(self.columns_)]
-        return self.calibration_.apply(self._hazards(ordered))
+        return self.windows_of(self.encoding_.numbers(features))
+
+    def windows_of(self, numbers: Floats) -> Floats:
+        """Calibrated hazards of encoded rows, shape (rows, windows): no frame is made for one customer.
+
+        Args:
+            numbers: Features in the order of ``columns_``, as ``Encoding.numbers`` gives them.
+        """
+        return self.calibration_.apply(self._hazards_of(numbers))
 
     def predict_risk(self, features: pd.DataFrame | npt.ArrayLike) -> Floats:
         """Probability of leaving within the horizon, shape (rows,)."""
@@ -228,7 +235,6 @@ class HazardModel(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def save_parts(self, folder: Path) -> None:
         """Writes what does not go into JSON."""
 
-    @abstractmethod
     def contributions(self, features: pd.DataFrame) -> tuple[pd.DataFrame, Floats]:
         """What each feature adds to the risk, on the log-odds of a window's calibrated hazard, mean over the windows.
 
@@ -236,20 +242,34 @@ class HazardModel(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
             Contributions, one column per feature, and the base value of each row: together they add up to the mean
             log-odds of the windows.
         """
+        added, base = self.contributions_of(self.encoding_.numbers(features))
+        return pd.DataFrame(added, columns=list(self.columns_)), base
 
-    def _mean_contributions(self, per_feature: Floats, base: Floats) -> tuple[pd.DataFrame, Floats]:
-        """Contributions to the uncalibrated log-odds, as those to the calibrated ones."""
+    def contributions_of(self, numbers: Floats) -> tuple[Floats, Floats]:
+        """The same for rows that are encoded already; contributions of shape (rows, features).
+
+        Args:
+            numbers: Features in the order of ``columns_``, as ``Encoding.numbers`` gives them.
+        """
+        added, base = self._contributions_of(numbers)
         line = self.calibration_
-        frame = pd.DataFrame(line.slope * per_feature, columns=list(self.columns_))
-        return frame, np.asarray(line.slope * base + np.mean(line.intercepts))
+        return line.slope * added, np.asarray(line.slope * base + np.mean(line.intercepts))
 
     @abstractmethod
     def _fit(self, features: pd.DataFrame, periods: PersonPeriods, stopping: "Fold | None") -> None:
         """Fits the uncalibrated hazards."""
 
-    @abstractmethod
     def _hazards(self, features: pd.DataFrame) -> Floats:
         """Uncalibrated hazards, shape (rows, windows)."""
+        return self._hazards_of(self.encoding_.numbers(features))
+
+    @abstractmethod
+    def _hazards_of(self, numbers: Floats) -> Floats:
+        """Uncalibrated hazards of encoded rows, shape (rows, windows)."""
+
+    @abstractmethod
+    def _contributions_of(self, numbers: Floats) -> tuple[Floats, Floats]:
+        """What each feature of encoded rows adds to the uncalibrated log-odds, and the base value of each row."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class LogisticHazard(HazardModel):
         spread = np.where(high > low, high - low, np.nanstd(raw[:, known], axis=0))
         self.scale_[known] = np.where(spread > 0, spread, 1.0)
         self.flagged_ = np.flatnonzero(~np.isfinite(raw).all(axis=0) & known)
-        design = self._design(features)
+        design = self._design(raw)
         self.means_ = design.mean(axis=0)
         matrix = np.hstack([design[periods.row], np.eye(self.n_windows_)[periods.window]])
         solver = LogisticRegression(C=self.c, max_iter=self.max_iter, fit_intercept=False)
@@ -57,16 +57,15 @@ class LogisticHazard(HazardModel):
         self.coefficients_ = np.asarray(solver.coef_[0, : design.shape[1]])
         self.intercepts_ = np.asarray(solver.coef_[0, design.shape[1] :])
 
-    def _hazards(self, features: pd.DataFrame) -> Floats:
-        effect = np.zeros(len(features))
+    def _hazards_of(self, numbers: Floats) -> Floats:
+        effect = np.zeros(len(numbers))
         # Term by term: the order in which a product of matrices adds up hangs on how many rows there are, and no risk
         # may hang on who is scored beside them.
-        for values, coefficient in zip(self._design(features).T, self.coefficients_, strict=True):
+        for values, coefficient in zip(self._design(numbers).T, self.coefficients_, strict=True):
             effect += values * coefficient
         return np.asarray(1 / (1 + np.exp(-(effect[:, None] + self.intercepts_[None, :]))))
 
-    def _design(self, features: pd.DataFrame) -> Floats:
-        raw = self.encoding_.numbers(features)
+    def _design(self, raw: Floats) -> Floats:
         missing = ~np.isfinite(raw)
         scaled = np.clip((np.where(missing, self.centre_, raw) - self.centre_) / self.scale_, -LIMIT, LIMIT)
         words = [place for place, name in enumerate(self.encoding_.names) if name in self.encoding_.words]
@@ -91,15 +90,14 @@ class LogisticHazard(HazardModel):
         for name, type_ in ARRAYS.items():
             setattr(self, name, np.asarray(state[name], type_))
 
-    def contributions(self, features: pd.DataFrame) -> tuple[pd.DataFrame, Floats]:
+    def _contributions_of(self, numbers: Floats) -> tuple[Floats, Floats]:
         """A term's coefficient times its distance from the term's mean in training, summed per feature."""
-        distance = (self._design(features) - self.means_) * self.coefficients_
+        distance = (self._design(numbers) - self.means_) * self.coefficients_
         owners = self._owners()
-        per_feature = np.zeros((len(features), len(self.encoding_.names)))
+        per_feature = np.zeros((len(numbers), len(self.encoding_.names)))
         for term, owner in enumerate(owners):
             per_feature[:, owner] += distance[:, term]
-        base = np.full(len(features), self.means_ @ self.coefficients_ + self.intercepts_.mean())
-        return self._mean_contributions(per_feature, base)
+        return per_feature, np.full(len(numbers), self.means_ @ self.coefficients_ + self.intercepts_.mean())
 
     def _owners(self) -> list[int]:
         """Position of the feature that each term of the design belongs to."""

@@ -109,19 +109,17 @@ class XGBoostHazard(HazardModel):
     def _names(self) -> list[str]:
         return [*self.encoding_.names, WINDOW]
 
-    def _hazards(self, features: pd.DataFrame) -> Floats:
-        numbers = self.encoding_.numbers(features)
+    def _hazards_of(self, numbers: Floats) -> Floats:
         count = len(numbers)
         if count < FEW_ROWS:
             # All windows in one call; a row's score does not depend on its neighbours.
-            window = np.repeat(np.arange(self.n_windows_, dtype=np.float64), count)
-            stacked = np.column_stack([np.tile(numbers, (self.n_windows_, 1)), window])
-            return np.asarray(self.single_.inplace_predict(stacked).reshape(self.n_windows_, count).T, np.float64)
-        found = [
+            found = self.single_.inplace_predict(self._stacked(numbers))
+            return np.asarray(found.reshape(self.n_windows_, count).T, np.float64)
+        each = [
             self.booster_.inplace_predict(np.column_stack([numbers, np.full(count, float(window))]))
             for window in range(self.n_windows_)
         ]
-        return np.column_stack(found).astype(np.float64)
+        return np.column_stack(each).astype(np.float64)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -141,24 +139,33 @@ class XGBoostHazard(HazardModel):
         booster.load_model(folder / TREES)
         self._keep(booster)
 
-    def contributions(self, features: pd.DataFrame, *, approximate: bool = False) -> tuple[pd.DataFrame, Floats]:
-        """SHAP values of the trees (exact: Lundberg et al., Nature Machine Intelligence 2, 2020), mean over windows.
-
-        Args:
-            features: One row per customer and date.
-            approximate: Attribute along the decision paths only (Saabas, 2014): many times faster, not consistent.
-        """
+    def _contributions_of(self, numbers: Floats) -> tuple[Floats, Floats]:
+        """SHAP values of the trees (exact: Lundberg et al., Nature Machine Intelligence 2, 2020), mean over windows."""
         import xgboost
 
-        numbers = self.encoding_.numbers(features)
-        total = np.zeros((len(numbers), len(self.encoding_.names) + 2))
-        for window in range(self.n_windows_):
-            rows = np.column_stack([numbers, np.full(len(numbers), float(window))])
-            matrix = xgboost.DMatrix(rows, feature_names=self._names())
-            total += self.booster_.predict(matrix, pred_contribs=True, approx_contribs=approximate)
+        def told(rows: Floats) -> Floats:
+            few = len(rows) < FEW_ROWS
+            matrix = xgboost.DMatrix(rows, feature_names=self._names(), nthread=1 if few else None)
+            return np.asarray((self.single_ if few else self.booster_).predict(matrix, pred_contribs=True))
+
+        count = len(numbers)
+        if count * self.n_windows_ < FEW_ROWS:
+            parts = np.split(told(self._stacked(numbers)), self.n_windows_)
+        else:
+            parts = [
+                told(np.column_stack([numbers, np.full(count, float(window))])) for window in range(self.n_windows_)
+            ]
+        total = np.zeros((count, len(self.encoding_.names) + 2))
+        for part in parts:
+            total += part
         total /= self.n_windows_
         # What the window itself adds belongs to no feature of the customer.
-        return self._mean_contributions(total[:, :-2], total[:, -2] + total[:, -1])
+        return total[:, :-2], np.asarray(total[:, -2] + total[:, -1])
+
+    def _stacked(self, numbers: Floats) -> Floats:
+        """All rows in the first window, then all in the second, and so on."""
+        window = np.repeat(np.arange(self.n_windows_, dtype=np.float64), len(numbers))
+        return np.column_stack([np.tile(numbers, (self.n_windows_, 1)), window])
 
     def importance(self) -> pd.DataFrame:
         """Share of the total gain per feature, largest first; columns ``feature``, ``gain``."""

@@ -83,11 +83,28 @@ class Pieces:
 
     def columns(self, features: pd.DataFrame) -> Floats:
         """The pieces, shape (rows, pieces); a feature that is not there is missing for all."""
+        numbers = {
+            name: pd.to_numeric(features[name].astype(object), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+            for name in self.numbers
+            if name in features.columns
+        }
+        words = {name: features[name].to_numpy(object) for name in self.words if name in features.columns}
+        return self.columns_of(numbers, words, len(features))
+
+    def columns_of(
+        self, values_of: Mapping[str, Floats], words_of: Mapping[str, npt.NDArray[np.object_]], rows: int
+    ) -> Floats:
+        """The pieces of features that are arrays already.
+
+        Args:
+            values_of: Numbers, NaN where not known, each of shape (rows,).
+            words_of: Words.
+            rows: Number of rows.
+        """
         found: list[Floats] = []
         # By name: whoever keeps the pieces as JSON need not keep their order.
         for name, told in sorted(self.numbers.items()):
-            raw = features[name] if name in features.columns else pd.Series(np.nan, index=features.index)
-            values = pd.to_numeric(raw.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            values = values_of.get(name, np.full(rows, np.nan))
             gap = np.isnan(values)
             clipped = np.where(gap, told["centre"], np.clip(values, told["low"], told["high"]))
             found += [(clipped - told["centre"]) / told["scale"], gap.astype(np.float64)]
@@ -95,9 +112,9 @@ class Pieces:
                 if told["low"] < told[bend] < told["high"]:
                     found.append(np.maximum(clipped - told[bend], 0.0) / told["scale"])
         for name, known in sorted(self.words.items()):
-            raw = features[name] if name in features.columns else pd.Series(None, index=features.index, dtype=object)
-            found += [np.asarray(raw == word, np.float64) for word in known]
-        return np.column_stack(found) if found else np.zeros((len(features), 0))
+            told_words = words_of.get(name, np.full(rows, None, dtype=object))
+            found += [np.array([one == word for one in told_words], np.float64) for word in known]
+        return np.column_stack(found) if found else np.zeros((rows, 0))
 
 
 @dataclass(frozen=True)
@@ -126,15 +143,13 @@ class Effects:
         """
         ready = features.reset_index(drop=True)
 
-        def some(part: slice) -> Response:
-            x = self.pieces.columns(ready.iloc[part])
-            ratio = np.clip(
-                np.exp(self.prior[None] + _spread(self.leaving, x, doses(self.prior))), LEAST_RATIO, MOST_RATIO
-            )
-            acceptance = 1 / (1 + np.exp(-_spread(self.accepting, x, doses(self.prior))))
-            return Response(acceptance, ratio, ratio)
+        return lambda part: self.response_of(self.pieces.columns(ready.iloc[part]))
 
-        return some
+    def response_of(self, x: Floats) -> Response:
+        """The response of customers whose features are in pieces already, see ``Pieces.columns_of``."""
+        ratio = np.clip(np.exp(self.prior[None] + _spread(self.leaving, x, doses(self.prior))), LEAST_RATIO, MOST_RATIO)
+        acceptance = 1 / (1 + np.exp(-_spread(self.accepting, x, doses(self.prior))))
+        return Response(acceptance, ratio, ratio)
 
     @property
     def state(self) -> dict[str, Any]:

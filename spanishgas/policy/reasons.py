@@ -20,6 +20,7 @@ LEAST = 0.01
 SEPARATOR = "|"
 OFFER_PAYS, BETTER_ELSEWHERE, HELD_OUT = "offer_pays", "better_elsewhere", "held_out"
 TIMED_BY_CONTRACT, ORDINARY_RISK = "timed_by_contract", "ordinary_risk"
+HAS_LEFT, NOT_PRICED = "has_left", "not_priced"
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,16 @@ DECISIONS: tuple[Reason, ...] = (
         "El momento sigue las fechas del contrato: los datos no dicen cuándo se van los clientes.",
     ),
     Reason(
+        HAS_LEFT,
+        "Has left by the day of the decision.",
+        "Ya se había dado de baja el día de la decisión.",
+    ),
+    Reason(
+        NOT_PRICED,
+        "No decision stands for the customer, and the prices to make one have expired or are missing.",
+        "No hay decisión para el cliente, y los precios para tomarla han caducado o faltan.",
+    ),
+    Reason(
         ORDINARY_RISK,
         "Nothing in particular raises the risk of leaving.",
         "Nada en particular aumenta el riesgo de baja.",
@@ -188,25 +199,51 @@ def cause_of(feature: str) -> str:
     raise KeyError(f"no reason stands for the feature {feature!r}")
 
 
-def causes_of_risk(contributions: pd.DataFrame) -> npt.NDArray[np.object_]:
-    """Codes of what raises each customer's risk most, at most three, the strongest first.
+@dataclass(frozen=True)
+class Causes:
+    """How a model's features fall into causes.
 
-    Args:
-        contributions: What each feature adds to the log-odds of leaving, one column per feature.
-
-    Returns:
-        One tuple of codes per row; empty where nothing raises the risk.
+    Attributes:
+        codes: Codes of the causes.
+        places: Position of each feature's cause.
     """
-    names = [cause_of(str(column)) for column in contributions.columns]
-    codes = sorted(set(names))
-    into = np.zeros((len(names), len(codes)))
-    into[np.arange(len(names)), [codes.index(name) for name in names]] = 1.0
-    added = contributions.to_numpy(np.float64) @ into
-    order = np.argsort(-added, axis=1, kind="stable")[:, :MOST_CAUSES]
-    found = np.empty(len(added), dtype=object)
-    for row, places in enumerate(order):
-        found[row] = tuple(codes[place] for place in places if added[row, place] > LEAST)
-    return found
+
+    codes: tuple[str, ...]
+    places: tuple[int, ...]
+
+    @classmethod
+    def of(cls, features: Sequence[str]) -> "Causes":
+        """The causes that features belong to.
+
+        Raises:
+            KeyError: No cause stands for a feature.
+        """
+        names = [cause_of(feature) for feature in features]
+        codes = tuple(sorted(set(names)))
+        return cls(codes, tuple(codes.index(name) for name in names))
+
+    def strongest(self, contributions: npt.NDArray[np.float64]) -> npt.NDArray[np.object_]:
+        """Codes of what raises each customer's risk most, at most three, the strongest first.
+
+        Args:
+            contributions: What each feature adds to the log-odds of leaving, shape (rows, features).
+
+        Returns:
+            One tuple of codes per row; empty where nothing raises the risk. No row's depends on its neighbours.
+        """
+        added = np.zeros((len(contributions), len(self.codes)))
+        for feature, place in enumerate(self.places):
+            added[:, place] += contributions[:, feature]
+        order = np.argsort(-added, axis=1, kind="stable")[:, :MOST_CAUSES]
+        found = np.empty(len(added), dtype=object)
+        for row, places in enumerate(order):
+            found[row] = tuple(self.codes[place] for place in places if added[row, place] > LEAST)
+        return found
+
+
+def causes_of_risk(contributions: pd.DataFrame) -> npt.NDArray[np.object_]:
+    """The strongest causes of contributions with one column per feature; see ``Causes.strongest``."""
+    return Causes.of([str(column) for column in contributions.columns]).strongest(contributions.to_numpy(np.float64))
 
 
 def joined(codes: Sequence[str]) -> str:

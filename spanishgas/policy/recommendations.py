@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from spanishgas.config import PolicySettings
-from spanishgas.policy.candidates import HAZARDS
+from spanishgas.policy.candidates import HAZARDS, NUMBERS, Candidates
 from spanishgas.policy.decide import Decisions
 from spanishgas.policy.dual import worthwhile
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Respond
@@ -18,6 +18,8 @@ NONE = "none"
 BUCKETS = ("high", "medium", "low")
 EURO_DIGITS = 4
 VALUE = "value"
+FLAGS = ("is_vulnerable", "marketing_consent", "phone_consent")
+STANDING = tuple(name for name in NUMBERS if not name.endswith("_eur_month"))
 NO_VETOES = pd.DataFrame(
     {
         "run_date": pd.Series(dtype="datetime64[s]"),
@@ -184,6 +186,15 @@ def veto_rows(decisions: Decisions, run_date: date) -> pd.DataFrame:
             )
         )
     return pd.concat(parts, ignore_index=True).sort_values(["customer_id", "guardrail"], ignore_index=True)
+
+
+def standing_rows(candidates: Candidates, run_date: date) -> pd.DataFrame:
+    """The table ``decision_standing``."""
+    told: dict[str, object] = {"run_date": pd.Timestamp(run_date), "customer_id": candidates.ids}
+    for name in STANDING:
+        values = pd.Series(candidates[name])
+        told[name] = values.astype("boolean") if name in FLAGS else values
+    return pd.DataFrame(told)
 
 
 def limit_names(settings: PolicySettings) -> list[str]:

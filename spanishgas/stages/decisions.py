@@ -22,6 +22,7 @@ from spanishgas.policy.economics import Respond
 from spanishgas.policy.effects import Effects
 from spanishgas.policy.recommendations import Basis
 from spanishgas.policy.response import assumed
+from spanishgas.policy.terms import Terms
 from spanishgas.registry import ModelRegistry, ModelVersion
 from spanishgas.scoring.standing import standing
 from spanishgas.scoring.table import DecisionTable, decision_table
@@ -61,7 +62,7 @@ class Decided:
         responses: Every response that there is, by kind.
         halves: The response as learned from two halves of past campaigns' customers.
         fallback: Why the response is assumed although it was to be learned.
-        basis: What stands in every row for audit.
+        terms: What the decision was taken under.
         model: The champion.
     """
 
@@ -71,8 +72,13 @@ class Decided:
     responses: Mapping[str, Respond]
     halves: tuple[Respond, ...]
     fallback: tuple[str, ...]
-    basis: Basis
+    terms: Terms
     model: "ChurnModel"
+
+    @property
+    def basis(self) -> Basis:
+        """What stands in every row for audit."""
+        return self.terms.basis
 
 
 def recommended_on(day: date) -> Publication:
@@ -167,6 +173,7 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
         policy.economics.margin_features,
     )
     responses: dict[str, Respond] = {"assumed": assumed(policy.response.assumed, table.candidates)}
+    learned: Effects | None = None
     halves: list[Effects] = []
     fallback: list[str] = []
     if "response" in target.manifests:
@@ -195,7 +202,7 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
         responses,
         tuple(half.respond(table.features) for half in halves),
         tuple(fallback),
-        basis,
+        Terms(policy, basis, learned),
         model,
     )
 

@@ -4,21 +4,27 @@ from collections.abc import Mapping, Sequence
 
 from spanishgas.config import Settings
 from spanishgas.contracts import Contract
-from spanishgas.contracts.decisions import RECOMMENDATION_LIMITS, RECOMMENDATION_VETOES, RECOMMENDATIONS
+from spanishgas.contracts.decisions import (
+    DECISION_STANDING,
+    RECOMMENDATION_LIMITS,
+    RECOMMENDATION_VETOES,
+    RECOMMENDATIONS,
+)
 from spanishgas.engine.store import TableStore
 from spanishgas.policy.reasons import causes_of_risk
-from spanishgas.policy.recommendations import limit_rows, recommendation_rows, veto_rows
+from spanishgas.policy.recommendations import limit_rows, recommendation_rows, standing_rows, veto_rows
 from spanishgas.policy.report import metrics_of, plot_reasons, render, winners_curse
 from spanishgas.policy.schema import check_recommendations
 from spanishgas.registry import ModelRegistry
-from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.decisions import DecisionSettings, decide_from, decision_inputs, recommended_on
 from spanishgas.stages.response import STAGE as RESPONSE_STAGE
 from spanishgas.stages.score import STAGE as SCORE
 
 CONTRACTS: dict[str, Contract] = {
-    table.name: table for table in (RECOMMENDATIONS, RECOMMENDATION_VETOES, RECOMMENDATION_LIMITS)
+    table.name: table for table in (RECOMMENDATIONS, RECOMMENDATION_VETOES, RECOMMENDATION_LIMITS, DECISION_STANDING)
 }
+TERMS, TERMS_FILE = "decision_terms", "terms.json"
 
 
 class Recommend(PlainStage):
@@ -62,14 +68,22 @@ class Recommend(PlainStage):
         check_recommendations(table)
         curse = winners_curse(decisions, found.halves, policy) if found.basis.response == "learned" else float("nan")
         metrics = metrics_of(decisions, table, found.table.left, curse)
+        file = workspace.drafts[target.publication] / TERMS_FILE
+        found.terms.save(file)
         product = Product(
             tables={
                 RECOMMENDATIONS.name: table,
                 RECOMMENDATION_VETOES.name: veto_rows(decisions, view.run_date),
                 RECOMMENDATION_LIMITS.name: limit_rows(decisions, policy, view.run_date),
+                DECISION_STANDING.name: standing_rows(decisions.candidates, view.run_date),
             },
             contracts=CONTRACTS,
-            order_by={RECOMMENDATIONS.name: ["customer_id"], RECOMMENDATION_VETOES.name: ["customer_id", "guardrail"]},
+            landed={TERMS: [LandedFile.of(file, file.parent)]},
+            order_by={
+                RECOMMENDATIONS.name: ["customer_id"],
+                RECOMMENDATION_VETOES.name: ["customer_id", "guardrail"],
+                DECISION_STANDING.name: ["customer_id"],
+            },
             metrics=metrics,
             tags={
                 "as_of": view.as_of.isoformat(),

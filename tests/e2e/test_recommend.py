@@ -1,15 +1,20 @@
 """Recommendations on a small demo retailer: explained, within every guardrail, repeatable, simulated and measured."""
 
 import json
+from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import ContractError, PromotionError, PublishError
 from spanishgas.policy.reasons import REASONS
+from spanishgas.policy.terms import Terms
 from spanishgas.stages import demo_data, ingest, measure, recommend, silver, simulate
+from spanishgas.stages.features import features_at
+from spanishgas.stages.response import RESPONSE, read_response
 from tests.e2e.worlds import SIZE, WIDE, Retailer, settings_of
 
 
@@ -167,3 +172,33 @@ def test_too_few_offers_fall_back_to_what_is_assumed_and_say_so(retailer: Retail
     assert "**Response assumed**" in run.data.tags["mlflow.note.content"]
     state = json.loads(next((retailer.root / "gold").glob("response_model/**/*.json")).read_text())
     assert state["effects"] is None
+
+
+def test_the_terms_of_a_decision_are_published_beside_it(retailer: Retailer) -> None:
+    outcome = retailer.run(recommend.STAGE)
+    manifest = outcome.manifests[0]
+    decided = retailer.table(outcome, "recommendations")
+    standing = retailer.table(outcome, "decision_standing")
+    assert standing["customer_id"].tolist() == decided["customer_id"].tolist()
+    person = newest(retailer.silver("customers"), "2024-12-09").loc[standing["customer_id"]]
+    for name in ("is_vulnerable", "marketing_consent", "phone_consent"):
+        assert standing[name].astype("boolean").tolist() == person[name].astype("boolean").tolist()
+    terms = Terms.load(retailer.store.files(manifest, recommend.TERMS)[0])
+    assert terms.settings == settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE).policy
+    assert (terms.basis.policy_version, terms.basis.run_date.isoformat()) == (
+        decided["policy_version"].iloc[0],
+        "2024-12-09",
+    )
+    assert set(decided["segment"]) <= {"", *terms.basis.segment_names}
+    # What was learned comes back to the last bit.
+    learned, _, _ = read_response(retailer.store, retailer.store.read(RESPONSE, made_by="response"))
+    assert learned is not None
+    assert terms.effects is not None
+    rows = the_features(retailer).head(50)
+    some = slice(0, 50)
+    assert np.array_equal(terms.effects.respond(rows)(some).accepted_ratio, learned.respond(rows)(some).accepted_ratio)
+
+
+def the_features(retailer: Retailer) -> pd.DataFrame:
+    manifest = retailer.store.read(features_at(date(2024, 11, 30)), made_by="features")
+    return pd.read_parquet(retailer.store.files(manifest, "customer_features_asof_date")[0])

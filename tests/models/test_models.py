@@ -196,11 +196,14 @@ def test_contributions_add_up_to_the_mean_log_odds(name: str) -> None:
     assert added["empty"].abs().max() < 1e-9
 
 
-def test_approximate_contributions_are_close_in_order() -> None:
-    model, _ = fitted("xgboost")
-    assert isinstance(model, XGBoostHazard)
-    features, _, _, _ = world(400, seed=9)
-    exact, _ = model.contributions(features)
-    approximate, _ = model.contributions(features, approximate=True)
-    both = np.corrcoef(exact["price"], approximate["price"])[0, 1]
-    assert both > 0.95
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_one_customer_alone_is_explained_as_among_many(name: str) -> None:
+    model, _ = fitted(name)
+    features, _, _, _ = world(1200, seed=9)
+    added, base = model.contributions(features)
+    numbers = model.encoding_.numbers(features)
+    for row in (0, 7, 1199):
+        alone, its_base = model.contributions_of(numbers[row : row + 1])
+        assert np.array_equal(alone[0], added.to_numpy()[row])
+        assert its_base[0] == base[row]
+        assert np.array_equal(model.windows_of(numbers[row : row + 1]), model.predict_windows(features[row : row + 1]))
