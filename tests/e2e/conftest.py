@@ -8,6 +8,7 @@ import pytest
 from spanishgas.config import TrackingSettings
 from spanishgas.stages import features, promote, train
 from tests.e2e.worlds import SIZE, Retailer, prepare
+from tests.support import without_tracking_variables
 
 
 @pytest.fixture(scope="session")
@@ -18,14 +19,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Pat
     tracking = TrackingSettings(
         uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
     )
-    retailer = Retailer(root, tracking)
-    for stage in (features.STAGE, train.STAGE, promote.STAGE):
-        retailer.run(stage)
+    with without_tracking_variables():
+        retailer = Retailer(root, tracking)
+        for stage in (features.STAGE, train.STAGE, promote.STAGE):
+            retailer.run(stage)
     return folder
 
 
 @pytest.fixture
-def retailer(prepared: Path, tmp_path: Path) -> Retailer:
+def retailer(prepared: Path, tmp_path: Path, no_tracking_variables: None) -> Retailer:
+    """A copy of its own, with a store of its own: MLflow's variables would lead to the one that was used before."""
     shutil.copytree(prepared / "data", tmp_path / "data", symlinks=True)
     shutil.copy(prepared / "mlflow.db", tmp_path / "mlflow.db")
     # The model's files stay where they were registered.

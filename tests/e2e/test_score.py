@@ -80,7 +80,7 @@ def test_another_model_or_other_features_are_scored_anew(retailer: Retailer) -> 
 def test_scores_of_another_champion_are_not_mixed_into_a_decision(retailer: Retailer) -> None:
     retailer.run(recommend.STAGE)
     retailer.run(train.STAGE, "model.c=0.0001")
-    retailer.run(promote.STAGE, "model.c=0.0001", "promotion.mode=force", "promotion.reason='another one'")
+    retailer.run(promote.STAGE, "model.c=0.0001")
     settings = settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE)
     with (
         retailer.tracker.run("look", tags={}) as run,

@@ -137,17 +137,32 @@ BAD = [
 ]
 
 
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    """One good row per source, and all the bad ones behind it."""
+    changes: dict[str, list[dict[str, Any]]] = {}
+    for source, change, _ in BAD:
+        changes.setdefault(source, []).append(change)
+    return build(tmp_path_factory.mktemp("faulty"), world(changes))
+
+
 @pytest.mark.parametrize(("source", "change", "reason"), BAD, ids=[f"{bad[0]}-{bad[2]}" for bad in BAD])
 def test_a_bad_row_is_quarantined_with_its_reason(
-    source: str, change: dict[str, Any], reason: str, tmp_path: Path
+    source: str, change: dict[str, Any], reason: str, faulty: dict[str, pd.DataFrame]
 ) -> None:
-    tables = build(tmp_path, world({source: [change]}))
-    (row,) = tables["quarantine"].to_dict("records")
-    assert (row["source"], row["reason"], row["source_line"]) == (source, reason, 2)
+    here = [one[2] for one in BAD if one[0] == source]
+    quarantine = faulty["quarantine"]
+    found = quarantine[(quarantine["source"] == source) & (quarantine["source_line"] == 2 + here.index(reason))]
+    (row,) = found.to_dict("records")
+    assert row["reason"] == reason
     assert row["source_file"] == f"{source}.csv"
     assert set(json.loads(row["row"])) == set(TABLES[source])
-    assert len(tables[SILVER_OF[source]]) == 1
-    assert finding(tables, source, reason) == 1
+    assert len(faulty[SILVER_OF[source]]) == 1
+    assert finding(faulty, source, reason) == 1
+
+
+def test_nothing_else_is_quarantined(faulty: dict[str, pd.DataFrame]) -> None:
+    assert len(faulty["quarantine"]) == len(BAD)
 
 
 def test_a_row_with_two_faults_is_one_row_with_two_reasons(tmp_path: Path) -> None:
@@ -173,15 +188,16 @@ COUNTED = [
 ]
 
 
-@pytest.mark.parametrize(("source", "change", "check", "column"), COUNTED)
-def test_an_implausible_value_is_null_and_counted(
-    source: str, change: dict[str, Any], check: str, column: str, tmp_path: Path
-) -> None:
-    tables = build(tmp_path, world({source: [{"customer_id": "B", **change}]}))
-    rows = tables[SILVER_OF[source]].set_index("customer_id")
-    assert pd.isna(rows.loc["B", column])
-    assert not pd.isna(rows.loc["A", column])
-    assert finding(tables, source, check) == 1
+def test_implausible_values_are_null_and_counted(tmp_path: Path) -> None:
+    changes: dict[str, list[dict[str, Any]]] = {}
+    for place, (source, change, _, _) in enumerate(COUNTED):
+        changes.setdefault(source, []).append({"customer_id": f"B{place}", **change})
+    tables = build(tmp_path, world(changes))
+    for place, (source, _, check, column) in enumerate(COUNTED):
+        rows = tables[SILVER_OF[source]].set_index("customer_id")
+        assert pd.isna(rows.loc[f"B{place}", column])
+        assert not pd.isna(rows.loc["A", column])
+        assert finding(tables, source, check) == 1
     assert tables["quarantine"].empty
 
 
