@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 UV_PIN := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)
 SOURCES := spanishgas pipelines tests
 
-.PHONY: setup demo test lint format bench ui lock dictionary clean
+.PHONY: setup demo test lint format bench ui serve lock dictionary clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,10 @@ bench: $(READY) ## measure; CASE=name for one case
 
 ui: $(READY) ## open the MLflow UI on the local store
 	@PATH="$(CURDIR)/$(BIN):$$PATH" mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(or $(PORT),5000)
+
+serve: $(READY) ## answer POST /score with the champion; settings: docs/serving.md
+	@PATH="$(CURDIR)/$(BIN):$$PATH" SPANISHGAS_SERVE_HTTP_PORT=$(or $(PORT),$${SPANISHGAS_SERVE_HTTP_PORT:-8080}) \
+		exec python -m spanishgas.serving
 
 dictionary: $(READY) ## generate the documents that are made from declarations
 	@$(BIN)/python -m spanishgas.contracts --write docs/DATA_DICTIONARY.md

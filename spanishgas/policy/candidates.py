@@ -1,5 +1,6 @@
 """Customers as a decision sees them: risk and margin at the features' date, all else at the decision's time."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,10 +112,14 @@ def window_hazards(scores: pd.DataFrame, days_to_renewal: Floats) -> tuple[Float
     Returns:
         Shape (customers, 3), and whether the timing comes from the contract's dates.
     """
-    known = known_windows(scores)
+    return timed_hazards(scores["risk"].to_numpy(np.float64), _told(scores), days_to_renewal)
+
+
+def timed_hazards(risk: Floats, told: Mapping[str, Floats], days_to_renewal: Floats) -> tuple[Floats, bool]:
+    """The same from arrays: ``told`` has the hazards that the model tells, by name."""
+    known = _filled(told)
     if known is not None:
         return known, False
-    risk = scores["risk"].to_numpy(np.float64)
     even = 1 - (1 - np.clip(risk, 0, 1 - 1e-12)) ** (1 / 3)
     place = np.clip(np.floor_divide(np.nan_to_num(days_to_renewal, nan=-1.0), 30), -1, 2)
     hazards = np.where(place[:, None] == np.arange(3)[None, :], risk[:, None], 0.0)
@@ -126,17 +131,30 @@ def known_windows(scores: pd.DataFrame) -> Floats | None:
 
     Where its horizon is shorter, the mean of the windows that it knows goes on.
     """
-    told = [name for name in HAZARDS if name in scores.columns and scores[name].notna().all()]
+    return _filled(_told(scores))
+
+
+def _told(scores: pd.DataFrame) -> dict[str, Floats]:
+    known = [name for name in HAZARDS if name in scores.columns and scores[name].notna().all()]
+    return {name: scores[name].to_numpy(np.float64) for name in known}
+
+
+def _filled(told: Mapping[str, Floats]) -> Floats | None:
     if not told:
         return None
-    mean = 1 - np.prod(1 - scores[told].to_numpy(np.float64), axis=1) ** (1 / len(told))
-    return np.column_stack([scores[name].to_numpy(np.float64) if name in told else mean for name in HAZARDS])
+    mean = 1 - np.prod(1 - np.column_stack(list(told.values())), axis=1) ** (1 / len(told))
+    return np.column_stack([told.get(name, mean) for name in HAZARDS])
 
 
 def kind_of(table: pd.DataFrame) -> npt.NDArray[np.object_]:
     """Kind of every customer, from ``is_business`` and ``is_second_home``; unknown counts as home."""
     business = table["is_business"].fillna(False).astype(bool).to_numpy()
     second = table["is_second_home"].fillna(False).astype(bool).to_numpy()
+    return kinds(business, second)
+
+
+def kinds(business: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> npt.NDArray[np.object_]:
+    """Kind of every customer, from two flags."""
     return np.where(business, BUSINESS, np.where(second, SECOND_HOME, HOME)).astype(object)
 
 
@@ -166,6 +184,11 @@ def monthly_amounts(table: pd.DataFrame, margin_features: dict[str, float]) -> t
             return np.full(len(table), np.nan)
         return np.asarray(pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
 
+    return amounts_of(number, margin_features)
+
+
+def amounts_of(number: Callable[[str], Floats], margin_features: Mapping[str, float]) -> tuple[Floats, Floats]:
+    """The same from arrays: ``number`` gives a feature's values, NaN where they are not known."""
     parts = [weight * number(name) for name, weight in margin_features.items()]
     margin = np.sum(parts, axis=0)
     coverage = np.nan_to_num(number("coverage_365d"), nan=1.0)

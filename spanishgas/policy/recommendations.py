@@ -111,7 +111,7 @@ def recommendation_rows(
             "expected_spend": np.where(offered, np.round(plan.spend, EURO_DIGITS), 0.0),
             "p_accept": acceptance,
             "reason_codes": [
-                joined(_reasons(found, is_offered, is_held, codes, basis.is_timed_by_contract))
+                joined(reason_codes(found, is_offered, is_held, codes, basis.is_timed_by_contract))
                 for found, is_offered, is_held, codes in zip(causes, offered, held, vetoes, strict=True)
             ],
             "veto_codes": [joined(codes) for codes in vetoes],
@@ -133,9 +133,10 @@ def recommendation_rows(
     )
 
 
-def _reasons(
+def reason_codes(
     causes: tuple[str, ...], is_offered: bool, is_held: bool, vetoes: tuple[str, ...], is_timed_by_contract: bool
 ) -> list[str]:
+    """Codes of the reasons, the weightiest first: of the risk, and of what was decided."""
     risk = list(causes) or [ORDINARY_RISK]
     if is_offered:
         return [*risk, OFFER_PAYS, *([TIMED_BY_CONTRACT] if is_timed_by_contract else [])]
