@@ -41,8 +41,10 @@ def closing(outcomes: Sequence[Outcome], settings: Settings) -> str:
                 )
     lines += ["  meanings  docs/DATA_DICTIONARY.md, docs/FEATURES.md, docs/RECOMMENDATION_POLICY.md", "", "Go on"]
     extra = "" if settings.data.name == "demo" else f" data={settings.data.name}"
+    serve = f"SPANISHGAS_SERVE_DATA={settings.data.name} make serve" if extra else "make serve"
     lines += [
         "  make ui                      # runs, reports and models at http://127.0.0.1:5000",
+        f"  {serve:<29}# POST /score at http://127.0.0.1:8080",
         f"  python -m pipelines.run_pipeline pipeline=daily{extra}    # decide again with the champion",
         f"  python -m pipelines.train model=logistic{extra}    # a challenger; then python -m pipelines.promote{extra}",
     ]

@@ -5,19 +5,27 @@ from pathlib import Path
 
 from tests.benchmarks.harness import LATEST, call_step, case_modules, measure, record
 
+# Measured with servers side by side, not as a process beside another; needs the published demo.
+SERVING = "serving"
+
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["--step"]:
         name, step, folder = arguments[1:]
         call_step(name, step, Path(folder))
         return 0
-    known = case_modules()
+    known = [*case_modules(), SERVING]
     unknown = [name for name in arguments if name not in known]
     if unknown:
         print(f"no such case: {', '.join(unknown)}. Known cases: {', '.join(known)}", file=sys.stderr)
         return 2
     over = False
-    for name in arguments or list(known):
+    for name in arguments or known:
+        if name == SERVING:
+            from tests.benchmarks import serving
+
+            over |= bool(serving.main())
+            continue
         row = measure(name)
         record([row])
         reference = row["reference"]
