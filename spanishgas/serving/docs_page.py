@@ -20,7 +20,8 @@ def page(schema: Mapping[str, Any]) -> str:
         f"<h1>{escape(info['title'])}</h1><p>{escape(info.get('description', ''))} ",
         "The same as <a href='/openapi.json'>openapi.json</a>.</p>",
     ]
-    for path, methods in schema["paths"].items():
+    # Our own path first, then the protocol's.
+    for path, methods in sorted(schema["paths"].items(), key=lambda one: one[0].startswith("/v2")):
         for method, told in methods.items():
             parts.append(f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2>")
             parts.append(f"<p>{escape(told.get('description') or told.get('summary', ''))}</p>")

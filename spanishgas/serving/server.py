@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,7 @@ from spanishgas.serving.schema import ManyAnswers, Problem, ScoreAnswer
 from spanishgas.serving.settings import ServingSettings
 
 GRPC_GRACE_SECONDS = 5.0
+UNUSED = re.compile(r"/generate|/infer_stream|/docs|\{model_version\}")
 RESPONSES: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "A bearer token is needed."},
     404: {"model": Problem, "description": "The customer is not known, or has no features of that date."},
@@ -102,7 +104,9 @@ class Rest(RESTServer):  # type: ignore[misc]
         app: FastAPI = self._app
         app.title, app.version = "SpanishGas", "1"
         app.description = "Churn score, segment, recommendation and reasons of a customer."
-        # Ours come first: MLServer's say 400 where there is no model yet, and its page loads scripts from elsewhere.
+        # No text is generated here, there is one version at a time, and MLServer's pages load scripts from elsewhere.
+        app.router.routes[:] = [route for route in app.routes if not UNUSED.search(getattr(route, "path", ""))]
+        # Ours comes first: MLServer's says 400 where there is no model yet.
         _add_first(app, "/v2/health/ready", _ready(data_plane))
         _add_first(app, "/docs", _docs(app))
         app.add_api_route("/admin/refresh", ask_refresh.ask, methods=["POST"], include_in_schema=False)

@@ -362,6 +362,7 @@ def test_paths_and_methods_that_are_not_there(server: Server) -> None:
     assert server.client.get("/score").status_code == 405
     assert server.client.get("/nothing").json()["code"] == "no_such_path"
     assert server.client.get("/v2/models/other").status_code == 404
+    assert server.client.post("/v2/models/churn/generate", json={}).status_code == 404
     given = server.client.get("/v2/health/live", headers={"x-request-id": "mine-1"})
     assert (given.status_code, given.headers["x-request-id"]) == (200, "mine-1")
 
@@ -427,6 +428,7 @@ def test_the_description_is_true(server: Server, customer: str) -> None:
     answer = server.score(customer_id=customer).json()
     assert set(answer) == set(shapes["ScoreAnswer"]["properties"])
     assert set(answer["recommendation"]) == set(shapes["RecommendationAnswer"]["properties"])
+    assert not [path for path in schema["paths"] if "generate" in path or "docs" in path]
     page = server.client.get("/docs")
     assert "POST /score" in page.text
     assert "<script" not in page.text
