@@ -54,9 +54,7 @@ class KeyedTable:
     def find(self, customer: str) -> int:
         """Row of a customer, -1 where there is none."""
         key = customer.encode()
-        # A longer one would have every key copied to its width; a NUL at the end is lost in comparisons.
-        if not key or len(key) > self.keys.dtype.itemsize or key.endswith(b"\0"):
-            return MISSING
+        # As an array of the keys' own width: a longer one would have all of them copied to its width.
         row = int(np.searchsorted(self.keys, np.array(key, self.keys.dtype)))
         return row if row < len(self.keys) and self.keys[row] == key else MISSING
 

@@ -75,6 +75,8 @@ def test_a_mean_response_moves_with_the_acceptance() -> None:
         ({"marketing_consent": 0.0}, {"consent"}),
         ({"days_since_contact": 1.0}, {"recently_contacted"}),
         ({"is_vulnerable": 1.0, "marketing_consent": 0.0}, {"vulnerable", "consent"}),
+        # The later windows are outside the contract's, which says nothing of the one that is told.
+        ({"days_to_renewal": -10.0, "marketing_consent": 0.0}, {"consent"}),
     ],
 )
 def test_what_forbids_the_offer_is_told(change: dict[str, object], wanted: set[str]) -> None:
@@ -97,6 +99,13 @@ def test_an_unknown_margin_leaves_the_impact_unknown() -> None:
     found = suppose(one, assumed(settings.response.assumed, one), settings, WhatIf(discount=0.05))
     assert np.isnan(found.margin_impact)
     assert "margin_before" in found.vetoes
+
+
+def test_an_offer_that_loses_money_is_no_offer_even_without_the_guardrail() -> None:
+    one = customers({})
+    settings = changed(guardrails={"order": ()})
+    found = suppose(one, assumed(settings.response.assumed, one), settings, WhatIf(acceptance=0.0))
+    assert (found.margin_impact < 0, found.vetoes) == (True, ("value",))
 
 
 def test_nothing_of_the_policy_is_changed_by_asking() -> None:
