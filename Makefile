@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_PIN := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 SOURCES := spanishgas pipelines tests
 
 .PHONY: setup demo test lint format bench ui serve lock dictionary clean
@@ -55,6 +56,8 @@ clean: ## remove the environment, outputs and caches
 	@rm -rf $(VENV) data mlflow.db mlflow.db-* mlruns .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	@rm -rf .import_linter_cache *.egg-info
 
-lock: $(READY) ## resolve the dependencies again into requirements.lock
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
-		--extra serving --extra monitoring --extra dashboard --extra dev --extra team pyproject.toml -o requirements.lock
+lock: $(READY) ## resolve the dependencies again into requirements.lock, and the images' parts of it
+	$(COMPILE) --extra serving --extra monitoring --extra dashboard --extra dev --extra team pyproject.toml -o requirements.lock
+	$(COMPILE) --constraint requirements.lock --extra monitoring --extra dashboard --extra team pyproject.toml \
+		-o requirements-pipelines.lock
+	$(COMPILE) --constraint requirements.lock --group serving-image -o requirements-serving.lock

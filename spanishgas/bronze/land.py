@@ -10,8 +10,8 @@ from spanishgas.bronze.differences import Difference, compare_schema
 from spanishgas.bronze.locate import RawFile
 from spanishgas.config import ExtraTable
 from spanishgas.contracts import Contract
-from spanishgas.engine import Engine
 from spanishgas.engine.raw_files import FileContent, HashCache, Progress, land_file, quiet
+from spanishgas.engine.session import Engine
 from spanishgas.errors import SourceError
 
 REJECTS_COLUMNS = ("source", "source_file", "source_line", "reason", "detail", "row")

@@ -1,5 +1,1 @@
-"""The tables' engine: sessions, scans, content hashes, atomic publishing, fingerprints."""
-
-from spanishgas.engine.session import Engine, open_engine
-
-__all__ = ["Engine", "open_engine"]
+"""The tables' engine: sessions, scans, content hashes, atomic publishing, fingerprints, look-ups by customer."""

@@ -15,7 +15,7 @@ from spanishgas.config import ExtraColumn, FeatureSettings
 from spanishgas.contracts.sources import CUSTOMER_ATTRIBUTES
 from spanishgas.domain.exact import exact_sum
 from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 
 STATIC = tuple(column.name for column in CUSTOMER_ATTRIBUTES.columns if column.static)
 MUTABLE = tuple(

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from spanishgas.config import ExtraColumn, FeatureSettings
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.errors import ConfigError, SourceError
 from spanishgas.features import consumption, extras, interactions, lifecycle, margin, market, offers, price
 from spanishgas.features.context import Context

@@ -16,6 +16,8 @@ from spanishgas.models.family import MODELS
 from spanishgas.models.hazard import Floats, HazardModel, union_of
 
 CARD = "model.json"
+# How the registry names what reads a model of ours.
+LOADER = "spanishgas.models:ChurnModel.load"
 FORMAT = 1
 
 

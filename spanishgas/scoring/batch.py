@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from spanishgas.engine import Engine
 from spanishgas.engine.chunks import Chunk
+from spanishgas.engine.session import Engine
 
 WINDOWS = ("hazard_0_30", "hazard_30_60", "hazard_60_90")
 SCHEMA = pa.schema([("customer_id", pa.string()), ("risk", pa.float64()), *((name, pa.float64()) for name in WINDOWS)])

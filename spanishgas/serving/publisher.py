@@ -21,16 +21,13 @@ from spanishgas.contracts.gold import CUSTOMER_FEATURES, SEGMENTS
 from spanishgas.engine.keyed import FORMAT, KeyedTable, build_keyed
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.errors import PromotionError, PublishError
-from spanishgas.models.files import ChurnModel, digest_of
+from spanishgas.models.files import LOADER, ChurnModel, digest_of
 from spanishgas.policy.recommendations import limit_names
 from spanishgas.policy.terms import Terms
 from spanishgas.registry import CHAMPION, ModelRegistry, ModelVersion, Tracker
 from spanishgas.serving.descriptor import FILE, Descriptor, ServedDate, ServedRun
 from spanishgas.serving.settings import ServingSettings
-from spanishgas.stages.churn_models import LOADER
-from spanishgas.stages.features import features_at
-from spanishgas.stages.recommend import TERMS
-from spanishgas.stages.segment import segments_at
+from spanishgas.stages.places import TERMS, features_at, segments_at
 
 UNUSED_SECONDS = 3600.0
 DECISION_COLUMNS = (

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.config import ExtraTable
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.churn_events import build_churn_events
 from spanishgas.silver.consumption_daily import DailyResult, build_consumption_daily
 from spanishgas.silver.consumption_periods import build_consumption_periods

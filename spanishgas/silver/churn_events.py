@@ -4,7 +4,7 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.contracts.silver import CHURN_EVENTS
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.mapping import Mapped
 from spanishgas.silver.versions import Resolved, resolve_duplicates
 

@@ -16,8 +16,8 @@ from spanishgas.config import ColumnMapping
 from spanishgas.contracts.silver import CONSUMPTION_DAILY
 from spanishgas.domain.tariff import Zone
 from spanishgas.domain.units import GAS_KWH_PER_M3
-from spanishgas.engine import Engine
 from spanishgas.engine.chunks import Chunk, Spool
+from spanishgas.engine.session import Engine
 from spanishgas.silver.hour_keys import Clock, Ints
 from spanishgas.silver.hour_runs import (
     REJECT_SCHEMA,

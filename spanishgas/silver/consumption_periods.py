@@ -1,7 +1,7 @@
 """Silver `consumption_periods`: energy over stated periods."""
 
 from spanishgas.contracts.silver import CONSUMPTION_PERIODS
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.mapping import Mapped
 from spanishgas.silver.versions import Resolved, resolve_duplicates
 

@@ -1,7 +1,7 @@
 """Silver `contracts`: contract terms, every version."""
 
 from spanishgas.contracts.silver import CONTRACTS
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.mapping import Mapped
 from spanishgas.silver.versions import Resolved, resolve_duplicates
 

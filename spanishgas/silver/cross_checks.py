@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.domain.tariff import MAX_20TD_KW, ZONE_OF_PROVINCE
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.quality import Finding
 
 DATED = {

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ColumnMapping, ExtraColumn, ExtraTable
 from spanishgas.contracts.silver import CUSTOMER_EXTRAS
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.errors import ContractError
 from spanishgas.silver.mapping import Mapped, empty_quarantine
 from spanishgas.silver.raw import RawPart

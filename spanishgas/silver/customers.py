@@ -1,7 +1,7 @@
 """Silver `customers`: who the customers are, every version."""
 
 from spanishgas.contracts.silver import CUSTOMERS
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.mapping import Mapped
 from spanishgas.silver.versions import Resolved, resolve_duplicates
 

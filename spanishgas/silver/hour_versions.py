@@ -12,7 +12,7 @@ Rules:
 import ibis
 import ibis.expr.types as ir
 
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.hour_keys import INDEX_SLOTS, Clock
 from spanishgas.silver.hour_runs import STEPS_PER_UNIT
 

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column, Contract
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.errors import ContractError
 from spanishgas.silver.raw import PROVENANCE, RECORD, RawPart, RawSource
 from spanishgas.silver.values import IBIS_TYPES, as_number, as_text, raw_value, typed_value

@@ -1,7 +1,7 @@
 """Silver `prices`: what customers pay, by the first day on which it applies."""
 
 from spanishgas.contracts.silver import PRICES
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.mapping import Mapped
 from spanishgas.silver.versions import Resolved, resolve_duplicates
 

@@ -3,7 +3,7 @@
 import ibis.expr.types as ir
 
 from spanishgas.contracts.silver import RETENTION_OFFERS
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.silver.mapping import Mapped
 from spanishgas.silver.versions import Resolved, resolve_duplicates
 

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.contracts import Contract
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 
 
 @dataclass(frozen=True)

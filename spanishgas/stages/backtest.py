@@ -14,7 +14,7 @@ from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.features import STAGE as FEATURES
-from spanishgas.stages.features import features_at
+from spanishgas.stages.places import features_at
 from spanishgas.stages.silver import SILVER
 from spanishgas.stages.train import known_features, trained
 from spanishgas.stages.training_set import USED_SILVER, data_cut

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from spanishgas.config import Settings
 from spanishgas.contracts import Contract
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.registry import ModelRegistry, ModelVersion, RunLog
 

@@ -4,8 +4,8 @@ import ibis.expr.types as ir
 
 from spanishgas.contracts import Contract
 from spanishgas.contracts.checks import check_frame
-from spanishgas.engine import Engine
 from spanishgas.engine.counts import check_by_counts
+from spanishgas.engine.session import Engine
 
 MAX_FRAME_ROWS = 1_000_000
 

@@ -9,7 +9,7 @@ import pandas as pd
 from spanishgas.config import Settings
 from spanishgas.contracts import Contract
 from spanishgas.contracts.gold import HAZARDS
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.errors import PromotionError
 from spanishgas.registry import CHAMPION, ModelRegistry, ModelVersion
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from spanishgas.models import ChurnModel
 
 MODEL_FILES = "model_files"
-LOADER = "spanishgas.models:ChurnModel.load"
 CHALLENGER, BASELINE = "challenger", "baseline"
 
 
@@ -48,7 +47,7 @@ def fetch_model(models: ModelRegistry, version: ModelVersion, folder: Path) -> t
         ModelFileError: It is no model of this project, or its files are not those that were registered.
     """
     from spanishgas.models import ChurnModel
-    from spanishgas.models.files import digest_of
+    from spanishgas.models.files import LOADER, digest_of
 
     files = models.fetch(version, folder / version.version, loader=LOADER, digest=digest_of)
     return ChurnModel.load(files), sum(file.stat().st_size for file in files.iterdir())

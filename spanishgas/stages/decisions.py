@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from spanishgas.config import PolicySettings, Settings
 from spanishgas.contracts.decisions import CUSTOMER_SCORES, RECOMMENDATIONS
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, SEGMENTS
-from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.errors import PublishError
 from spanishgas.policy.decide import Decisions, decide
 from spanishgas.policy.economics import Respond
@@ -28,10 +28,9 @@ from spanishgas.scoring.standing import standing
 from spanishgas.scoring.table import DecisionTable, decision_table
 from spanishgas.stages.base import Target, Workspace
 from spanishgas.stages.churn_models import champion_of, fetch_model
-from spanishgas.stages.features import features_at
+from spanishgas.stages.places import features_at, scores_on, segments_at
 from spanishgas.stages.response import RESPONSE, read_response
-from spanishgas.stages.score import CHAMPION_MODEL, PARTITION, features_for, scores_on
-from spanishgas.stages.segment import segments_at
+from spanishgas.stages.score import CHAMPION_MODEL, features_for
 from spanishgas.stages.silver import SILVER
 
 if TYPE_CHECKING:
@@ -79,11 +78,6 @@ class Decided:
     def basis(self) -> Basis:
         """What stands in every row for audit."""
         return self.terms.basis
-
-
-def recommended_on(day: date) -> Publication:
-    """Where the recommendations of a run date are published."""
-    return Publication(layer="gold", name="recommendations", partition=f"{PARTITION}={day.isoformat()}")
 
 
 def decision_inputs(

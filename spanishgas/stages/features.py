@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from spanishgas.config import ExtraColumn, FeatureSettings, Settings
 from spanishgas.contracts import Contract
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, CUSTOMER_MONTH_MARGIN
-from spanishgas.engine.store import Manifest, Publication, TableStore, read_json, write_atomically
+from spanishgas.engine.store import Manifest, TableStore, read_json, write_atomically
 from spanishgas.features import FeatureResult, build_features, declared, manifest, render_report
 from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
+from spanishgas.stages.places import features_at
 from spanishgas.stages.silver import SILVER
 
 PARTITION = "asof_date"
@@ -120,11 +121,6 @@ def _headline(result: FeatureResult, features: int, dates: int) -> str:
 def manifest_text(listed: Sequence[Mapping[str, object]]) -> str:
     """The manifest as JSON text."""
     return json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
-
-
-def features_at(day: date) -> Publication:
-    """The publication that holds the features of one date."""
-    return Publication(layer="gold", name="features", partition=f"{PARTITION}={day.isoformat()}")
 
 
 def declared_extras(settings: Settings) -> dict[str, ExtraColumn]:

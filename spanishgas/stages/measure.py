@@ -15,7 +15,7 @@ from spanishgas.policy import measurement
 from spanishgas.policy.replay import planned_change
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
-from spanishgas.stages.decisions import recommended_on
+from spanishgas.stages.places import recommended_on
 from spanishgas.stages.score import PARTITION
 from spanishgas.stages.silver import SILVER
 from spanishgas.stages.training_set import data_cut

@@ -17,14 +17,15 @@ from spanishgas.policy.report import metrics_of, plot_reasons, render, winners_c
 from spanishgas.policy.schema import check_recommendations
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
-from spanishgas.stages.decisions import DecisionSettings, decide_from, decision_inputs, recommended_on
+from spanishgas.stages.decisions import DecisionSettings, decide_from, decision_inputs
+from spanishgas.stages.places import TERMS, recommended_on
 from spanishgas.stages.response import STAGE as RESPONSE_STAGE
 from spanishgas.stages.score import STAGE as SCORE
 
 CONTRACTS: dict[str, Contract] = {
     table.name: table for table in (RECOMMENDATIONS, RECOMMENDATION_VETOES, RECOMMENDATION_LIMITS, DECISION_STANDING)
 }
-TERMS, TERMS_FILE = "decision_terms", "terms.json"
+TERMS_FILE = "terms.json"
 
 
 class Recommend(PlainStage):

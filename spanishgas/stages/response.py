@@ -24,7 +24,7 @@ from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import champion_of, fetch_model
 from spanishgas.stages.features import STAGE as FEATURES
-from spanishgas.stages.features import features_at
+from spanishgas.stages.places import features_at
 from spanishgas.stages.silver import SILVER
 from spanishgas.stages.training_set import data_cut
 from spanishgas.training.labels import leavers

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from spanishgas.config import Settings
 from spanishgas.contracts import Contract, find_contract
-from spanishgas.engine import Engine, open_engine
 from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
+from spanishgas.engine.session import Engine, open_engine
 from spanishgas.engine.store import DataFile, Draft, Manifest, Publication, PublishedTable, TableStore
 from spanishgas.errors import ContractError, PublishError, SpanishGasError
 from spanishgas.registry import ModelRegistry, RunLog, Tracker

@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from spanishgas.config import Settings
 from spanishgas.contracts.decisions import CUSTOMER_SCORES
 from spanishgas.contracts.gold import CUSTOMER_FEATURES
-from spanishgas.engine.store import Publication, TableStore
+from spanishgas.engine.store import TableStore
 from spanishgas.errors import PublishError
 from spanishgas.registry import ModelRegistry
 from spanishgas.scoring.batch import ranked, score_table
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
 from spanishgas.stages.churn_models import champion_of, fetch_model
 from spanishgas.stages.features import STAGE as FEATURES
-from spanishgas.stages.features import features_at
+from spanishgas.stages.places import features_at, scores_on
 
 PARTITION = "run_date"
 CHAMPION_MODEL = "champion"
@@ -35,11 +35,6 @@ class ScoreSettings(BaseModel):
     run_date: date
     as_of: date
     chunk_rows: int = Field(exclude=True)
-
-
-def scores_on(day: date) -> Publication:
-    """Where the scores of a run date are published."""
-    return Publication(layer="gold", name="scoring", partition=f"{PARTITION}={day.isoformat()}")
 
 
 def features_for(settings: Settings, store: TableStore) -> date:

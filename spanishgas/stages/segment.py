@@ -16,14 +16,14 @@ from spanishgas.contracts.gold import (
     SEGMENT_SUMMARY,
     SEGMENTS,
 )
-from spanishgas.engine.store import Manifest, Publication, TableStore, read_json
+from spanishgas.engine.store import Manifest, TableStore, read_json
 from spanishgas.errors import PublishError
 from spanishgas.registry import ModelRegistry
 from spanishgas.segmentation import SegmentModel, refresh
 from spanishgas.segmentation.profiles import MARGIN
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.features import STAGE as FEATURES
-from spanishgas.stages.features import features_at
+from spanishgas.stages.places import features_at, segments_at
 from spanishgas.stages.training_set import TRAINING_SET
 
 PARTITION = "asof_date"
@@ -129,11 +129,6 @@ class Segment(PlainStage):
             headline=found.headline,
         )
         return Build({target.publication: product}, report)
-
-
-def segments_at(day: date) -> Publication:
-    """Where the segments of a date are published."""
-    return Publication(layer="gold", name="segments", partition=f"{PARTITION}={day.isoformat()}")
 
 
 def model_of(store: TableStore, manifest: Manifest) -> SegmentModel:

@@ -22,7 +22,6 @@ from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Repor
 from spanishgas.stages.churn_models import (
     BASELINE,
     CHALLENGER,
-    LOADER,
     MODEL_FILES,
     collect_files,
     read_rows,
@@ -220,7 +219,7 @@ def _dataset(store: TableStore, manifest: Manifest) -> tuple[str, str] | None:
 
 def _package(files: Path, manifest: Manifest, dataset: tuple[str, str] | None) -> ModelPackage:
     from spanishgas.models import ChurnModel
-    from spanishgas.models.files import digest_of
+    from spanishgas.models.files import LOADER, digest_of
 
     model = ChurnModel.load(files)
     facts = model.facts

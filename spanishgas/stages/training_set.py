@@ -12,7 +12,7 @@ from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.features import STAGE as FEATURES
-from spanishgas.stages.features import features_at
+from spanishgas.stages.places import features_at
 from spanishgas.stages.silver import SILVER
 from spanishgas.training import build_training_set, training_as_of
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pandas as pd
 
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
 
 TRUTH = Publication(layer="ground_truth", name="demo")

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from spanishgas.config import LabelSettings
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.errors import ConfigError, SourceError
 from spanishgas.training.audit import audit_features, single_feature_auc
 from spanishgas.training.labels import LABEL_COLUMNS, WINDOWS, dated_labels, snapshot_labels

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from spanishgas.config import LabelSettings
 from spanishgas.domain.exact import exact_sum
 from spanishgas.domain.point_in_time import days_between
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 
 WINDOWS = ("0_30", "30_60", "60_90")
 NONE = "none"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from spanishgas.config import BacktestSettings, LabelSettings
 from spanishgas.domain.civil_time import month_ends
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.errors import ConfigError
 from spanishgas.training.labels import LABEL_COLUMNS, dated_labels
 

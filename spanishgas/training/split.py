@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from spanishgas.config import LabelSettings
 from spanishgas.domain.civil_time import month_ends
-from spanishgas.engine import Engine
+from spanishgas.engine.session import Engine
 from spanishgas.errors import ConfigError
 
 ORDER = ("train", "valid", "test")

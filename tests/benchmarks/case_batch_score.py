@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spanishgas.config import EngineSettings
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.scoring.batch import ranked, score_table
 from tests.benchmarks.harness import Case
 from tests.benchmarks.models import prepare_model, prepared_model

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from spanishgas.domain.civil_time import month_ends
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import TableStore
 from spanishgas.features import build_features
 from spanishgas.registry import Tracker

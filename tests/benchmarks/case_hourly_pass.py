@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spanishgas.config import EngineSettings, SourcePart, SourceSettings
 from spanishgas.contracts.sources import CONSUMPTION_HOURLY
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.silver.consumption_daily import build_consumption_daily
 from spanishgas.silver.raw import RawPart, RawSource
 from tests.benchmarks.harness import Case

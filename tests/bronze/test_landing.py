@@ -12,8 +12,8 @@ import pytest
 from spanishgas.bronze import build_ingestion_log, build_rejects, land_source, locate_sources
 from spanishgas.config import ColumnMapping, DataSettings, EngineSettings, SourcePart, SourceSettings
 from spanishgas.contracts.sources import CHURN_LABEL, CUSTOMER_INTERACTIONS, PRICE_HISTORY, RETENTION_OFFERS
-from spanishgas.engine import open_engine
 from spanishgas.engine.raw_files import HashCache
+from spanishgas.engine.session import open_engine
 from spanishgas.errors import ConfigError, SourceError
 
 ROWS = [{"customer_id": "A", "churn": "1", "note": "sí, señor"}, {"customer_id": "B", "churn": "0", "note": ""}]

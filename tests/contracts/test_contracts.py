@@ -14,8 +14,8 @@ from spanishgas.contracts import ALL_CONTRACTS, SOURCES, Column, Contract, Known
 from spanishgas.contracts.__main__ import main
 from spanishgas.contracts.checks import check_frame
 from spanishgas.contracts.dictionary import render_dictionary
-from spanishgas.engine import open_engine
 from spanishgas.engine.counts import check_by_counts
+from spanishgas.engine.session import open_engine
 from spanishgas.errors import ContractError
 from spanishgas.features.__main__ import render as render_features
 

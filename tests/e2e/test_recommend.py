@@ -13,7 +13,7 @@ from spanishgas.errors import ContractError, PromotionError, PublishError
 from spanishgas.policy.reasons import REASONS
 from spanishgas.policy.terms import Terms
 from spanishgas.stages import demo_data, ingest, measure, recommend, silver, simulate
-from spanishgas.stages.features import features_at
+from spanishgas.stages.places import TERMS, features_at
 from spanishgas.stages.response import RESPONSE, read_response
 from tests.e2e.worlds import SIZE, WIDE, Retailer, settings_of
 
@@ -183,7 +183,7 @@ def test_the_terms_of_a_decision_are_published_beside_it(retailer: Retailer) -> 
     person = newest(retailer.silver("customers"), "2024-12-09").loc[standing["customer_id"]]
     for name in ("is_vulnerable", "marketing_consent", "phone_consent"):
         assert standing[name].astype("boolean").tolist() == person[name].astype("boolean").tolist()
-    terms = Terms.load(retailer.store.files(manifest, recommend.TERMS)[0])
+    terms = Terms.load(retailer.store.files(manifest, TERMS)[0])
     assert terms.settings == settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE).policy
     assert (terms.basis.policy_version, terms.basis.run_date.isoformat()) == (
         decided["policy_version"].iloc[0],

@@ -35,7 +35,7 @@ from spanishgas.serving.publisher import Publisher
 from spanishgas.serving.schema import ManyAnswers, ScoreAnswer
 from spanishgas.serving.settings import ServingSettings
 from spanishgas.stages import recommend, score, segment, train
-from spanishgas.stages.features import features_at
+from spanishgas.stages.places import features_at
 from tests.e2e.served import Server
 from tests.e2e.worlds import Retailer
 from tests.support import without_tracking_variables

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from spanishgas.config import EngineSettings
-from spanishgas.engine import open_engine
 from spanishgas.engine.raw_files import FileContent, land_file
+from spanishgas.engine.session import open_engine
 from spanishgas.errors import SourceError
 
 

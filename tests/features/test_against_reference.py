@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spanishgas.config import EngineSettings
 from spanishgas.contracts import SILVER_TABLES, Contract
-from spanishgas.engine import Engine, open_engine
+from spanishgas.engine.session import Engine, open_engine
 from spanishgas.features import build_features
 from tests.reference.features import Tables, World
 from tests.support import ALL_FAMILIES, quiet

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spanishgas.config import EngineSettings
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.errors import SourceError
 from spanishgas.features import build_features, render_report
 from tests.features.test_against_reference import as_tables, make_tables

@@ -11,7 +11,7 @@ import pytest
 
 from spanishgas.config import EngineSettings
 from spanishgas.contracts import SILVER_TABLES
-from spanishgas.engine import Engine, open_engine
+from spanishgas.engine.session import Engine, open_engine
 from spanishgas.scoring.standing import standing
 
 TYPES = {"string": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "date": pa.date32()}

@@ -19,7 +19,7 @@ from spanishgas.config import ColumnMapping, EngineSettings, SourcePart, SourceS
 from spanishgas.contracts.sources import CONSUMPTION_HOURLY
 from spanishgas.domain.civil_time import hour_calendar
 from spanishgas.engine import chunks as engine_chunks
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.errors import ContractError
 from spanishgas.silver.consumption_daily import build_consumption_daily
 from spanishgas.silver.raw import RawPart, RawSource

@@ -10,7 +10,7 @@ import pytest
 
 from spanishgas.config import ColumnMapping, EngineSettings
 from spanishgas.contracts import Column
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.silver.values import as_bool, as_date, as_number, typed_value
 
 MADRID = "Europe/Madrid"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanishgas.config import EngineSettings, LabelSettings
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.training.labels import dated_labels, leavers
 from tests.reference.labels import Life, Offer, label
 

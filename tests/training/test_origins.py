@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from spanishgas.config import BacktestSettings, EngineSettings, LabelSettings
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.errors import ConfigError
 from spanishgas.training.origins import history, origin_rows, origins
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from spanishgas.config import EngineSettings, LabelSettings
-from spanishgas.engine import open_engine
+from spanishgas.engine.session import open_engine
 from spanishgas.errors import ConfigError
 from spanishgas.training.split import dates_by_split, split_by_customer, training_as_of
 
