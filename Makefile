@@ -6,8 +6,11 @@ READY := $(VENV)/.ready
 UV_PIN := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11
 SOURCES := spanishgas pipelines tests
+BUILDER ?= docker build
+BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup demo test lint format bench ui serve lock dictionary clean
+.PHONY: setup demo test lint format bench ui serve images audit lock dictionary clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -47,6 +50,13 @@ ui: $(READY) ## open the MLflow UI on the local store
 serve: $(READY) ## answer POST /score with the champion; settings: docs/serving.md
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SPANISHGAS_SERVE_HTTP_PORT=$(or $(PORT),$${SPANISHGAS_SERVE_HTTP_PORT:-8080}) \
 		exec python -m spanishgas.serving
+
+images: ## build both images; BUILDER="buildah bud --format docker" and BASE_IMAGE=... where there is no Docker
+	@$(BUILDER) $(BUILD_ARGS) -t spanishgas-serving -f Dockerfile .
+	@$(BUILDER) $(BUILD_ARGS) -t spanishgas-pipelines -f Dockerfile.train .
+
+audit: $(READY) ## look the locked dependencies up among known vulnerabilities
+	@$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 dictionary: $(READY) ## generate the documents that are made from declarations
 	@$(BIN)/python -m spanishgas.contracts --write docs/DATA_DICTIONARY.md
