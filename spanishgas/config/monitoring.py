@@ -59,7 +59,9 @@ class DriftSettings(SettingsModel):
             )
         unread = [name for name in self.dependants if name.partition(":")[0] not in CHECK_LIMITS]
         if unread:
-            raise ValueError(f"dependants: {', '.join(unread)} do not begin with a check, as in distribution:tenure_days")
+            raise ValueError(
+                f"dependants: {', '.join(unread)} do not begin with a check, as in distribution:tenure_days"
+            )
         return self
 
 

@@ -7,7 +7,7 @@ is published by now. It holds counts per bin, no customers.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -77,18 +77,25 @@ class Baseline:
         dates: Date of the features -> feature, or ``risk`` -> profile.
         figures: What it reached before its promotion: metric -> value on ``judged_on``.
         judged_on: Split that the figures are of.
-        learned_until: Last day whose outcomes it can have seen.
+        horizon_days: Days after each date whose outcomes it learned.
+        data_until: Last day that the files were complete for when it was trained; None where that is not told.
     """
 
     dates: Mapping[date, Mapping[str, Profile]]
     figures: Mapping[str, float] = field(default_factory=dict)
     judged_on: str = ""
-    learned_until: date | None = None
+    horizon_days: int = 0
+    data_until: date | None = None
 
     @property
     def last_date(self) -> date:
         """The last date that it learned from."""
         return max(self.dates)
+
+    @property
+    def outcomes_until(self) -> date:
+        """The last day whose outcomes it can have seen: scores of features before it are no foresight."""
+        return self.last_date + timedelta(days=self.horizon_days)
 
     def matching(self, as_of: date) -> date:
         """The learned date of the nearest month of the year; of equally near ones the later."""
@@ -105,7 +112,8 @@ class Baseline:
             "format": FORMAT,
             "judged_on": self.judged_on,
             "figures": dict(self.figures),
-            "learned_until": None if self.learned_until is None else self.learned_until.isoformat(),
+            "horizon_days": self.horizon_days,
+            "data_until": None if self.data_until is None else self.data_until.isoformat(),
             "known": known,
             "dates": {
                 day.isoformat(): {
@@ -138,12 +146,18 @@ class Baseline:
                 )
             known = {name: frozenset(names) for name, names in told["known"].items()}
             dates = {
-                date.fromisoformat(day): {name: _profile(one, known.get(name, frozenset())) for name, one in all_.items()}
+                date.fromisoformat(day): {
+                    name: _profile(one, known.get(name, frozenset())) for name, one in all_.items()
+                }
                 for day, all_ in told["dates"].items()
             }
-            until = told["learned_until"]
+            until = told["data_until"]
             return cls(
-                dates, told["figures"], told["judged_on"], None if until is None else date.fromisoformat(until)
+                dates,
+                told["figures"],
+                told["judged_on"],
+                int(told["horizon_days"]),
+                None if until is None else date.fromisoformat(until),
             )
         except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"the baseline is damaged: {error!r}", where=where, todo="Train again") from error
@@ -163,7 +177,8 @@ def build_baseline(
     *,
     figures: Mapping[str, float] | None = None,
     judged_on: str = "",
-    learned_until: date | None = None,
+    horizon_days: int = 0,
+    data_until: date | None = None,
 ) -> Baseline:
     """The baseline of a model.
 
@@ -173,11 +188,10 @@ def build_baseline(
         predict: Rows -> the model's risk, in the same order.
         figures: What it reached before its promotion.
         judged_on: Split that they are of.
-        learned_until: Last day whose outcomes it can have seen.
+        horizon_days: Days after each date whose outcomes it learned.
+        data_until: Last day that the files were complete for.
     """
-    known = {
-        name: frozenset(count_categories(table[name])) for name in features if is_category(table[name])
-    }
+    known = {name: frozenset(count_categories(table[name])) for name in features if is_category(table[name])}
     dates: dict[date, dict[str, Profile]] = {}
     days = pd.to_datetime(table["as_of"]).dt.date
     for day in sorted(days.unique()):
@@ -187,7 +201,7 @@ def build_baseline(
             name: Profile.of(column, learn_bins(column, known.get(name, frozenset())))
             for name, column in values.items()
         }
-    return Baseline(dates, dict(figures or {}), judged_on, learned_until)
+    return Baseline(dates, dict(figures or {}), judged_on, horizon_days, data_until)
 
 
 def season_gap(first: date, second: date) -> int:

@@ -5,6 +5,7 @@ divergence (Jeffreys, 1946; in credit scoring Siddiqi, Credit Risk Scorecards, 2
 values out of it; a feed that breaks shows there first.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -53,7 +54,7 @@ class Bins:
         shown = [f"{edge:.6g}" for edge in self.edges]
         if not shown:
             return ("any value", MISSING)
-        between = [f"{low} to {high}" for low, high in zip(shown[:-1], shown[1:], strict=True)]
+        between = [f"{low} to {high}" for low, high in itertools.pairwise(shown)]
         return (f"up to {shown[0]}", *between, f"over {shown[-1]}", MISSING)
 
     def count(self, values: pd.Series) -> Ints:
@@ -74,9 +75,9 @@ class Bins:
 def learn_bins(values: pd.Series, known: frozenset[str] = frozenset()) -> Bins:
     """Bins of equal mass for numbers, one per category for words and flags.
 
-    Differences below a fiftieth of the spread are none: a share of hours moves by as much when a day has 23 of them, and
-    where all customers have about the same value that would count as if everybody had changed. Where many rows share the
-    smallest value, values below it get a bin of their own, so that they do not hide there.
+    Differences below a fiftieth of the spread are none: a share of hours moves by as much when a day has 23 of them,
+    and where all customers have about the same value that would count as if everybody had changed. Where many rows
+    share the smallest value, values below it get a bin of their own, so that they do not hide there.
 
     Args:
         values: The baseline's rows.

@@ -1,8 +1,9 @@
 """How likely a difference is by chance alone: the part of an alarm that keeps a calm day silent.
 
 Every check of a run date that compares samples hands in a p-value; Holm's step-down procedure (Scandinavian Journal of
-Statistics 6, 1979) holds the chance of any false alarm among all of them at the level, whatever depends on what. Rows of
-the two sides are taken as independent; most customers are on both, which makes the p-values too large, not too small.
+Statistics 6, 1979) holds the chance of any false alarm among all of them at the level, whatever depends on what. Rows
+of the two sides are taken as independent; most customers are on both, which makes the p-values too large, not too
+small.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """Root alarms and those that follow from them: one thing that breaks should be told as one thing.
 
 An alarm follows from another where it is declared to: by the features' own declarations (what is made from a table
-follows from the table, predictions from the features that the champion uses), by what a check means (a renamed category
-is a new one, a vanished one and a shifted distribution), or by ``monitoring.drift.dependants``. Everything else is a root.
+follows from the table, predictions from the features that the champion uses), by what a check means (a renamed
+category is a new one, a vanished one and a shifted distribution), or by ``monitoring.drift.dependants``. Everything
+else is a root.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

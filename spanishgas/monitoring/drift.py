@@ -1,7 +1,7 @@
 """Drift of a run date: every check against the champion's baseline, alarms beyond chance, roots and what follows.
 
-An alarm needs two things: the figure is beyond its limit, so that it matters, and beyond chance, by Holm's procedure over
-all checks of the run date, so that a calm day stays silent with the probability that is asked for.
+An alarm needs two things: the figure is beyond its limit, so that it matters, and beyond chance, by Holm's procedure
+over all checks of the run date, so that a calm day stays silent with the probability that is asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,9 +100,7 @@ def compare(
         name: Profile.of(risk if name == RISK else table[name], profile.bins) for name, profile in shared.items()
     }
     watched = {name: features.get(name, Watched("other")) for name in shared if name != RISK}
-    facts = Facts(
-        run_date, as_of, matching, season_gap(matching, as_of), shared, current, watched, sources, settings
-    )
+    facts = Facts(run_date, as_of, matching, season_gap(matching, as_of), shared, current, watched, sources, settings)
     return judge(facts)
 
 
@@ -220,4 +218,3 @@ def summary(drift: Drift) -> dict[str, Any]:
         "largest_psi": float("nan") if largest is None else float(largest["value"]),
         "largest_psi_feature": "" if largest is None else str(largest["subject"]),
     }
-

@@ -86,8 +86,8 @@ class Facts:
         seasonal = any(fnmatchcase(feature, pattern) for pattern in self.settings.seasonal)
         if seasonal and self.season_gap > self.settings.max_season_gap_months:
             return (
-                f"goes with the season, and the nearest date that the champion learned from, {self.reference_as_of}, is "
-                f"{self.season_gap} months of the year away"
+                f"goes with the season, and the nearest date that the champion learned from, {self.reference_as_of}, "
+                f"is {self.season_gap} months of the year away"
             )
         return ""
 

@@ -1,0 +1,265 @@
+"""Reports in Evidently: the only place that imports it, and only when a report is made.
+
+Evidently gets the figures that the checks computed, as metrics and tests of its own kind, and draws them: its own PSI
+leaves missing values out. It sees counts and no customers. Its telemetry is switched off before it is imported; making
+a report opens no connection.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, ClassVar, Final
+
+import pandas as pd
+
+NO_TELEMETRY: Final = "DO_NOT_TRACK"
+MAX_PICTURES: Final = 24
+COLOURS: Final = ("#9aa5b1", "#2f6f9f", "#c8553d", "#5b8e4d")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a report, and what came of it.
+
+    Attributes:
+        name: What it is, unique within the report.
+        value: The figure; None where it is unknown.
+        state: ``ok``, ``alarm`` or ``unknown``.
+        sentence: The same in words.
+        is_consequence: An alarm that follows from another.
+    """
+
+    name: str
+    value: float | None
+    state: str
+    sentence: str
+    is_consequence: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: series over the same places, as bars or as lines with intervals.
+
+    Attributes:
+        title: Title of its tab.
+        places: Place on the x axis.
+        series: Name -> value per place.
+        bounds: Name -> lower and upper bounds of a series that has them.
+        lines: Draw lines instead of bars.
+        axis: Title of the y axis.
+    """
+
+    title: str
+    places: Sequence[str]
+    series: Mapping[str, Sequence[float | None]]
+    bounds: Mapping[str, tuple[Sequence[float | None], Sequence[float | None]]] = field(default_factory=dict)
+    lines: bool = False
+    axis: str = "share of customers"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report.
+
+    Attributes:
+        title: Its title.
+        text: What it says first, in Markdown.
+        counters: Label -> value, in large letters.
+        tables: Title -> table, before the pictures; few and narrow columns, or the page is wider than the screen.
+        pictures: Pictures; at most 24 are drawn.
+        further: Title -> table, after them.
+        figures: All figures: metrics and tests.
+    """
+
+    title: str
+    text: str
+    counters: Mapping[str, str]
+    tables: Mapping[str, pd.DataFrame]
+    pictures: Sequence[Picture]
+    figures: Sequence[Figure]
+    further: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A report as files.
+
+    Attributes:
+        html: A page that needs nothing beside it.
+        json: Metrics and tests.
+    """
+
+    html: str
+    json: str
+
+
+def render(page: Page) -> Rendered:
+    """Makes a report.
+
+    Args:
+        page: What to show.
+
+    Returns:
+        The page and the figures; the same figures give the same metrics and tests.
+    """
+    os.environ[NO_TELEMETRY] = "1"
+    from evidently import Report
+
+    metric, header, verdict = _classes()
+    shown = [header(name=page.title, tests=[])]
+    shown += [
+        metric(
+            name=figure.name,
+            figure=figure.value,
+            tests=[verdict(state=figure.state, sentence=figure.sentence, follows=figure.is_consequence)],
+        )
+        for figure in page.figures
+    ]
+    with _widgets_of(header, page):
+        report = Report(shown)
+        snapshot = report.run(pd.DataFrame({"figures": [len(page.figures)]}), None, name=page.title)
+        told = _plain(snapshot.dict())
+        return Rendered(snapshot.get_html_str(as_iframe=False), json.dumps(told, indent=1, default=str) + "\n")
+
+
+class _widgets_of:  # noqa: N801
+    """Gives the header metric what it draws; metrics themselves hold plain values only."""
+
+    def __init__(self, header: Any, page: Page) -> None:
+        self._header, self._page = header, page
+
+    def __enter__(self) -> None:
+        self._header.drawn = _widgets(self._page)
+
+    def __exit__(self, *_: object) -> None:
+        self._header.drawn = []
+
+
+@cache
+def _classes() -> tuple[Any, Any, Any]:
+    """The metric of a figure, the metric that draws the page, and the test of a state."""
+    from evidently.core.metric_types import (
+        MetricTest,
+        MetricTestResult,
+        SingleValueCalculation,
+        SingleValueMetric,
+    )
+    from evidently.legacy.tests.base_test import TestStatus
+
+    class MonitoredFigure(SingleValueMetric):  # type: ignore[misc]
+        name: str
+        figure: float | None = None
+
+    class MonitoredFigureCalculation(SingleValueCalculation[MonitoredFigure]):  # type: ignore[misc]
+        def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:
+            value = self.metric.figure
+            result = self.result(float("nan") if value is None else value)
+            result.widget = []
+            return result
+
+        def display_name(self) -> str:
+            return str(self.metric.name)
+
+    class MonitoredPage(SingleValueMetric):  # type: ignore[misc]
+        drawn: ClassVar[list[Any]] = []
+        name: str
+
+    class MonitoredPageCalculation(SingleValueCalculation[MonitoredPage]):  # type: ignore[misc]
+        def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:
+            result = self.result(float(len(current_data.as_dataframe())))
+            result.widget = list(MonitoredPage.drawn)
+            return result
+
+        def display_name(self) -> str:
+            return str(self.metric.name)
+
+    statuses = {"ok": TestStatus.SUCCESS, "alarm": TestStatus.FAIL, "unknown": TestStatus.ERROR}
+
+    class Verdict(MetricTest):  # type: ignore[misc]
+        state: str
+        sentence: str
+        follows: bool = False
+
+        def to_test(self) -> Any:
+            def told(context: Any, metric: Any, value: Any) -> Any:
+                status = TestStatus.WARNING if self.follows and self.state == "alarm" else statuses[self.state]
+                return MetricTestResult(
+                    id="verdict",
+                    name=value.display_name,
+                    description=self.sentence,
+                    status=status,
+                    metric_config=metric.to_metric_config(),
+                    test_config={"state": self.state, "follows": self.follows},
+                )
+
+            return told
+
+    return MonitoredFigure, MonitoredPage, Verdict
+
+
+def _widgets(page: Page) -> list[Any]:
+    from evidently.legacy.renderers.html_widgets import (
+        CounterData,
+        GraphData,
+        counter,
+        plotly_graph_tabs,
+        table_data,
+        text_widget,
+    )
+
+    drawn = [text_widget(title=page.title, text=page.text)]
+    drawn.append(counter(counters=[CounterData(label, value) for label, value in page.counters.items()]))
+
+    def listed(tables: Mapping[str, pd.DataFrame]) -> list[Any]:
+        return [
+            table_data(title=title, column_names=list(table.columns), data=table.to_numpy().tolist())
+            for title, table in tables.items()
+            if len(table)
+        ]
+
+    drawn += listed(page.tables)
+    graphs = [GraphData.figure(picture.title, _draw(picture)) for picture in page.pictures[:MAX_PICTURES]]
+    if graphs:
+        drawn.append(plotly_graph_tabs(title="Pictures", figures=graphs))
+    drawn += listed(page.further)
+    return drawn
+
+
+def _draw(picture: Picture) -> Any:
+    from plotly import graph_objects
+
+    figure = graph_objects.Figure()
+    places = list(picture.places)
+    for (name, values), colour in zip(picture.series.items(), COLOURS, strict=False):
+        spread = None
+        if name in picture.bounds:
+            lows, highs = picture.bounds[name]
+            spread = {
+                "type": "data",
+                "array": [_gap(high, value) for high, value in zip(highs, values, strict=True)],
+                "arrayminus": [_gap(value, low) for low, value in zip(lows, values, strict=True)],
+            }
+        kind = graph_objects.Scatter if picture.lines else graph_objects.Bar
+        extra = {"mode": "lines+markers"} if picture.lines else {}
+        paint = {"line": {"color": colour}} if picture.lines else {"marker_color": colour}
+        figure.add_trace(kind(name=name, x=places, y=list(values), error_y=spread, **extra, **paint))
+    figure.update_layout(
+        yaxis_title=picture.axis, xaxis_type="category", barmode="group", height=380, margin={"t": 30, "b": 80}
+    )
+    return figure
+
+
+def _gap(high: float | None, low: float | None) -> float | None:
+    return None if high is None or low is None else high - low
+
+
+def _plain(value: Any) -> Any:
+    """The same with null for what is not a number, which JSON does not know."""
+    if isinstance(value, dict):
+        # What a test was bound to repeats its metric.
+        return {key: _plain(inner) for key, inner in value.items() if key != "bound_test"}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and value != value else value
