@@ -43,12 +43,13 @@ def figures(found: Performance) -> dict[str, float]:
     table = found.table
     whole = table[(table["population"] == UNTREATED) & (table["group"] == ALL) & (table["status"] == MEASURED)]
     for row in whole.itertuples():
-        told |= {f"perf_{row.metric}": row.value, f"perf_{row.metric}_lo": row.lo, f"perf_{row.metric}_hi": row.hi}  # type: ignore[dict-item]
+        for suffix, value in (("", row.value), ("_lo", row.lo), ("_hi", row.hi)):
+            told[f"perf_{row.metric}{suffix}"] = float(value)  # type: ignore[arg-type]
     if len(whole):
         told |= {"perf_rows": float(whole["rows"].iloc[0]), "perf_leavers": float(whole["leavers"].iloc[0])}
     estimated = table[table["status"] == ESTIMATED]
     for row in estimated[estimated["member"] == estimated["member"].max()].itertuples():
-        told[f"estimated_{row.metric}"] = float(row.value)  # type: ignore[arg-type]
+        told[f"estimated_{row.metric}"] = float(row.value)
     told["perf_alarms"] = float(len(found.alarms))
     return {name: float(value) for name, value in told.items() if np.isfinite(value)}
 

@@ -15,7 +15,7 @@ from spanishgas.contracts.decisions import CUSTOMER_SCORES, RECOMMENDATIONS
 from spanishgas.contracts.gold import SEGMENT_SUMMARY, SEGMENTS
 from spanishgas.contracts.monitoring import BUSINESS_MONTHS, MODEL_PERFORMANCE, PERFORMANCE_RELIABILITY
 from spanishgas.engine.store import Manifest, Publication, TableStore
-from spanishgas.errors import ModelFileError, PublishError
+from spanishgas.errors import ModelFileError
 from spanishgas.monitoring.business import by_month
 from spanishgas.monitoring.performance import HELD_OUT, NEVER, TREATED, Skill, judge, seen_by
 from spanishgas.registry import CHAMPION, ModelRegistry, RunLog
@@ -64,10 +64,9 @@ class PerformanceStage(PlainStage):
         return {"run_date": settings.run_date.isoformat()}
 
     def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
-        """The judgement of the run date; nothing without a champion, or where leavers have no dates.
+        """The judgement of the run date; nothing without a champion or scores, or where leavers have no dates.
 
         Raises:
-            PublishError: No scores are published at or before the run date.
             ModelFileError: The champion has no baseline.
         """
         champion = models.with_alias(registered_name(settings), CHAMPION)
@@ -76,11 +75,7 @@ class PerformanceStage(PlainStage):
         silver = store.read(SILVER, made_by="silver")
         scores = _first_of_each_date(store, settings)
         if not scores:
-            raise PublishError(
-                f"no scores are published at or before {settings.run_date}",
-                where="gold/scoring",
-                todo=f"Run `score -P run_date={settings.run_date}` first",
-            )
+            return ()
         manifests: dict[str, Manifest] = {"silver": silver}
         manifests |= {SCORES + one.publication.value: one for one in scores}
         for publication in store.partitions("gold", recommended_on(settings.run_date).name):
@@ -163,7 +158,11 @@ class PerformanceStage(PlainStage):
         if not manifests:
             if settings.labels.kind != "dated":
                 return "leavers of this data set have no dates, so scores cannot be joined to what came after them"
-            return "there is no champion yet, so there are no scores to judge"
+            run.set_tags({"performance": "nothing to judge"})
+            return (
+                f"nothing to judge: there is no champion yet, or no scores are published at or before "
+                f"{settings.run_date}; `score` makes them"
+            )
         (manifest,) = manifests
         chart_run_dates(run, store, manifest, settings.monitoring.drift.charted_run_dates, CHARTED)
         return f"already published: {manifest.tags['performance']}"
