@@ -72,6 +72,8 @@ class PerformanceSettings(SettingsModel):
         months: Most months of scores to look back on.
         min_rows: Rows that a figure needs.
         min_leavers: Leavers that it needs.
+        min_held_out: Customers held out that are enough to stand for all who were chosen; with fewer, outcomes of the
+            chosen are filled in by their scores.
         min_skill_share: Share of the champion's skill beyond chance, as judged before its promotion, that ranking
             metrics must keep.
         observed_over_expected: Bounds of observed over expected leavers.
@@ -83,6 +85,7 @@ class PerformanceSettings(SettingsModel):
     months: int = Field(default=12, ge=1)
     min_rows: int = Field(default=200, ge=1)
     min_leavers: int = Field(default=10, ge=1)
+    min_held_out: int = Field(default=20, ge=1)
     min_skill_share: float = Field(default=0.6, gt=0, le=1)
     observed_over_expected: tuple[float, float] = (0.67, 1.5)
     calibration_slope: tuple[float, float] = (0.5, 1.6)

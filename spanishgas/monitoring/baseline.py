@@ -5,7 +5,7 @@ is published by now. It holds counts per bin, no customers.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
@@ -97,9 +97,15 @@ class Baseline:
         """The last day whose outcomes it can have seen: scores of features before it are no foresight."""
         return self.last_date + timedelta(days=self.horizon_days)
 
-    def matching(self, as_of: date) -> date:
-        """The learned date of the nearest month of the year; of equally near ones the later."""
-        return min(self.dates, key=lambda day: (season_gap(day, as_of), -day.toordinal()))
+    def matching(self, as_of: date, among: Iterable[date] | None = None) -> date:
+        """The learned date of the nearest month of the year; of equally near ones the later.
+
+        Args:
+            as_of: Date of today's features.
+            among: Learned dates to choose from; None for all.
+        """
+        days = list(self.dates if among is None else among)
+        return min(days, key=lambda day: (season_gap(day, as_of), -day.toordinal()))
 
     def to_json(self) -> str:
         """The baseline as text; equal baselines give equal texts."""

@@ -51,11 +51,13 @@ class Bins:
         """Name of each bin; missing values come last."""
         if self.edges is None:
             return (*self.categories, OTHER, NEW, MISSING)
-        shown = [f"{edge:.6g}" for edge in self.edges]
+        shown = [f"{edge:.4g}" for edge in self.edges]
         if not shown:
             return ("any value", MISSING)
-        between = [f"{low} to {high}" for low, high in itertools.pairwise(shown)]
-        return (f"up to {shown[0]}", *between, f"over {shown[-1]}", MISSING)
+        told = [f"up to {shown[0]}", *(f"{low} to {high}" for low, high in itertools.pairwise(shown))]
+        if len(shown) > 1 and self.edges[0] == np.nextafter(self.edges[1], -np.inf):
+            told[:2] = [f"below {shown[1]}", shown[1]]
+        return (*told, f"over {shown[-1]}", MISSING)
 
     def count(self, values: pd.Series) -> Ints:
         """Rows per bin, shape (bins,)."""
@@ -91,7 +93,7 @@ def learn_bins(values: pd.Series, known: frozenset[str] = frozenset()) -> Bins:
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers):
         return Bins(edges=())
-    unit = _spread(numbers) / UNITS_PER_SPREAD
+    unit = _plain_number(_spread(numbers) / UNITS_PER_SPREAD)
     numbers = _rounded(numbers, unit)
     edges = np.unique(np.quantile(numbers, np.arange(1, BINS) / BINS, method="inverted_cdf"))
     if edges[0] == numbers.min():
@@ -105,6 +107,14 @@ def _spread(numbers: Floats) -> float:
     low, high = np.quantile(numbers, [0.25, 0.75])
     whole = float(numbers.std())
     return min(whole, float(high - low) / NORMAL_QUARTILES) if high > low else whole
+
+
+def _plain_number(value: float) -> float:
+    """The largest of 1, 2 or 5 times a power of ten that is no larger; whole numbers stay whole when rounded to it."""
+    if value <= 0:
+        return 0.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= value * (1 + 1e-9)))
 
 
 def _rounded(numbers: Floats, unit: float) -> Floats:
@@ -140,7 +150,10 @@ def is_category(values: pd.Series) -> bool:
 
 def as_numbers(values: pd.Series) -> Floats:
     """Values as numbers; what is missing or infinite is NaN."""
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    if values.dtype == np.float64:
+        numbers = values.to_numpy()
+    else:
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 

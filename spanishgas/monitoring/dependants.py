@@ -49,13 +49,26 @@ def find_roots(
         for key, alarm in known.items()
     }
 
-    def root_of(key: str, seen: frozenset[str]) -> str:
-        above = [cause for cause in causes[key] if cause not in seen]
-        return root_of(above[0], seen | {above[0]}) if above else key
+    order = list(known)
+    found = {}
+    for key in order:
+        above = _ancestors(key, causes)
+        free = [one for one in order if one in above and not causes[one]]
+        # Where declarations run in a circle, its first alarm is the root of all.
+        found[key] = free[0] if free else next(one for one in order if one in {*above, key})
+    return found
 
-    found = {key: root_of(key, frozenset({key})) for key in known}
-    # Where declarations run in a circle, the first alarm of it is the root of all.
-    return {key: found[root] if found[root] != key else root for key, root in found.items()}
+
+def _ancestors(key: str, causes: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """All that an alarm follows from, directly or through others."""
+    seen: set[str] = set()
+    ahead = list(causes[key])
+    while ahead:
+        one = ahead.pop()
+        if one not in seen:
+            seen.add(one)
+            ahead += causes[one]
+    return frozenset(seen)
 
 
 def _follows(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from spanishgas.config import DriftSettings
 from spanishgas.errors import ContractError
-from spanishgas.monitoring.baseline import RISK, Baseline, Profile, season_gap
+from spanishgas.monitoring.baseline import RISK, Baseline, Profile
 from spanishgas.monitoring.chance import holm
 from spanishgas.monitoring.checks import CHECKS, distribution, missingness, prediction
 from spanishgas.monitoring.dependants import find_roots
@@ -24,6 +24,8 @@ OK, ALARM, UNKNOWN = "ok", "alarm", "unknown"
 ROOT, DEPENDANT, NONE = "root", "dependant", "none"
 # More than this share of the used features unknown leaves the whole unknown where nothing alarms.
 MOST_UNKNOWN = 0.5
+# History that states and predictions are compared with, where there is a date that had it.
+STATE_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,7 @@ def compare(
     Raises:
         ContractError: Features that the champion was trained with are not in the table.
     """
-    matching = baseline.matching(as_of)
-    reference = baseline.dates[matching]
+    reference = baseline.dates[baseline.last_date]
     lacking = [name for name in reference if name != RISK and name not in table.columns]
     used = [name for name in lacking if name not in features or features[name].is_used]
     if used:
@@ -95,13 +96,35 @@ def compare(
             examples=used,
             todo="Build the features with the families that the champion knows, or train again",
         )
-    shared = {name: profile for name, profile in reference.items() if name not in lacking}
+    watched = {name: features.get(name, Watched("other")) for name in reference if name not in (RISK, *lacking)}
+    references, too_young = _references(baseline, as_of, watched, sources)
+    shared = {name: baseline.dates[day][name] for name, day in references.items()}
     current = {
         name: Profile.of(risk if name == RISK else table[name], profile.bins) for name, profile in shared.items()
     }
-    watched = {name: features.get(name, Watched("other")) for name in shared if name != RISK}
-    facts = Facts(run_date, as_of, matching, season_gap(matching, as_of), shared, current, watched, sources, settings)
-    return judge(facts)
+    return judge(Facts(run_date, as_of, references, too_young, shared, current, watched, sources, settings))
+
+
+def _references(
+    baseline: Baseline, as_of: date, watched: Mapping[str, Watched], sources: Mapping[str, Source]
+) -> tuple[dict[str, date], frozenset[str]]:
+    """The learned date that each feature is compared with, and the features that have none.
+
+    The nearest season among the dates at which the history was as long as the feature looks back, a year for states and
+    predictions: a year's sum over five months of history is another quantity.
+    """
+    used = {table for one in watched.values() if one.is_used for table in one.tables}
+    wanted = {**watched, RISK: Watched("prediction", tuple(sorted(used)))}
+    references, too_young = {}, set()
+    for name, one in wanted.items():
+        begun = [sources[table].oldest for table in one.tables if table in sources]
+        since = max((day for day in begun if day is not None), default=None)
+        days = one.window_days if one.window_days is not None else STATE_DAYS
+        seen = [day for day in baseline.dates if since is None or (day - since).days >= days]
+        if not seen and one.window_days is not None:
+            too_young.add(name)
+        references[name] = baseline.matching(as_of, seen or None)
+    return references, frozenset(too_young)
 
 
 def judge(facts: Facts) -> Drift:

@@ -119,9 +119,11 @@ def _opening(drift: Drift, model: str) -> str:
     gap = f", {facts.season_gap} months of the year apart" if facts.season_gap else ", the same month of the year"
     return (
         f"**{facts.current[RISK].rows:,} customers** of {facts.as_of} against {facts.reference[RISK].rows:,} of "
-        f"{facts.reference_as_of}{gap}: of all dates that {model} learned from the one of the nearest season. An alarm "
-        f"is beyond its limit and beyond chance: with nothing changed, {facts.settings.alpha:.0%} of run dates at most "
-        f"have any. {len(drift.roots)} root alarms, {len(drift.alarms) - len(drift.roots)} that follow."
+        f"{facts.reference_as_of}{gap}: of the dates that {model} learned from at which a year of history was known, "
+        "the one of the nearest season. Features that look back on less are compared with a nearer season where there "
+        "is one. An alarm is beyond its limit and beyond chance: with nothing changed, "
+        f"{facts.settings.alpha:.0%} of run dates at most have any. {len(drift.roots)} root alarms, "
+        f"{len(drift.alarms) - len(drift.roots)} that follow."
     )
 
 

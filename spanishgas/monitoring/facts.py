@@ -6,7 +6,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from spanishgas.config import DriftSettings
-from spanishgas.monitoring.baseline import RISK, Profile
+from spanishgas.monitoring.baseline import RISK, Profile, season_gap
 
 
 @dataclass(frozen=True)
@@ -15,11 +15,13 @@ class Source:
 
     Attributes:
         newest: Day of its newest event that is known; None without rows.
+        oldest: Day of its oldest event: windows that reach further back see less than they say.
         months: Complete month before the features' date, newest first -> rows known.
     """
 
     newest: date | None
     months: Mapping[date, int] = field(default_factory=dict)
+    oldest: date | None = None
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Watched:
         family: Its family.
         tables: Silver tables that it is made from.
         is_used: Whether the champion uses it.
+        window_days: Days that it looks back on; None where it is a state.
     """
 
     family: str
     tables: tuple[str, ...] = ()
     is_used: bool = True
+    window_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Facts:
     Attributes:
         run_date: The run date.
         as_of: Date of the features.
-        reference_as_of: Date of the baseline.
-        season_gap: Months of the year between the two.
+        references: Feature, or ``risk`` -> date of the baseline that it is compared with.
+        too_young: Features of which the champion saw no whole window at any date.
         reference: Feature, or ``risk`` -> the baseline's profile.
         current: The same of today's rows, on the same bins.
         features: Feature -> what is declared of it.
@@ -55,13 +59,28 @@ class Facts:
 
     run_date: date
     as_of: date
-    reference_as_of: date
-    season_gap: int
+    references: Mapping[str, date]
+    too_young: frozenset[str]
     reference: Mapping[str, Profile]
     current: Mapping[str, Profile]
     features: Mapping[str, Watched]
     sources: Mapping[str, Source]
     settings: DriftSettings
+
+    @property
+    def reference_as_of(self) -> date:
+        """Date of the baseline that predictions are compared with, and all that is not told apart."""
+        return self.references[RISK]
+
+    @property
+    def season_gap(self) -> int:
+        """Months of the year between that date and today's."""
+        return season_gap(self.reference_as_of, self.as_of)
+
+    def against(self, feature: str) -> str:
+        """The date of the baseline, where it is another than that of the predictions."""
+        day = self.references[feature]
+        return "" if day == self.reference_as_of else f" on {day}"
 
     def limit(self, check: str, feature: str | None = None) -> float:
         """The limit of a check, of a feature where it has one of its own."""
@@ -72,7 +91,10 @@ class Facts:
         return found
 
     def too_few(self, feature: str) -> str:
-        """Why a feature cannot be compared for want of rows; empty where it can."""
+        """Why a feature cannot be compared for want of rows or history; empty where it can."""
+        if feature in self.too_young:
+            window = self.features[feature].window_days
+            return f"looks back on {window} days, and the champion learned at no date from so long a history"
         least, sides = self.settings.min_rows, (self.reference[feature].rows, self.current[feature].rows)
         if min(sides) >= least:
             return ""
@@ -84,10 +106,12 @@ class Facts:
             if fnmatchcase(feature, pattern):
                 return reason
         seasonal = any(fnmatchcase(feature, pattern) for pattern in self.settings.seasonal)
-        if seasonal and self.season_gap > self.settings.max_season_gap_months:
+        day = self.references[feature]
+        gap = season_gap(day, self.as_of)
+        if seasonal and gap > self.settings.max_season_gap_months:
             return (
-                f"goes with the season, and the nearest date that the champion learned from, {self.reference_as_of}, "
-                f"is {self.season_gap} months of the year away"
+                f"goes with the season, and the nearest date that the champion learned from, {day}, "
+                f"is {gap} months of the year away"
             )
         return ""
 

@@ -2,7 +2,9 @@
 
 A score is the risk if nothing is done. Those who were never targeted show it, and so do those who were chosen and held
 out by chance: weighted by one over their chance of being held out, they stand for all who were chosen (Horvitz and
-Thompson, Journal of the American Statistical Association 47, 1952). Those who were offered something are told apart.
+Thompson, Journal of the American Statistical Association 47, 1952). A handful cannot: five who stay, at ten times their
+weight, would condemn any model. With too few of them the chosen count as their scores expect, in favour of the model,
+and the others decide. Those who were offered something are told apart.
 
 Where outcomes are not mature, outcomes are drawn from the scores themselves, many times: what the metrics are if the
 scores are as calibrated as they were. Such figures are estimates and never a reason for an alarm.
@@ -82,12 +84,14 @@ class Performance:
         reliability: The table ``performance_reliability`` but for ``run_date``.
         state: ``ok``, ``alarm`` or ``unknown``.
         left_out: What was not judged, and why.
+        notes: What a reader must know of who was judged.
     """
 
     table: pd.DataFrame
     reliability: pd.DataFrame
     state: str
     left_out: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @property
     def alarms(self) -> pd.DataFrame:
@@ -126,22 +130,22 @@ def judge(
     judged = own if len(own) else mature
     told: list[dict[str, Any]] = []
     for population in (UNTREATED, NEVER, HELD_OUT, TREATED):
-        part = _of(judged, population)
+        part = _of(judged, population, settings)
         if len(part):
             told += _measured(part, population, ALL, ALL, "all mature months", skill, settings)
         for day, month in mature.groupby("as_of"):
-            part = _of(month, population)
+            part = _of(month, population, settings)
             if len(part):
                 told += _measured(part, population, MONTH, _iso(day), _month(day), skill, settings)
         for segment, some in judged.groupby("segment"):
-            part = _of(some, population)
+            part = _of(some, population, settings)
             if len(part) and segment:
                 label = str(some["segment_name"].iloc[0])
                 told += _measured(part, population, SEGMENT, str(segment), label, skill, settings)
     for day, month in rows[~rows["is_mature"]].groupby("as_of"):
         told += _estimated(month, MONTH, _iso(day), _month(day), settings)
     table = pd.DataFrame(told, columns=COLUMNS)
-    return Performance(table, _reliability(judged), overall(table), left_out)
+    return Performance(table, _reliability(judged, settings), overall(table), left_out, _notes(judged, settings))
 
 
 COLUMNS = [
@@ -182,15 +186,26 @@ def _counted(table: pd.DataFrame) -> pd.DataFrame:
     return untreated[(untreated["group"] == ALL) | ((untreated["group"] == MONTH) & (untreated["member"] == newest))]
 
 
-def _of(rows: pd.DataFrame, population: str) -> pd.DataFrame:
-    """The rows of a population whose outcome is known, with its outcome and weight."""
+def _of(rows: pd.DataFrame, population: str, settings: PerformanceSettings) -> pd.DataFrame:
+    """The rows of a population whose outcome is known, with its outcome and weight, and whether it is ``expected``.
+
+    An expected outcome is two rows: one that left, weighing the risk, and one that stayed, weighing the rest.
+    """
     if population == TREATED:
-        part = rows[rows["role"] == TREATED].assign(weight=1.0)
-        part = part.assign(outcome=part["outcome_any"])
-    else:
-        wanted = [NEVER, HELD_OUT] if population == UNTREATED else [population]
-        part = rows[rows["role"].isin(wanted)]
-    return part[part["outcome"].notna()]
+        part = rows[rows["role"] == TREATED]
+        part = part.assign(weight=1.0, outcome=part["outcome_any"], expected=False)
+        return part[part["outcome"].notna()]
+    if population != UNTREATED:
+        part = rows[(rows["role"] == population) & rows["outcome"].notna()]
+        return part.assign(expected=False)
+    chosen = rows["role"] != NEVER
+    known = rows[rows["outcome"].notna() & (rows["role"] != TREATED)].assign(expected=False)
+    if not chosen.any() or (known["role"] == HELD_OUT).sum() >= settings.min_held_out:
+        return known
+    some = rows[chosen].assign(expected=True)
+    leave = some.assign(outcome=1.0, weight=some["risk"])
+    stay = some.assign(outcome=0.0, weight=1.0 - some["risk"])
+    return pd.concat([known[known["role"] == NEVER], leave, stay], ignore_index=True)
 
 
 def _measured(
@@ -204,21 +219,23 @@ def _measured(
 ) -> list[dict[str, Any]]:
     outcome, risk = part["outcome"].to_numpy(np.float64), part["risk"].to_numpy(np.float64)
     weight = part["weight"].to_numpy(np.float64)
-    leavers = int(outcome.sum())
+    seen = ~part["expected"].to_numpy(bool)
+    leavers = int(outcome[seen].sum())
+    rows = int(seen.sum() + (~seen).sum() // 2)
     observed = float(np.average(outcome, weights=weight))
     facts = {
         "population": population,
         "group": group,
         "member": member,
         "label": label,
-        "rows": len(part),
+        "rows": rows,
         "weight": float(weight.sum()),
         "leavers": leavers,
         "observed": observed,
         "expected": float(np.average(risk, weights=weight)),
         "model_version": _versions(part),
     }
-    enough = len(part) >= settings.min_rows and leavers >= settings.min_leavers
+    enough = seen.sum() >= settings.min_rows and leavers >= settings.min_leavers
     nothing = Interval(float("nan"), float("nan"), float("nan"))
     found = (
         evaluate(
@@ -331,11 +348,24 @@ def simulate(risk: Floats, settings: PerformanceSettings) -> dict[str, Interval]
     return found
 
 
-def _reliability(rows: pd.DataFrame) -> pd.DataFrame:
+def _notes(judged: pd.DataFrame, settings: PerformanceSettings) -> list[str]:
+    """What a reader must know of the populations."""
+    part = _of(judged, UNTREATED, settings)
+    if not part["expected"].any():
+        return []
+    chosen = int(part["expected"].sum() // 2)
+    held = int(((judged["role"] == HELD_OUT) & judged["outcome"].notna()).sum())
+    return [
+        f"of {chosen:,} who were chosen {held:,} were held out, too few to stand for them ({settings.min_held_out} are "
+        "needed): where nothing is done, the chosen count as their scores expect"
+    ]
+
+
+def _reliability(rows: pd.DataFrame, settings: PerformanceSettings) -> pd.DataFrame:
     """Predicted and observed by bins of equal mass; intervals count each row for its weight's effective size."""
     told = []
     for population in (UNTREATED, NEVER, HELD_OUT, TREATED):
-        part = _of(rows, population).sort_values(["risk", "customer_id", "as_of"])
+        part = _of(rows, population, settings).sort_values(["risk", "customer_id", "as_of", "outcome"])
         if len(part) < RELIABILITY_BINS:
             continue
         place: npt.NDArray[np.int64] = np.arange(len(part)) * RELIABILITY_BINS // len(part)

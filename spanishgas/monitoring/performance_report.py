@@ -80,6 +80,7 @@ def render_markdown(found: Performance, business: pd.DataFrame, run_date: date, 
     """
     table = found.table
     lines = [f"# Performance on {run_date}: {WORDS[found.state]}", "", _opening(found, model), ""]
+    lines += [text for note in found.notes for text in (f"Note: {note}.", "")]
     for population in PEOPLE:
         part = table[table["population"] == population]
         if not len(part):
@@ -149,7 +150,7 @@ def page(found: Performance, business: pd.DataFrame, run_date: date, model: str)
     pictures = [*_over_months(months), *_reliability(found.reliability), *_segments(some)]
     return Page(
         title=f"Performance on {run_date}: {WORDS[found.state]}",
-        text="\n\n".join([_opening(found, model), *(f"Not judged: {text}." for text in found.left_out)]),
+        text="\n\n".join([_opening(found, model), *(f"Note: {text}." for text in (*found.notes, *found.left_out))]),
         counters=counters,
         tables=tables,
         pictures=pictures,

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 import pandas as pd
 
 NO_TELEMETRY: Final = "DO_NOT_TRACK"
-MAX_PICTURES: Final = 24
+MAX_PICTURES: Final = 16
 COLOURS: Final = ("#9aa5b1", "#2f6f9f", "#c8553d", "#5b8e4d")
 
 
@@ -43,7 +43,7 @@ class Picture:
     """A picture: series over the same places, as bars or as lines with intervals.
 
     Attributes:
-        title: Title of its tab.
+        title: Its title.
         places: Place on the x axis.
         series: Name -> value per place.
         bounds: Name -> lower and upper bounds of a series that has them.
@@ -68,7 +68,7 @@ class Page:
         text: What it says first, in Markdown.
         counters: Label -> value, in large letters.
         tables: Title -> table, before the pictures; few and narrow columns, or the page is wider than the screen.
-        pictures: Pictures; at most 24 are drawn.
+        pictures: Pictures; at most 16 are drawn.
         further: Title -> table, after them.
         figures: All figures: metrics and tests.
     """
@@ -202,9 +202,9 @@ def _classes() -> tuple[Any, Any, Any]:
 def _widgets(page: Page) -> list[Any]:
     from evidently.legacy.renderers.html_widgets import (
         CounterData,
-        GraphData,
+        WidgetSize,
         counter,
-        plotly_graph_tabs,
+        plotly_figure,
         table_data,
         text_widget,
     )
@@ -220,9 +220,11 @@ def _widgets(page: Page) -> list[Any]:
         ]
 
     drawn += listed(page.tables)
-    graphs = [GraphData.figure(picture.title, _draw(picture)) for picture in page.pictures[:MAX_PICTURES]]
-    if graphs:
-        drawn.append(plotly_graph_tabs(title="Pictures", figures=graphs))
+    # Two abreast: a row of tabs does not break and would make the page wider than the screen.
+    drawn += [
+        plotly_figure(title=picture.title, figure=_draw(picture), size=WidgetSize.HALF)
+        for picture in page.pictures[:MAX_PICTURES]
+    ]
     drawn += listed(page.further)
     return drawn
 
@@ -246,7 +248,12 @@ def _draw(picture: Picture) -> Any:
         paint = {"line": {"color": colour}} if picture.lines else {"marker_color": colour}
         figure.add_trace(kind(name=name, x=places, y=list(values), error_y=spread, **extra, **paint))
     figure.update_layout(
-        yaxis_title=picture.axis, xaxis_type="category", barmode="group", height=380, margin={"t": 30, "b": 80}
+        yaxis_title=picture.axis,
+        xaxis_type="category",
+        barmode="group",
+        height=340,
+        margin={"t": 20, "b": 90},
+        legend={"orientation": "h", "y": 1.15},
     )
     return figure
 

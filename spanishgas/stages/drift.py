@@ -58,7 +58,7 @@ class DriftStageSettings(BaseModel):
     run_date: date
     as_of: date
     drift: DriftSettings
-    features: dict[str, tuple[str, tuple[str, ...]]]
+    features: dict[str, tuple[str, tuple[str, ...], int | None]]
     evidently: bool
 
 
@@ -96,7 +96,11 @@ class DriftStage(PlainStage):
             as_of=as_of,
             drift=settings.monitoring.drift,
             features={
-                one.name: (one.family, tuple(name for need in one.source for name in need.split("|")))
+                one.name: (
+                    one.family,
+                    tuple(name for need in one.source for name in need.split("|")),
+                    one.window_days,
+                )
                 for one in declared(settings.features.families, declared_extras(settings))
             },
             evidently=settings.monitoring.evidently == "reports",
@@ -200,7 +204,10 @@ def _compare(workspace: Workspace, target: Target, view: DriftStageSettings, ver
         risk,
         run_date=view.run_date,
         as_of=view.as_of,
-        features={name: Watched(family, tables, name in used) for name, (family, tables) in view.features.items()},
+        features={
+            name: Watched(family, tables, name in used, window)
+            for name, (family, tables, window) in view.features.items()
+        },
         sources=_sources(workspace, target.manifests["silver"], view),
         settings=view.drift,
     )
@@ -221,13 +228,20 @@ def _sources(workspace: Workspace, silver: Manifest, view: DriftStageSettings) -
             f"m{place}": ((dated.event >= first) & (dated.event <= last)).sum()
             for place, (first, last) in enumerate(months)
         }
-        row = workspace.engine.frame(dated.aggregate(newest=dated.event.max().cast("string"), **counts)).iloc[0]
-        newest = str(row["newest"])[:10] if isinstance(row["newest"], str) else ""
+        row = workspace.engine.frame(
+            dated.aggregate(newest=dated.event.max().cast("string"), oldest=dated.event.min().cast("string"), **counts)
+        ).iloc[0]
+        newest = _day(row["newest"])
         found[name] = Source(
-            date.fromisoformat(newest) if newest else None,
-            {first: int(row[f"m{place}"] or 0) if newest else 0 for place, (first, _) in enumerate(months)},
+            newest,
+            {first: int(row[f"m{place}"]) if newest else 0 for place, (first, _) in enumerate(months)},
+            _day(row["oldest"]),
         )
     return found
+
+
+def _day(text: object) -> date | None:
+    return date.fromisoformat(text[:10]) if isinstance(text, str) else None
 
 
 def _months_before(as_of: date) -> list[tuple[date, date]]:

@@ -22,7 +22,7 @@ def check(facts: Facts) -> Sequence[Finding]:
             continue
         index = psi(first.counts, second.counts)
         means = "" if before is None or now is None else f", mean {now:.4g} against {before:.4g}"
-        sentence = f"PSI {index:.3f}{means}"
+        sentence = f"PSI {index:.3f}{means}{facts.against(name)}"
         chance = same_shares(first.counts, second.counts)
         found.append(Finding(NAME, name, watched.family, sentence, limit, index, chance, before, now, watched.is_used))
     return found

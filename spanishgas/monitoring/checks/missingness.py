@@ -27,7 +27,7 @@ def check(facts: Facts) -> Sequence[Finding]:
                 NAME,
                 name,
                 watched.family,
-                f"{now:.1%} missing against {before:.1%}",
+                f"{now:.1%} missing against {before:.1%}{facts.against(name)}",
                 limit,
                 abs(now - before),
                 same_share((first.missing, first.rows), (second.missing, second.rows)),

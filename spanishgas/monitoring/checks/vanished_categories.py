@@ -29,6 +29,6 @@ def check(facts: Facts) -> Sequence[Finding]:
         share = rows / first.rows
         other_side = first.rows / (first.rows + second.rows)
         chance = all_on_one_side(rows, other_side, len(first.bins.categories)) if rows else 1.0
-        sentence = f"{category!r} had {share:.1%} and is gone" if rows else "no category is gone"
+        sentence = f"{category!r} had {share:.1%}{facts.against(name)} and is gone" if rows else "no category is gone"
         found.append(Finding(NAME, name, watched.family, sentence, limit, share, chance, share, 0.0, watched.is_used))
     return found
