@@ -128,24 +128,34 @@ def judge(
     mature = rows[rows["is_mature"]]
     own = mature[mature["model_digest"] == current]
     judged = own if len(own) else mature
+    parts = [(ALL, ALL, "all mature months", judged)]
+    parts += [(MONTH, _iso(day), _month(day), month) for day, month in mature.groupby("as_of")]
+    parts += [
+        (SEGMENT, str(segment), str(some["segment_name"].iloc[0]), some)
+        for segment, some in judged.groupby("segment")
+        if segment
+    ]
     told: list[dict[str, Any]] = []
-    for population in (UNTREATED, NEVER, HELD_OUT, TREATED):
-        part = _of(judged, population, settings)
-        if len(part):
-            told += _measured(part, population, ALL, ALL, "all mature months", skill, settings)
-        for day, month in mature.groupby("as_of"):
-            part = _of(month, population, settings)
-            if len(part):
-                told += _measured(part, population, MONTH, _iso(day), _month(day), skill, settings)
-        for segment, some in judged.groupby("segment"):
+    for group, member, label, some in parts:
+        for population in _populations(some):
             part = _of(some, population, settings)
-            if len(part) and segment:
-                label = str(some["segment_name"].iloc[0])
-                told += _measured(part, population, SEGMENT, str(segment), label, skill, settings)
+            if len(part):
+                told += _measured(part, population, group, member, label, skill, settings)
+        if not (some["role"] != NEVER).any():  # the same customers under both names
+            told += [{**row, "population": NEVER} for row in told if _is(row, UNTREATED, group, member)]
     for day, month in rows[~rows["is_mature"]].groupby("as_of"):
         told += _estimated(month, MONTH, _iso(day), _month(day), settings)
     table = pd.DataFrame(told, columns=COLUMNS)
     return Performance(table, _reliability(judged, settings), overall(table), left_out, _notes(judged, settings))
+
+
+def _populations(rows: pd.DataFrame) -> tuple[str, ...]:
+    """Populations that differ among some rows."""
+    return (UNTREATED, NEVER, HELD_OUT, TREATED) if (rows["role"] != NEVER).any() else (UNTREATED,)
+
+
+def _is(row: Mapping[str, Any], population: str, group: str, member: str) -> bool:
+    return (row["population"], row["group"], row["member"]) == (population, group, member)
 
 
 COLUMNS = [

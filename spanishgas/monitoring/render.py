@@ -8,7 +8,7 @@ a report opens no connection.
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar, Final
 
@@ -107,6 +107,8 @@ def render(page: Page) -> Rendered:
     os.environ[NO_TELEMETRY] = "1"
     from evidently import Report
 
+    page = _without_markup(page)
+
     metric, header, verdict = _classes()
     shown = [header(name=page.title, tests=[])]
     shown += [
@@ -197,6 +199,31 @@ def _classes() -> tuple[Any, Any, Any]:
             return told
 
     return MonitoredFigure, MonitoredPage, Verdict
+
+
+def _without_markup(page: Page) -> Page:
+    """The same page where no category of a retailer's file can be markup: texts land within a script."""
+
+    def safe(text: str) -> str:
+        return text.replace("<", "‹").replace(">", "›")
+
+    def cells(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        return {
+            title: table.map(lambda cell: safe(cell) if isinstance(cell, str) else cell)
+            for title, table in tables.items()
+        }
+
+    return replace(
+        page,
+        title=safe(page.title),
+        text=safe(page.text),
+        tables=cells(page.tables),
+        further=cells(page.further),
+        pictures=[
+            replace(one, title=safe(one.title), places=[safe(place) for place in one.places]) for one in page.pictures
+        ],
+        figures=[replace(one, name=safe(one.name), sentence=safe(one.sentence)) for one in page.figures],
+    )
 
 
 def _widgets(page: Page) -> list[Any]:

@@ -247,7 +247,8 @@ FEATURES = 24
 def test_false_alarms_stay_within_what_is_stated() -> None:
     """With nothing planted, over 200 seeds: as delivered, and with limits of zero, where only chance is in the way.
 
-    Not many customers, because with many the limits are far beyond chance. `make bench CASE=false_alarms` has all features.
+    Not many customers, because with many the limits are far beyond chance; all features in
+    `make bench CASE=false_alarms`.
     """
     everybody = customers(20_000, 1)
     kept = [name for name in everybody.columns if name in ("tenure_days", "price_rise_365d", "margin_eur_month_12m")]
