@@ -124,7 +124,7 @@ def page(found: Performance, business: pd.DataFrame, run_date: date, model: str)
         for row in some.itertuples()
     ]
     whole = table[(table["population"] == UNTREATED) & (table["group"] == ALL)].set_index("metric")
-    counters = {NAMES[name]: _shown(whole.loc[name]) if name in whole.index else "unknown" for name in SHOWN[:4]}
+    counters = dict(_counter(name, whole) for name in SHOWN[:4])
     months = some[(some["group"] == MONTH) & (some["population"] == UNTREATED)]
     shown = pd.DataFrame(
         {
@@ -163,10 +163,10 @@ def _opening(found: Performance, model: str) -> str:
     by = months.groupby("member")["status"].agg(lambda told: MEASURED if (told == MEASURED).any() else told.iloc[0])
     counts = {str(status): int(months) for status, months in by.value_counts().items()}
     return (
-        f"Published scores beside what happened, {model}: {counts.get(MEASURED, 0)} months measured on mature "
-        f"outcomes, {counts.get(ESTIMATED, 0)} estimated from the calibrated scores, {counts.get(UNKNOWN, 0)} with too "
-        "few to tell. *Nothing done* are customers never targeted and, weighted, those held out: scores foretell "
-        "leaving if nothing is done. Intervals are 95 %, by a bootstrap over customers."
+        f"Published scores beside what happened, {model}. Months measured on mature outcomes: "
+        f"{counts.get(MEASURED, 0)}; estimated from the calibrated scores: {counts.get(ESTIMATED, 0)}; with too few to "
+        f"tell: {counts.get(UNKNOWN, 0)}. *Nothing done* are customers never targeted and, weighted, those held out: "
+        "scores foretell leaving if nothing is done. Intervals are 95 %, by a bootstrap over customers."
     )
 
 
@@ -193,6 +193,14 @@ def _shown(row: Any) -> str:
         return "unknown"
     about = "about " if row["status"] == ESTIMATED else ""
     return f"{about}{value:.3f}" + ("" if pd.isna(lo) else f" ({lo:.3f} to {hi:.3f})")
+
+
+def _counter(metric: str, whole: pd.DataFrame) -> tuple[str, str]:
+    """Label with the interval, and value."""
+    if metric not in whole.index or pd.isna(whole.loc[metric, "value"]):
+        return NAMES[metric], "unknown"
+    row: Any = whole.loc[metric]
+    return f"{NAMES[metric]}, {row['lo']:.3f} to {row['hi']:.3f}", f"{row['value']:.3f}"
 
 
 def _words(row: Any) -> str:

@@ -16,7 +16,9 @@ import pandas as pd
 
 NO_TELEMETRY: Final = "DO_NOT_TRACK"
 MAX_PICTURES: Final = 16
-COLOURS: Final = ("#9aa5b1", "#2f6f9f", "#c8553d", "#5b8e4d")
+GREY, BLUE, RED = "#9aa5b1", "#2f6f9f", "#c8553d"
+# What happened is blue in every picture, what it is held against grey, bounds red.
+COLOURS: Final = {"baseline": GREY, "estimated": GREY, "predicted": GREY, "floor": RED}
 
 
 @dataclass(frozen=True)
@@ -261,8 +263,8 @@ def _draw(picture: Picture) -> Any:
 
     figure = graph_objects.Figure()
     places = list(picture.places)
-    for (name, values), colour in zip(picture.series.items(), COLOURS, strict=False):
-        spread = None
+    for name, values in picture.series.items():
+        colour, spread = COLOURS.get(name, BLUE), None
         if name in picture.bounds:
             lows, highs = picture.bounds[name]
             spread = {

@@ -276,3 +276,12 @@ def test_what_a_kept_customer_is_worth_by_a_slow_sum() -> None:
             total += margin * (1 - risk) ** (passed * 30.44 / 90) / 1.08 ** (month / 12)
         month += 1
     assert kept_value(np.array([risk]), np.array([margin]), days, 90, settings)[0] == pytest.approx(total)
+
+
+def test_intervals_of_very_many_rows_are_those_of_a_sample_made_narrower(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = scored(8_000, 12)
+    slow = one(judged(rows), "roc_auc")
+    monkeypatch.setattr("spanishgas.monitoring.performance.MAX_BOOTSTRAP_ROWS", 3_000)
+    quick = one(judged(rows), "roc_auc")
+    assert quick["value"] == slow["value"]
+    assert quick["hi"] - quick["lo"] == pytest.approx(slow["hi"] - slow["lo"], rel=0.35)
