@@ -27,7 +27,7 @@ class DriftSettings(SettingsModel):
         limits: Check -> the figure from which on a difference matters: days, shares or PSI.
         features: Feature or pattern with ``*`` -> limits of its own for some checks; the last match counts.
         freshness_days: Silver table -> most days between its newest known row and the run date.
-        source_rows: Silver table -> largest relative change of its rows per month.
+        source_rows: Silver table -> largest relative change of its rows per month; None takes that of ``limits``.
         seasonal: Features or patterns whose level belongs to the season.
         max_season_gap_months: Months of the year between the two dates up to which these are compared; beyond, they
             are unknown.
@@ -42,7 +42,7 @@ class DriftSettings(SettingsModel):
     limits: dict[str, float]
     features: dict[str, dict[str, float]] = Field(default_factory=dict)
     freshness_days: dict[str, int] = Field(default_factory=dict)
-    source_rows: dict[str, float] = Field(default_factory=dict)
+    source_rows: dict[str, float | None] = Field(default_factory=dict)
     seasonal: tuple[str, ...] = ()
     max_season_gap_months: int = Field(default=1, ge=0, le=6)
     not_compared: dict[str, str] = Field(default_factory=dict)

@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from spanishgas.errors import ConfigError
+
 NO_TELEMETRY: Final = "DO_NOT_TRACK"
 MAX_PICTURES: Final = 16
 GREY, BLUE, RED = "#9aa5b1", "#2f6f9f", "#c8553d"
@@ -105,9 +107,19 @@ def render(page: Page) -> Rendered:
 
     Returns:
         The page and the figures; the same figures give the same metrics and tests.
+
+    Raises:
+        ConfigError: Evidently is not installed.
     """
     os.environ[NO_TELEMETRY] = "1"
-    from evidently import Report
+    try:
+        from evidently import Report
+    except ImportError as error:
+        raise ConfigError(
+            f"reports need Evidently, which cannot be imported: {error}",
+            where="monitoring.evidently",
+            todo="Install the extra `monitoring`, or set monitoring.evidently=none",
+        ) from error
 
     page = _without_markup(page)
 

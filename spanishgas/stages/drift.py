@@ -160,6 +160,8 @@ def drift_on(day: date) -> Publication:
 def chart_run_dates(run: RunLog, store: TableStore, manifest: Manifest, count: int, prefixes: tuple[str, ...]) -> None:
     """Logs the figures of a run date and of those before it, each at its own date: a chart of one run runs over them.
 
+    They stand under ``run_dates/``, apart from the run's own figures, which have the time of the run.
+
     Args:
         run: The run.
         store: The published tables.
@@ -174,7 +176,7 @@ def chart_run_dates(run: RunLog, store: TableStore, manifest: Manifest, count: i
         if found is None:
             continue
         day = date.fromisoformat(one.value)
-        told = {name: value for name, value in found.metrics.items() if name.startswith(prefixes)}
+        told = {f"run_dates/{name}": value for name, value in found.metrics.items() if name.startswith(prefixes)}
         run.log_metrics(told, step=int(day.strftime("%Y%m%d")), day=day)
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from spanishgas.errors import ConfigError
+from spanishgas.monitoring.render import Page, render
+
 ROOT = Path(__file__).resolve().parents[2]
 # In a process of its own, where every way to a network is an error from the first import on.
 CODE = """
@@ -78,3 +81,10 @@ def test_a_page_is_small_and_holds_no_customers(rendered: dict[str, object]) -> 
     assert rendered["bytes"] < 6 * 2**20  # type: ignore[operator]
     assert not rendered["customers"]
     assert not rendered["markup"]
+
+
+def test_without_evidently_there_is_a_word_of_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "evidently", None)
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    with pytest.raises(ConfigError, match=r"monitoring.evidently: .* set monitoring.evidently=none"):
+        render(Page("title", "", {}, {}, [], []))

@@ -12,9 +12,10 @@ MONTHS_BEFORE = 3
 def check(facts: Facts) -> Sequence[Finding]:
     """Relative change of the last complete month against the three before it."""
     found = []
-    for table, limit in facts.settings.source_rows.items():
+    for table, own in facts.settings.source_rows.items():
         if table not in facts.sources:
             continue
+        limit = facts.limit(NAME) if own is None else own
         months = facts.sources[table].months
         before = list(months.values())[1 : 1 + MONTHS_BEFORE]
         if len(before) < MONTHS_BEFORE or not sum(before):
