@@ -174,6 +174,27 @@ def test_what_goes_with_the_season_is_compared_with_its_season(today: pd.DataFra
     assert far.loc[("distribution", "market_elec_cost_eur_kwh"), "state"] == "unknown"
 
 
+def test_a_window_is_compared_with_one_that_was_whole(today: pd.DataFrame) -> None:
+    """Learned in July with seven months of history and in April with sixteen; today is another July."""
+    july, april = date(2024, 7, 31), date(2025, 4, 30)
+    told = baseline(customers(ROWS, 1), july, april)
+    found = drift(told, today, as_of=date(2026, 7, 31), known=sources(oldest=date(2024, 1, 1)))
+    days = found.facts.references
+    assert {name: days[name] for name in ("elec_kwh_90d", "elec_kwh_365d", "tenure_days", "risk")} == {
+        "elec_kwh_90d": july,
+        "elec_kwh_365d": april,
+        "tenure_days": april,
+        "risk": april,
+    }
+    assert found.facts.season_gap == 3
+    checks = found.checks.set_index(["check", "subject"])
+    assert checks.loc[("missingness", "elec_kwh_90d"), "sentence"].endswith("on 2024-07-31")
+    # A window of 455 days was whole at no date if the history began in March.
+    young = drift(told, today, as_of=date(2026, 7, 31), known=sources(oldest=date(2024, 3, 1)))
+    row = young.checks.set_index(["check", "subject"]).loc[("distribution", "elec_change_year_90d")]
+    assert (row["state"], "looks back on 455 days" in row["sentence"]) == ("unknown", True)
+
+
 def test_a_feature_that_the_champion_needs_and_nobody_makes_is_an_error(told: Baseline, today: pd.DataFrame) -> None:
     with pytest.raises(ContractError, match=r"trained with are not there \(1 affected\) e.g. tenure_days"):
         _without_tenure(told, today)

@@ -34,7 +34,10 @@ def watched() -> dict[str, Watched]:
     """Every declared feature; those whose level trends are not used, as in the models."""
     return {
         one.name: Watched(
-            one.family, tuple(name for need in one.source for name in need.split("|")), one.name not in TRENDING
+            one.family,
+            tuple(name for need in one.source for name in need.split("|")),
+            one.name not in TRENDING,
+            one.window_days,
         )
         for one in declared(load_settings(()).features.families, {})
     }
@@ -98,11 +101,11 @@ def baseline(table: pd.DataFrame, *days: date) -> Baseline:
     return build_baseline(rows, features, risk, horizon_days=90)
 
 
-def sources(newest: date = date(2026, 1, 31)) -> dict[str, Source]:
+def sources(newest: date = date(2026, 1, 31), oldest: date | None = None) -> dict[str, Source]:
     """Tables that are fresh and whole."""
     months = {date(2026, 1, 1): 1000, date(2025, 12, 1): 1000, date(2025, 11, 1): 1000, date(2025, 10, 1): 1000}
     names = ("consumption_daily", "prices", "costs", "interactions", "contracts", "churn_events")
-    return {name: Source(newest, months) for name in names}
+    return {name: Source(newest, months, oldest) for name in names}
 
 
 def drift(
