@@ -235,8 +235,7 @@ def _write_baseline(
     """What the model learned from, for drift to be told against."""
     model = run.model
     learned = table[pd.to_datetime(table["as_of"]).dt.strftime("%Y-%m-%d").isin(model.facts["learned_as_of"])]
-    if not view.is_temporal:  # one date: customers of the test split were not learned from
-        learned = learned[learned["split"] != "test"]
+    # In one snapshot the split is by customer, at random: those of test are of the same kind, and as many are scored.
     judged_on = run.tags["judged_on"]
     cut = training.tags.get(CUT)
     baseline = build_baseline(
