@@ -24,6 +24,7 @@ from spanishgas.errors import ConfigError, SpanishGasError
 from spanishgas.registry import RunLog, Tracker
 from spanishgas.stages.base import Stage
 from spanishgas.stages.display import Steps
+from spanishgas.stages.retrain_signal import SIGNAL, says_yes
 from spanishgas.stages.runner import Outcome, run_stage
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -50,7 +51,7 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
         if arguments.show:
             print(OmegaConf.to_yaml(_compose(arguments.overrides), resolve=True), end="")
             return 0
-        _run(name, stages, arguments, console)
+        return _run(name, stages, arguments, console)
     except SpanishGasError as error:
         console.print(f"[bold red]{name} failed[/]", end=" ")
         console.print(str(error), markup=False)
@@ -58,10 +59,9 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
     except KeyboardInterrupt:
         console.print(f"[bold red]{name} stopped[/]; what is published stays, the same command goes on from there")
         return 130
-    return 0
 
 
-def _run(name: str, stages: Sequence[Stage], arguments: Arguments, console: Console) -> None:
+def _run(name: str, stages: Sequence[Stage], arguments: Arguments, console: Console) -> int:
     combinations = expand_sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]
     try:
         jobs = [(overrides, load_settings(overrides)) for overrides in combinations]
@@ -70,14 +70,14 @@ def _run(name: str, stages: Sequence[Stage], arguments: Arguments, console: Cons
         raise
     tracker = Tracker(jobs[0][1].tracking)
     if not arguments.multirun:
-        _run_job(name, stages, jobs[0][1], tracker, None, console)
-        return
+        return _run_job(name, stages, jobs[0][1], tracker, None, console)
     tags = {"stage": name, "sweep": " ".join(arguments.overrides), "data": jobs[0][1].data.name}
     with tracker.run(f"{name} sweep", tags=tags) as parent:
         parent.log_metrics({"children": float(len(jobs))})
         for overrides, settings in jobs:
             console.print(f"{name} {' '.join(overrides)}", markup=False)
             _run_job(name, stages, settings, tracker, parent, console)
+    return 0
 
 
 def _run_job(
@@ -87,14 +87,17 @@ def _run_job(
     tracker: Tracker,
     parent: RunLog | None,
     console: Console,
-) -> None:
+) -> int:
+    """Runs one stage, or a pipeline of them; returns the exit code of a run that went well."""
     if len(stages) == 1:
         outcome = run_stage(stages[0], settings, tracker, parent=parent, console=console)
         if name == "promote" and settings.promotion.action == "history":  # an answer, for `> file`; not news on a run
             print(outcome.headline)
         else:
             _tell(outcome, console)
-        return
+        if name == SIGNAL and says_yes(outcome.manifests[0]):
+            return settings.monitoring.signal.exit_code
+        return 0
     wanted = _steps(name, stages, settings)
     steps = Steps(console, len(wanted))
     outcomes: list[Outcome] = []
@@ -112,12 +115,28 @@ def _run_job(
                     )
                     raise
             _tell(outcomes[-1], console, steps.label)
+            if _ends_here(stage, outcomes[-1], settings):
+                left = ", ".join(one.name for one in wanted[len(outcomes) :])
+                run.set_tags({"ended_by": stage.name})
+                console.print(
+                    f"{steps.label} {stage.name} says no, so these steps are not run: {left}. "
+                    "monitoring.signal.obey=false runs them all the same",
+                    markup=False,
+                )
+                break
         run.log_metrics({f"seconds.{outcome.stage}": outcome.seconds for outcome in outcomes})
         run.log_metrics({"cached_stages": float(sum(outcome.cached for outcome in outcomes))})
         report = summarise(outcomes, settings)
         run.log_text(report, "report.md")
         run.describe(report)
     console.print(closing(outcomes, settings), markup=False)
+    return 0
+
+
+def _ends_here(stage: Stage, outcome: Outcome, settings: Settings) -> bool:
+    """Whether a pipeline ends with a step, because the step is asked and says no."""
+    asked = stage.name == settings.pipeline.only_if and settings.monitoring.signal.obey
+    return asked and not says_yes(outcome.manifests[0])
 
 
 def _steps(name: str, stages: Sequence[Stage], settings: Settings) -> list[Stage]:
@@ -127,7 +146,10 @@ def _steps(name: str, stages: Sequence[Stage], settings: Settings) -> list[Stage
         ConfigError: There is no such stage, or none is left.
     """
     known = {stage.name: stage for stage in stages}
-    unknown = [one for one in (*settings.pipeline.stages, *settings.pipeline.skip) if one not in known]
+    named = (*settings.pipeline.stages, *settings.pipeline.skip)
+    unknown = [one for one in named if one not in known]
+    if settings.pipeline.only_if not in (None, SIGNAL):
+        unknown.append(f"{settings.pipeline.only_if} (pipeline.only_if asks {SIGNAL} or nobody)")
     wanted = [one for one in settings.pipeline.stages if one not in settings.pipeline.skip]
     if not isinstance(settings.data, DemoData):  # other data sets bring their files
         wanted = [one for one in wanted if one != DEMO_DATA]

@@ -7,6 +7,7 @@ from spanishgas.engine.store import Manifest
 from spanishgas.stages.runner import Outcome
 
 SHOWN_TABLES = 4
+REPORTED = ("promote", "recommend", "simulate", "drift", "performance")
 OURS = "replay_share_of_oracle"
 RULES = {"top_risk_medium": "medium offer to the riskiest", "tier_by_risk": "offer by risk tier"}
 
@@ -32,14 +33,14 @@ def closing(outcomes: Sequence[Outcome], settings: Settings) -> str:
     if decided:
         lines += ["Decided", *(f"  {name:<10}{text}" for name, text in decided), ""]
     root = settings.data.root
-    lines += ["Where to look", f"  tables    {root}/bronze, {root}/silver, {root}/gold (Parquet)"]
+    lines += ["Where to look", f"  tables      {root}/bronze, {root}/silver, {root}/gold (Parquet)"]
     if not settings.tracking.uri.startswith("http"):
         for outcome in outcomes:
-            if outcome.stage in ("promote", "recommend", "simulate"):
+            if outcome.stage in REPORTED:
                 lines.append(
-                    f"  {outcome.stage:<10}{settings.tracking.artifacts}/{_made_by(outcome)}/artifacts/report.md"
+                    f"  {outcome.stage:<12}{settings.tracking.artifacts}/{_made_by(outcome)}/artifacts/report.md"
                 )
-    lines += ["  meanings  docs/DATA_DICTIONARY.md, docs/FEATURES.md, docs/RECOMMENDATION_POLICY.md", "", "Go on"]
+    lines += ["  meanings    docs/DATA_DICTIONARY.md, docs/FEATURES.md, docs/RECOMMENDATION_POLICY.md", "", "Go on"]
     extra = "" if settings.data.name == "demo" else f" data={settings.data.name}"
     serve = f"SPANISHGAS_SERVE_DATA={settings.data.name} make serve" if extra else "make serve"
     lines += [
@@ -64,6 +65,8 @@ def _decided(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
             found += _offers(manifest)
         elif outcome.stage == "simulate":
             found += _replayed(manifest)
+        elif outcome.stage == "retrain_signal":
+            found.append(("training", manifest.tags["retrain_in_words"]))
     return found
 
 

@@ -35,6 +35,7 @@ from spanishgas.config.models import (
     TuningSettings,
     XGBoostSettings,
 )
+from spanishgas.config.monitoring import DriftSettings, MonitoringSettings, PerformanceSettings, SignalSettings
 from spanishgas.config.policy import (
     AssumedSettings,
     BudgetSettings,
@@ -86,10 +87,12 @@ class PipelineSettings(SettingsModel):
     Attributes:
         stages: Names of the stages.
         skip: Those of them to leave out.
+        only_if: A stage among them that says whether those after it are to run; None runs them all.
     """
 
     stages: tuple[str, ...]
     skip: tuple[str, ...] = ()
+    only_if: str | None = None
 
 
 class Settings(SettingsModel):
@@ -109,6 +112,7 @@ class Settings(SettingsModel):
     promotion: PromotionSettings = PromotionSettings()
     policy: PolicySettings
     scoring: ScoringSettings = ScoringSettings()
+    monitoring: MonitoringSettings
     tracking: TrackingSettings
     pipeline: PipelineSettings
 
@@ -122,6 +126,7 @@ __all__ = [
     "DataSettings",
     "DemoData",
     "DemoSettings",
+    "DriftSettings",
     "EconomicsSettings",
     "EngineSettings",
     "EvaluationSettings",
@@ -135,7 +140,9 @@ __all__ = [
     "LearnedSettings",
     "LogisticSettings",
     "ModelSettings",
+    "MonitoringSettings",
     "OutOfFoldSettings",
+    "PerformanceSettings",
     "PipelineSettings",
     "PolicySettings",
     "PromotionSettings",
@@ -146,6 +153,7 @@ __all__ = [
     "SegmentationSettings",
     "Settings",
     "SettingsModel",
+    "SignalSettings",
     "SimulationSettings",
     "SourcePart",
     "SourceSettings",

@@ -4,10 +4,11 @@ from spanishgas.contracts.base import Column, Contract, KnownAt
 from spanishgas.contracts.bronze import BRONZE_TABLES
 from spanishgas.contracts.decisions import POLICY_TABLES
 from spanishgas.contracts.gold import GOLD_TABLES as MODEL_TABLES
+from spanishgas.contracts.monitoring import MONITORING_TABLES
 from spanishgas.contracts.silver import SILVER_TABLES
 from spanishgas.contracts.sources import SOURCES
 
-GOLD_TABLES: tuple[Contract, ...] = (*MODEL_TABLES, *POLICY_TABLES)
+GOLD_TABLES: tuple[Contract, ...] = (*MODEL_TABLES, *POLICY_TABLES, *MONITORING_TABLES)
 ALL_CONTRACTS: tuple[Contract, ...] = (*SOURCES, *BRONZE_TABLES, *SILVER_TABLES, *GOLD_TABLES)
 
 __all__ = [

@@ -1,15 +1,13 @@
 """What a run's offers did: those offered something against those held out, who differ by chance alone."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from spanishgas.errors import ContractError
+from spanishgas.evaluation.shares import difference
 from spanishgas.policy.economics import ACTIONS, Floats
 
 ALL = "all"
-Z = 1.959964
 # Of a control arm smaller than this an interval says nothing worth printing.
 LEAST_ARM = 10
 
@@ -65,7 +63,7 @@ def measure(
             continue
         counts = [int(offered.sum()), int(control.sum())]
         leavers = [int(gone[offered].sum()), int(gone[control].sum())]
-        effect, lo, hi = _difference(leavers, counts)
+        effect, lo, hi = difference((leavers[0], counts[0]), (leavers[1], counts[1]))
         told = {
             "expected_effect": None if expected is None else expected[chosen][offered],
             "true_effect": None if true is None else true[chosen][offered],
@@ -101,25 +99,6 @@ def verdict(effect: float, lo: float, hi: float, held_out: int) -> str:
     if lo > 0:
         return f"offers drive customers away: {effect:.1%} more left ({lo:.1%} to {hi:.1%})"
     return f"too small to tell: between {lo:+.1%} and {hi:+.1%}"
-
-
-def _difference(leavers: Sequence[int], counts: Sequence[int]) -> tuple[float, float, float]:
-    """Share of leavers among the offered minus that among the held out, with its 95 % interval."""
-    if not counts[0] or not counts[1]:
-        return float("nan"), float("nan"), float("nan")
-    (p, low, high), (q, q_low, q_high) = (_wilson(x, n) for x, n in zip(leavers, counts, strict=True))
-    difference = p - q
-    lo = difference - np.sqrt((p - low) ** 2 + (q_high - q) ** 2)
-    hi = difference + np.sqrt((high - p) ** 2 + (q - q_low) ** 2)
-    return difference, float(lo), float(hi)
-
-
-def _wilson(count: int, total: int) -> tuple[float, float, float]:
-    """A share and its Wilson interval."""
-    share = count / total
-    centre = (share + Z**2 / (2 * total)) / (1 + Z**2 / total)
-    half = Z / (1 + Z**2 / total) * np.sqrt(share * (1 - share) / total + Z**2 / (4 * total**2))
-    return share, float(centre - half), float(centre + half)
 
 
 def render(table: pd.DataFrame, last_day: object, unknown: int) -> str:

@@ -1,5 +1,6 @@
 """Registered models: versions, aliases, and the way back to a model's files."""
 
+import hashlib
 import json
 import logging
 import os
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 CODE = Path(__file__).with_name("pyfunc_code.py")
 DIGEST_TAG = "files_digest"
-FILES = "files"
+BESIDE_TAG = "beside_digest"
+FILES, BESIDE = "files", "beside"
 # On a logged model: the versions that it is registered as, which its page links to.
 VERSIONS_TAG = "mlflow.modelVersions"
 LOGGED_PREFIX = "models:/"
@@ -41,6 +43,7 @@ class ModelPackage:
         tags: Facts of the version; ``kind`` also names the logged model.
         dataset: Name and digest of the table that the figures belong to, as the run has recorded it.
         description: Markdown.
+        beside: Folder of files that go with the version and are no part of the model; None for none.
     """
 
     files: Path
@@ -55,6 +58,7 @@ class ModelPackage:
     tags: Mapping[str, str] = field(default_factory=dict)
     dataset: tuple[str, str] | None = None
     description: str = ""
+    beside: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ class ModelRegistry:
             The version, and whether it was made now.
         """
         found = self.with_digest(name, package.digest)
-        if found is not None:
+        # A version of an earlier release may lack what goes beside it by now: the same files are registered again.
+        if found is not None and (package.beside is None or BESIDE_TAG in found.tags):
             return found, False
         uri, model_id = self._log(run_id, experiment_id, f"{name}-{package.tags.get('kind', 'model')}", package)
         self._create(name)
@@ -146,7 +151,7 @@ class ModelRegistry:
             source=uri,
             run_id=run_id,
             model_id=model_id,
-            tags={**tags, DIGEST_TAG: package.digest},
+            tags={**tags, DIGEST_TAG: package.digest, **_beside_tag(package.beside)},
             description=shorten(package.description, MAX_DESCRIPTION),
         )
         # What registering by MLflow's own shortcut does beside: without it the model's page says "Not registered".
@@ -188,7 +193,7 @@ class ModelRegistry:
             name=label,
             model_id=logged.model_id,
             python_model=str(CODE),
-            artifacts={FILES: str(package.files)},
+            artifacts={FILES: str(package.files), **({BESIDE: str(package.beside)} if package.beside else {})},
             model_config={"loader": package.loader},
             signature=signature,
             input_example=_example(package),
@@ -238,11 +243,54 @@ class ModelRegistry:
             )
         return files
 
+    def beside_digest(self, version: ModelVersion) -> str:
+        """Digest of what stands beside a version, or beside another with the same model files; empty for nothing."""
+        return self._holder(version).tags.get(BESIDE_TAG, "")
+
+    def _holder(self, version: ModelVersion) -> ModelVersion:
+        """Versions with the same model files are one model: where this one has nothing beside it, another may."""
+        if BESIDE_TAG in version.tags:
+            return version
+        return self.with_digest(version.name, version.digest) or version
+
+    def fetch_beside(self, version: ModelVersion, folder: Path) -> Path | None:
+        """Brings the files beside a version into a folder; None where it has none.
+
+        Raises:
+            ModelFileError: The files are not those that were registered.
+        """
+        import mlflow
+
+        _quiet()
+        holder = self._holder(version)
+        if BESIDE_TAG not in holder.tags:
+            return None
+        local = Path(mlflow.artifacts.download_artifacts(holder.uri, dst_path=str(folder)))
+        files = local / "artifacts" / BESIDE
+        if not files.is_dir() or _beside_tag(files)[BESIDE_TAG] != holder.tags[BESIDE_TAG]:
+            raise ModelFileError(
+                "the files beside the model are not those that were registered",
+                where=holder.uri,
+                todo="Restore the artifacts, or train again",
+            )
+        return files
+
 
 def _quiet() -> None:
     """Small files need no progress bars, and an example that fits its signature is no news."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
+
+
+def _beside_tag(folder: Path | None) -> dict[str, str]:
+    """The tag that tells whether files beside a version are whole."""
+    if folder is None:
+        return {}
+    total = hashlib.sha256()
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        total.update(file.name.encode())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return {BESIDE_TAG: total.hexdigest()}
 
 
 def _version(entity: Any) -> ModelVersion:

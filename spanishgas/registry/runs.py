@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,18 +93,26 @@ class RunLog:
         flat = {
             name: value for name, value in _flatten(settings) if not name.startswith(("data.sources", "data.extras"))
         }
-        params = [Param(SETTINGS_PREFIX + name, value[:MAX_PARAM]) for name, value in flat.items()]
+        params = [Param(_name(SETTINGS_PREFIX + name), value[:MAX_PARAM]) for name, value in flat.items()]
         for start in range(0, len(params), BATCH):
             self._client.log_batch(self.id, params=params[start : start + BATCH])
         self.log_text(json.dumps(settings, indent=1, sort_keys=True), "settings.json")
 
-    def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
-        """Logs figures; names that the store does not accept are made acceptable."""
+    def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0, day: date | None = None) -> None:
+        """Logs figures; names that the store does not accept are made acceptable.
+
+        Args:
+            metrics: Name -> value.
+            step: Place on a chart's axis of steps.
+            day: Place on its axis of time; None for now.
+        """
         import time
 
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
+        now = int(
+            (time.time() if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+        )
         entries = [Metric(_name(name), float(value), now, step) for name, value in metrics.items()]
         for start in range(0, len(entries), BATCH):
             self._client.log_batch(self.id, metrics=entries[start : start + BATCH])

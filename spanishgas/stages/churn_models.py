@@ -11,13 +11,16 @@ from spanishgas.contracts import Contract
 from spanishgas.contracts.gold import HAZARDS
 from spanishgas.engine.session import Engine
 from spanishgas.engine.store import Manifest, TableStore
-from spanishgas.errors import PromotionError
+from spanishgas.errors import ModelFileError, PromotionError
 from spanishgas.registry import CHAMPION, ModelRegistry, ModelVersion
 
 if TYPE_CHECKING:
     from spanishgas.models import ChurnModel
+    from spanishgas.monitoring.baseline import Baseline
 
 MODEL_FILES = "model_files"
+MODEL_BASELINE = "model_baseline"
+CHAMPION_MODEL = "champion"
 CHALLENGER, BASELINE = "challenger", "baseline"
 
 
@@ -53,10 +56,44 @@ def fetch_model(models: ModelRegistry, version: ModelVersion, folder: Path) -> t
     return ChurnModel.load(files), sum(file.stat().st_size for file in files.iterdir())
 
 
-def collect_files(store: TableStore, manifest: Manifest, folder: Path) -> Path:
+def baseline_digest(models: ModelRegistry, version: ModelVersion) -> str:
+    """Digest of the baseline that goes with a version.
+
+    Raises:
+        ModelFileError: It has none.
+    """
+    found = models.beside_digest(version)
+    if not found:
+        raise _without_baseline(version)
+    return found
+
+
+def fetch_baseline(models: ModelRegistry, version: ModelVersion, folder: Path) -> "Baseline":
+    """What a registered model learned from.
+
+    Raises:
+        ModelFileError: The version has no baseline, or it is damaged.
+    """
+    from spanishgas.monitoring.baseline import FILE, Baseline
+
+    files = models.fetch_beside(version, folder)
+    if files is None:
+        raise _without_baseline(version)
+    return Baseline.from_json((files / FILE).read_text(encoding="utf-8"), version.uri)
+
+
+def _without_baseline(version: ModelVersion) -> ModelFileError:
+    return ModelFileError(
+        "has no baseline of what it was trained on: it was registered by an earlier release",
+        where=version.uri,
+        todo="Run `train` with the same settings on the same training set, which adds it, or train a new model",
+    )
+
+
+def collect_files(store: TableStore, manifest: Manifest, folder: Path, name: str = MODEL_FILES) -> Path:
     """A model's published files under the names that they were written with."""
     folder.mkdir(parents=True, exist_ok=True)
-    for file in manifest.tables[MODEL_FILES].files:
+    for file in manifest.tables[name].files:
         shutil.copyfile(store.root / file.path, folder / str(file.origin))
     return folder
 

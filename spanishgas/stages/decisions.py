@@ -27,10 +27,10 @@ from spanishgas.registry import ModelRegistry, ModelVersion
 from spanishgas.scoring.standing import standing
 from spanishgas.scoring.table import DecisionTable, decision_table
 from spanishgas.stages.base import Target, Workspace
-from spanishgas.stages.churn_models import champion_of, fetch_model
+from spanishgas.stages.churn_models import CHAMPION_MODEL, champion_of, fetch_model
 from spanishgas.stages.places import features_at, scores_on, segments_at
 from spanishgas.stages.response import RESPONSE, read_response
-from spanishgas.stages.score import CHAMPION_MODEL, features_for
+from spanishgas.stages.score import features_for
 from spanishgas.stages.silver import SILVER
 
 if TYPE_CHECKING:

@@ -18,12 +18,11 @@ from spanishgas.errors import PublishError
 from spanishgas.registry import ModelRegistry
 from spanishgas.scoring.batch import ranked, score_table
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
-from spanishgas.stages.churn_models import champion_of, fetch_model
+from spanishgas.stages.churn_models import CHAMPION_MODEL, champion_of, fetch_model
 from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.places import features_at, scores_on
 
 PARTITION = "run_date"
-CHAMPION_MODEL = "champion"
 TOP = 20
 
 

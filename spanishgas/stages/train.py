@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,11 +18,13 @@ from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, MODEL_PREDICTIONS
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.evaluation import METRICS
 from spanishgas.features import declared
+from spanishgas.monitoring.baseline import FILE, build_baseline
 from spanishgas.registry import ModelPackage, ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import (
     BASELINE,
     CHALLENGER,
+    MODEL_BASELINE,
     MODEL_FILES,
     collect_files,
     read_rows,
@@ -30,8 +33,8 @@ from spanishgas.stages.churn_models import (
 )
 from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.features import declared_extras
+from spanishgas.stages.training_set import CUT, TRAINING_SET
 from spanishgas.stages.training_set import STAGE as TRAINING_SET_STAGE
-from spanishgas.stages.training_set import TRAINING_SET
 from spanishgas.stages.truth import find_truth, true_risks
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from spanishgas.models.tuning import Trial
 
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "xgboost-cpu")
+LABELS = CHURN_TRAINING_DATASET.column_names
 DIGITS = 8
 PARTITION = "model"
 
@@ -140,10 +144,16 @@ class Train(PlainStage):
         )
         files = workspace.drafts[target.publication] / MODEL_FILES
         run.model.save(files)
+        baseline_file = _write_baseline(
+            workspace.drafts[target.publication] / MODEL_BASELINE, run, table, view, training
+        )
         product = Product(
             tables={MODEL_PREDICTIONS.name: with_all_windows(run.predictions, MODEL_PREDICTIONS)},
             contracts={MODEL_PREDICTIONS.name: MODEL_PREDICTIONS},
-            landed={MODEL_FILES: [LandedFile.of(file, files) for file in sorted(files.iterdir())]},
+            landed={
+                MODEL_FILES: [LandedFile.of(file, files) for file in sorted(files.iterdir())],
+                MODEL_BASELINE: [LandedFile.of(baseline_file, baseline_file.parent)],
+            },
             metrics={**(_no_gain(run) if baseline is None else {}), **run.metrics},
             tags=run.tags,
         )
@@ -155,7 +165,8 @@ class Train(PlainStage):
         name = registered_name(settings)
         with store.lock(manifest.publication), TemporaryDirectory() as folder:
             files = collect_files(store, manifest, Path(folder) / "files")
-            package = _package(files, manifest, _dataset(store, manifest))
+            beside = collect_files(store, manifest, Path(folder) / "beside", MODEL_BASELINE)
+            package = replace(_package(files, manifest, _dataset(store, manifest)), beside=beside)
             version, made = run.models.ensure(run.id, run.experiment_id, name, package)
             if self.role == "candidate":
                 run.models.point(name, CHALLENGER, version)
@@ -215,6 +226,34 @@ def _dataset(store: TableStore, manifest: Manifest) -> tuple[str, str] | None:
     if training is None or training.content_hash != manifest.inputs["training_set"]:
         return None
     return facts_of(store, training, CHURN_TRAINING_DATASET.name).identity
+
+
+def _write_baseline(
+    folder: Path, run: "TrainingRun", table: pd.DataFrame, view: TrainSettings, training: Manifest
+) -> Path:
+    """What the model learned from, for drift to be told against."""
+    model = run.model
+    learned = table[pd.to_datetime(table["as_of"]).dt.strftime("%Y-%m-%d").isin(model.facts["learned_as_of"])]
+    # In one snapshot the split is by customer, at random: those of test are of the same kind, and as many are scored.
+    judged_on = run.tags["judged_on"]
+    cut = training.tags.get(CUT)
+    baseline = build_baseline(
+        learned,
+        [name for name in table.columns if name not in LABELS],
+        lambda rows: model.predict(rows[list(model.model.columns_)])["risk"],
+        figures={
+            name.removeprefix(f"{judged_on}_"): value
+            for name, value in run.metrics.items()
+            if name.removeprefix(f"{judged_on}_") in METRICS
+        },
+        judged_on=judged_on,
+        horizon_days=view.horizon_days,
+        data_until=None if cut is None else date.fromisoformat(cut),
+    )
+    folder.mkdir(parents=True)
+    file = folder / FILE
+    file.write_text(baseline.to_json(), encoding="utf-8")
+    return file
 
 
 def _package(files: Path, manifest: Manifest, dataset: tuple[str, str] | None) -> ModelPackage:

@@ -17,6 +17,7 @@ from spanishgas.stages.silver import SILVER
 from spanishgas.training import build_training_set, training_as_of
 
 TRAINING_SET = Publication(layer="gold", name="training_set")
+CUT = "data_until"
 USED_SILVER = ("churn_events", "retention_offers")
 
 
@@ -87,7 +88,10 @@ class TrainingSet(PlainStage):
             tables={CHURN_TRAINING_DATASET.name: result.table},
             contracts={CHURN_TRAINING_DATASET.name: CHURN_TRAINING_DATASET},
             metrics={key: float(value) for key, value in result.facts.items() if isinstance(value, int | float)},
-            tags={key: value for key, value in result.facts.items() if isinstance(value, str)},
+            tags={
+                **{key: value for key, value in result.facts.items() if isinstance(value, str)},
+                CUT: view.cut.isoformat(),
+            },
         )
         report = Report(
             markdown=result.report,

@@ -21,6 +21,7 @@ from spanishgas.stages.display import Steps
 from spanishgas.stages.runner import Outcome
 
 NAMES = [stage.name for stage in STAGES]
+MONITORING = ("drift", "performance", "retrain_signal")
 
 
 def steps(*overrides: str) -> list[str]:
@@ -30,17 +31,22 @@ def steps(*overrides: str) -> list[str]:
 @pytest.mark.parametrize("option", sorted(file.stem for file in (CONF / "pipeline").glob("*.yaml")))
 def test_every_pipeline_is_made_of_stages_in_the_order_in_which_tables_flow(option: str) -> None:
     found = steps(f"pipeline={option}")
-    assert found == sorted(found, key=NAMES.index)
+    # Monitoring looks at what stands: at the end, or before a training that hangs on it.
+    others = [name for name in found if name not in MONITORING]
+    assert others == sorted(others, key=NAMES.index)
+    assert tuple(name for name in found if name in MONITORING) == MONITORING
     assert len(found) == len(set(found)) > 3
 
 
 def test_what_each_pipeline_is_for() -> None:
     assert steps() == steps("pipeline=full")
     assert steps()[0] == "demo_data"
-    assert steps()[-4:] == ["promote", "score", "recommend", "simulate"]
+    assert steps()[-7:] == ["promote", "score", "recommend", "simulate", *MONITORING]
     assert {"train", "promote", "training_set"}.isdisjoint(steps("pipeline=daily"))
-    assert steps("pipeline=daily")[-2:] == ["score", "recommend"]
-    assert steps("pipeline=retrain")[-3:] == ["train", "segment", "promote"]
+    assert steps("pipeline=daily")[-5:] == ["score", "recommend", *MONITORING]
+    assert steps("pipeline=retrain")[-7:] == [*MONITORING, "training_set", "train", "segment", "promote"]
+    asked = {option: load_settings([f"pipeline={option}"]).pipeline.only_if for option in ("full", "daily", "retrain")}
+    assert asked == {"full": None, "daily": None, "retrain": "retrain_signal"}
 
 
 def test_own_files_are_not_generated_and_steps_can_be_left_out() -> None:
@@ -56,6 +62,7 @@ def test_own_files_are_not_generated_and_steps_can_be_left_out() -> None:
         (("pipeline.stages=[ingest,sliver]",), "no such stage .*sliver.*Known stages: demo_data, ingest, silver"),
         (("pipeline.skip=[simulat]",), "no such stage .*simulat"),
         (("pipeline.stages=[ingest]", "pipeline.skip=[ingest]"), "no stage is left to run"),
+        (("pipeline.only_if=drift",), "no such stage .*drift .pipeline.only_if asks retrain_signal or nobody"),
     ],
 )
 def test_a_pipeline_without_sense_is_told_before_anything_runs(
@@ -119,6 +126,55 @@ def test_a_scheduler_can_tell_how_a_pipeline_ended(
     if code == 0:
         assert {"seconds.first", "seconds.second", "seconds.third", "cached_stages"} <= set(parent.data.metrics)
         assert parent.data.tags["mlflow.note.content"].startswith("# Pipeline on demo, run date 2026-02-09")
+
+
+def signalling(monkeypatch: pytest.MonkeyPatch, retrain: bool) -> list[str]:
+    """Stages that only say that they were run; the signal says yes or no."""
+    ran: list[str] = []
+
+    def run_stage(stage: Any, *_: Any, **__: Any) -> Outcome:
+        ran.append(stage.name)
+        tags = {"retrain": str(retrain).lower(), "retrain_in_words": "because"}
+        manifest: Any = SimpleNamespace(publication=stage.name, metrics={}, tags=tags, tables={}, run_id="r")
+        return Outcome(stage.name, "r", False, 0.1, (manifest,), "said")
+
+    monkeypatch.setattr("pipelines._entry.run_stage", run_stage)
+    return ran
+
+
+PIPELINE = ("pipeline.stages=[ingest,retrain_signal,train]",)
+CASES = {
+    "yes": (True, ("pipeline.only_if=retrain_signal",), ["ingest", "retrain_signal", "train"]),
+    "no": (False, ("pipeline.only_if=retrain_signal",), ["ingest", "retrain_signal"]),
+    "no, but not obeyed": (
+        False,
+        ("pipeline.only_if=retrain_signal", "monitoring.signal.obey=false"),
+        ["ingest", "retrain_signal", "train"],
+    ),
+    "no, but not asked": (False, (), ["ingest", "retrain_signal", "train"]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_pipeline_obeys_the_signal_that_it_asks(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    retrain, overrides, wanted = CASES[case]
+    ran = signalling(monkeypatch, retrain)
+    stages = [Toy("ingest"), Toy("retrain_signal"), Toy("train")]
+    assert run("run_pipeline", stages, [*PIPELINE, *overrides]) == 0
+    assert ran == wanted
+    told = capsys.readouterr().err
+    assert ("retrain_signal says no, so these steps are not run: train" in told) == (wanted[-1] != "train")
+    assert "training  because" in told
+
+
+@pytest.mark.parametrize(("retrain", "option", "code"), [(True, 10, 10), (False, 10, 0), (True, 0, 0)])
+def test_the_signal_can_end_with_a_code_of_its_own(
+    here: Path, monkeypatch: pytest.MonkeyPatch, retrain: bool, option: int, code: int
+) -> None:
+    signalling(monkeypatch, retrain)
+    assert run("retrain_signal", [Toy("retrain_signal")], [f"monitoring.signal.exit_code={option}"]) == code
 
 
 def test_a_terminal_shows_the_step_what_it_does_and_for_how_long() -> None:
@@ -188,9 +244,9 @@ def test_the_last_lines_say_what_was_decided_and_where_to_look() -> None:
         "expected  813 EUR of margin beyond cost, response learned, model v3",
         "replayed  by the demo world's true probabilities 41% (30% to 50%) of the 4,000 EUR that an oracle would earn; "
         "medium offer to the riskiest 22%, offer by risk tier 18%",
-        "recommend mlruns/made-it/artifacts/report.md",
-        "promote   mlruns/run-promote/artifacts/report.md",
-        "simulate  mlruns/run-simulate/artifacts/report.md",
+        "recommend   mlruns/made-it/artifacts/report.md",
+        "promote     mlruns/run-promote/artifacts/report.md",
+        "simulate    mlruns/run-simulate/artifacts/report.md",
         "make ui",
     ):
         assert line in told, line

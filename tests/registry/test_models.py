@@ -145,3 +145,28 @@ def test_a_loader_that_is_not_ours_is_never_called(run: RunLog, tmp_path: Path) 
     version, _ = run.models.ensure(run.id, run.experiment_id, "churn", ours)
     with pytest.raises(ModelFileError, match="refused"):
         run.models.fetch(version, tmp_path / "fetched", loader="spanishgas.models:other", digest=digest_of)
+
+
+def test_files_beside_a_version_come_back_whole_and_do_not_make_it_another_model(run: RunLog, tmp_path: Path) -> None:
+    _, packed = package(tmp_path / "files")
+    bare, _ = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    assert run.models.beside_digest(bare) == ""
+    assert run.models.fetch_beside(bare, tmp_path / "none") is None
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "baseline.json").write_text("{}")
+    # The same model is registered again with what it lacked, once, and the version of before has it too.
+    full, made = run.models.ensure(run.id, run.experiment_id, "churn", replace(packed, beside=beside))
+    again, made_again = run.models.ensure(run.id, run.experiment_id, "churn", replace(packed, beside=beside))
+    assert (made, made_again, again.version) == (True, False, full.version)
+    assert (full.digest, full.version == bare.version) == (bare.digest, False)
+    assert run.models.beside_digest(bare) == run.models.beside_digest(full) != ""
+    found = run.models.fetch_beside(bare, tmp_path / "found")
+    assert found is not None
+    assert (found / "baseline.json").read_text() == "{}"
+    assert (
+        ChurnModel.load(run.models.fetch(full, tmp_path / "model", loader=LOADER, digest=digest_of)).kind == "xgboost"
+    )
+    altered = replace(full, tags={**full.tags, "beside_digest": "0" * 64})
+    with pytest.raises(ModelFileError, match="beside the model are not those that were registered"):
+        run.models.fetch_beside(altered, tmp_path / "altered")
