@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 UV_PIN := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)
 SOURCES := spanishgas pipelines tests
 
-.PHONY: setup demo test lint format bench ui serve lock dictionary clean
+.PHONY: setup demo test lint format bench ui dashboard serve lock dictionary clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,6 +46,9 @@ ui: $(READY) ## open the MLflow UI on the local store
 serve: $(READY) ## answer POST /score with the champion; settings: docs/serving.md
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SPANISHGAS_SERVE_HTTP_PORT=$(or $(PORT),$${SPANISHGAS_SERVE_HTTP_PORT:-8080}) \
 		exec python -m spanishgas.serving
+
+dashboard: $(READY) ## open the dashboard on what is published; PORT=8501
+	@PORT=$(or $(PORT),8501) $(BIN)/python -m spanishgas.dashboard
 
 dictionary: $(READY) ## generate the documents that are made from declarations
 	@$(BIN)/python -m spanishgas.contracts --write docs/DATA_DICTIONARY.md
