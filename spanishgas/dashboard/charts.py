@@ -47,7 +47,7 @@ def share(title: str | None = None, digits: int = 0, **more: Any) -> alt.Axis:
 
 def bars(
     data: pd.DataFrame, label: str, value: str, *, axis: alt.Axis, colour: str = TEAL, order: list[str] | None = None
-) -> alt.Chart:
+) -> Any:
     """Horizontal bars, one a row, in the order of the table."""
     return (
         alt.Chart(data)

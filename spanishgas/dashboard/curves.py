@@ -37,7 +37,7 @@ def _joined(
 
 
 def reliability(rows: pd.DataFrame) -> pd.DataFrame:
-    """Predicted and observed share per bin of equal mass, with twice its standard error: a row per contender and bin."""
+    """Predicted and observed share per bin of equal mass, with two standard errors; a row per contender and bin."""
     parts = []
     for name, part in rows.groupby("contender"):
         table = reliability_table(part["left"].to_numpy(np.float64), part["risk"].to_numpy(np.float64))

@@ -1,6 +1,7 @@
 """One customer's contract, prices, consumption and conversations, as known on a day."""
 
 from datetime import date
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ def latest(rows: pd.DataFrame, key: list[str], day: date) -> pd.DataFrame:
     return known.sort_values([*key, "known_at"], kind="stable").drop_duplicates(key, keep="last").reset_index(drop=True)
 
 
-def attributes(published: Published, silver: Manifest, customer: str, day: date) -> "pd.Series[object] | None":
+def attributes(published: Published, silver: Manifest, customer: str, day: date) -> "pd.Series[Any] | None":
     """Who the customer is; None where nothing is known."""
     rows = latest(published.table(silver, "customers", customer=customer), ["customer_id"], day)
     return None if rows.empty else rows.iloc[0]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import streamlit as st
 
 from spanishgas.engine.store import Manifest, Publication, TableStore
@@ -202,9 +203,8 @@ def _read(
     columns: tuple[str, ...] | None, filters: list[tuple[str, str, Any]] | None, files: list[str]
 ) -> pd.DataFrame:
     # A partition's date is a column as well: what the folders are called must not add it again.
-    frame: pd.DataFrame = pd.read_parquet(
-        files, columns=None if columns is None else list(columns), filters=filters, partitioning=None
-    )
+    table = pq.read_table(files, columns=None if columns is None else list(columns), filters=filters, partitioning=None)
+    frame: pd.DataFrame = table.to_pandas()
     for name in frame.columns[frame.dtypes == "category"]:
         frame[name] = frame[name].astype(object)
     return frame

@@ -1,8 +1,8 @@
 """Numbers, euros, shares and dates the way a Spanish or an English reader writes them.
 
-The rules are those of the Unicode locale data for ``es`` and ``en``, which browsers follow too, so that texts, charts and
-tables agree: Spanish has a comma for decimals, a point between thousands from five digits on, and a space that does not
-break before a unit.
+The rules are those of the Unicode locale data for ``es`` and ``en``, which browsers follow too, so that texts, charts
+and tables agree: Spanish has a comma for decimals, a point between thousands from five digits on, and a space that does
+not break before a unit.
 """
 
 import math

@@ -42,7 +42,7 @@ def page_head(view: View, title: str, lead: str) -> None:
 def section(
     view: View, title: str = "", note: str = "", *, border: bool = True, key: str | None = None
 ) -> Iterator[None]:
-    """A part of a page that fails on its own: what is missing or wrong is told in its place, the rest of the page stands.
+    """A part of a page that fails on its own: what is missing or wrong is told in its place, the rest stands.
 
     Args:
         view: What the page is given.
@@ -83,7 +83,7 @@ def unexpected(view: View, error: Exception) -> None:
     told = view.say(
         "This part cannot be shown. The published tables are not touched; the terminal that runs the dashboard has the "
         "details.",
-        "Esta parte no se puede mostrar. Las tablas publicadas no se tocan; los detalles están en el terminal del panel.",
+        "Esta parte no se puede mostrar. Las tablas publicadas no se tocan; los detalles están en el terminal.",
     )
     st.error(f"{told} `{type(error).__name__}: {error}`", icon=":material/error:")
 

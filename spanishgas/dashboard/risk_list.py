@@ -1,4 +1,4 @@
-"""The customers of a run date with all that the risk list shows: joined from what is published, nothing computed anew."""
+"""The customers of a run date with all that the risk list shows: joined from what is published, nothing computed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,8 +72,8 @@ def risk_list(view: View) -> tuple[pd.DataFrame, Sources]:
 
     Returns:
         Columns of ``DECIDED`` with ``risk`` for the score, and ``segment_label``, ``province``, ``action_label``,
-        ``channel_label``, ``window_label``, ``bucket_label`` and ``reason`` in the reader's language. Where only scores are
-        published, what a decision adds is null.
+        ``channel_label``, ``timing_window_label``, ``risk_bucket_label`` and ``reason`` in the reader's language. Where
+        only scores are published, what a decision adds is null.
 
     Raises:
         AbsentError: Neither scores nor recommendations are published for the date.
@@ -119,8 +119,10 @@ def segment_names(published: Published, segmented: Manifest | None, language: La
 
 
 def _segment_labels(table: pd.DataFrame, names: Mapping[str, str]) -> pd.Series:
-    told = table["segment"].map(names)
-    return told.fillna(table["segment_name"]).fillna(table["segment"]).fillna("")
+    told = table["segment"].map(names).astype(object)
+    for other in ("segment_name", "segment"):
+        told = told.where(told.notna(), table[other])
+    return told.where(told.notna(), "")
 
 
 def _provinces(published: Published, silver: Manifest | None, ids: "pd.Series[str]", day: date) -> "pd.Series[str]":

@@ -112,8 +112,8 @@ def not_monitored(view: View) -> None:
     """What to run where nothing is monitored yet."""
     st.markdown(
         view.say(
-            ":material/inbox: **The model is not monitored yet.** To see drift, performance and whether to train again, run",
-            ":material/inbox: **El modelo aún no se vigila.** Para ver deriva, rendimiento y si hay que reentrenar, ejecute",
+            ":material/inbox: **The model is not monitored yet.** For drift, performance and retraining, run",
+            ":material/inbox: **El modelo aún no se vigila.** Para ver deriva, rendimiento y reentrenamiento, ejecute",
         )
     )
     option = view.settings.option + (f" run_date={view.run_date}" if view.run_date is not None else "")
@@ -136,17 +136,16 @@ def monitoring_summary(view: View) -> None:
         st.markdown(f":{colour}-badge[{head}] {told}")
         age = signal.table.iloc[-1].get("model_age_days")
         if pd.notna(age):
-            st.markdown(
-                f":gray[{say('Model data age', 'Antigüedad de los datos del modelo')}] {fmt.number(age)} {say('days', 'días')}"
-            )
+            label = say("Age of what it learned", "Antigüedad de lo aprendido")
+            st.markdown(f":gray[{label}] {fmt.number(age)} {say('days', 'días')}")
     if summary is not None and len(summary.table):
         row = summary.table.iloc[-1]
         state = str(row["state"])
         st.markdown(
             f":{STATE_COLOURS.get(state, 'gray')}-badge[{view.word(STATES, state)}] "
             + say(
-                f"{fmt.number(row['root_alarms'])} alarms with a cause of their own in {fmt.number(row['checks'])} checks",
-                f"{fmt.number(row['root_alarms'])} alarmas con causa propia en {fmt.number(row['checks'])} comprobaciones",
+                f"{fmt.number(row['root_alarms'])} causes of alarm in {fmt.number(row['checks'])} checks",
+                f"{fmt.number(row['root_alarms'])} causas de alarma en {fmt.number(row['checks'])} comprobaciones",
             )
         )
         st.markdown(
@@ -154,8 +153,8 @@ def monitoring_summary(view: View) -> None:
             f":gray[{say('was', 'era')} {fmt.pct(row['reference_mean_risk'])}]"
         )
     if figures is not None:
-        told = figures.table
-        whole = told[(told["group"] == "all") & (told["metric"] == "pr_auc") & (told["population"] == "untreated")]
+        rows = figures.table
+        whole = rows[(rows["group"] == "all") & (rows["metric"] == "pr_auc") & (rows["population"] == "untreated")]
         if len(whole):
             one = whole.iloc[0]
             st.markdown(f":gray[PR-AUC] {fmt.interval(one['value'], one['lo'], one['hi'], 2)}")

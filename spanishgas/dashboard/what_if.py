@@ -1,7 +1,7 @@
 """What an offer to one customer would be worth: the policy's own functions, asked again with other numbers.
 
-Everything that does not change (risk, margin, bill) is taken from the published recommendation; what forbids an offer is
-looked up for the run date by the functions that the decision itself uses.
+Everything that does not change (risk, margin, bill) is taken from the published recommendation; what forbids an offer
+is looked up for the run date by the functions that the decision itself uses.
 """
 
 import json

@@ -242,7 +242,7 @@ def offered_before(planned: Sequence[pd.DataFrame], run_date: date) -> pd.DataFr
     """Days since the last offer and the last hold-out.
 
     Args:
-        planned: Of each earlier run, ``customer_id``, ``run_date`` and ``is_held_out`` of those it planned something for.
+        planned: Of each earlier run, ``customer_id``, ``run_date`` and ``is_held_out`` of those with a plan.
         run_date: Day of the decision.
 
     Returns:

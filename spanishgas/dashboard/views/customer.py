@@ -6,19 +6,18 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from spanishgas.dashboard import charts, customers, what_if
+from spanishgas.dashboard import charts, what_if
 from spanishgas.dashboard.data import RECOMMENDED, SCORES, SILVER
-from spanishgas.dashboard.layout import facts, figure, page_head, section
-from spanishgas.dashboard.provinces import province_name
+from spanishgas.dashboard.layout import figure, page_head, section
 from spanishgas.dashboard.risk_list import HAZARDS, risk_list
 from spanishgas.dashboard.view import View
+from spanishgas.dashboard.views import customer_history
 from spanishgas.dashboard.views.what_if_panel import alternatives, what_if_panel
-from spanishgas.dashboard.words import ACTIONS, BUCKETS, CHANNELS, CONTACTS, SALES_CHANNELS, WINDOWS, sentences_of
+from spanishgas.dashboard.words import ACTIONS, BUCKETS, CHANNELS, WINDOWS, sentences_of
 from spanishgas.engine.store import Manifest
 from spanishgas.policy.reasons import DECISIONS
 
 NOT_OF_RISK = frozenset(one.code for one in DECISIONS)
-SHOWN_CONVERSATIONS = 6
 
 
 def show(view: View) -> None:
@@ -115,7 +114,7 @@ def _customer(view: View, customer: str, row: "pd.Series[Any]", total: int) -> N
     with columns[2]:
         figure(
             say("Recommended", "Recomendación"),
-            fmt.listed([]) or (row["action_label"] if pd.notna(row["action_label"]) else "–"),
+            str(row["action_label"]) if pd.notna(row["action_label"]) else "–",
             delta=_how(view, row),
             delta_color="off",
             delta_arrow="off",
@@ -145,30 +144,30 @@ def _customer(view: View, customer: str, row: "pd.Series[Any]", total: int) -> N
         key="considered",
     ):
         manifest = view.published.manifest(RECOMMENDED, view.run_date)
-        basis = _basis(view, manifest, whole)
-        alternatives(view, basis, whole)
-        _vetoes(view, manifest, customer)
+        if whole is not None:
+            alternatives(view, _basis(view, manifest, whole), whole)
+            _vetoes(view, manifest, customer)
     if whole is not None:
         with section(view, say("What if", "Y si…"), key="what_if"):
             what_if_panel(view, _basis(view, view.published.manifest(RECOMMENDED, view.run_date), whole), whole)
     silver = view.published.find(SILVER)
     left, right = st.columns([2, 3], gap="medium")
     with left, section(view, say("Contract", "Contrato"), key="contract"):
-        _contract(view, _silver(view, silver), customer, row)
+        customer_history.contract(view, _silver(view, silver), customer, row)
     with right, section(view, say("Prices paid", "Precios que paga"), key="prices"):
-        _prices(view, _silver(view, silver), customer)
+        customer_history.prices(view, _silver(view, silver), customer)
     with section(view, say("Consumption", "Consumo"), key="consumption"):
-        _consumption(view, _silver(view, silver), customer)
+        customer_history.consumption(view, _silver(view, silver), customer)
     with section(view, say("Conversations", "Conversaciones"), key="conversations"):
-        _conversations(view, _silver(view, silver), customer)
+        customer_history.conversations(view, _silver(view, silver), customer)
 
 
 def _silver(view: View, silver: Manifest | None) -> Manifest:
     return silver if silver is not None else view.published.manifest(SILVER)
 
 
-def _basis(view: View, manifest: Manifest, whole: "pd.Series[Any] | None") -> what_if.Basis:
-    assert whole is not None and view.run_date is not None
+def _basis(view: View, manifest: Manifest, whole: "pd.Series[Any]") -> what_if.Basis:
+    assert view.run_date is not None
     policy = what_if.policy_of(view.run_settings(manifest.run_id))
     return what_if.basis_of(view.published, manifest, whole, policy, view.run_date)
 
@@ -263,159 +262,3 @@ def _vetoes(view: View, manifest: Manifest, customer: str) -> None:
         view.say("Guardrails that said no", "Reglas que lo impiden"), icon=":material/shield:", expanded=False
     ):
         st.markdown("\n".join(lines))
-
-
-def _contract(view: View, silver: Manifest, customer: str, row: "pd.Series[Any]") -> None:
-    say, fmt = view.say, view.fmt
-    assert view.run_date is not None
-    who = customers.attributes(view.published, silver, customer, view.run_date)
-    terms = customers.terms(view.published, silver, customer, view.run_date)
-    yes, no, unknown = say("Yes", "Sí"), "No", "–"
-
-    def flag(value: object) -> str:
-        return unknown if pd.isna(value) else yes if value else no  # type: ignore[call-overload]
-
-    pairs = [(say("Segment", "Segmento"), str(row["segment_label"]) or unknown)]
-    if who is not None:
-        kind = say("Home", "Vivienda habitual")
-        if who["is_industrial"] is True or str(who["is_industrial"]) == "True":
-            kind = say("Business", "Empresa")
-        elif str(who["is_second_residence"]) == "True":
-            kind = say("Second home", "Segunda residencia")
-        pairs += [
-            (say("Supply", "Suministro"), f"{kind}, {fmt.unit(who['contracted_power_kw'], 'kW', 2)}"),
-            (say("Province", "Provincia"), province_name(who["province_code"]) or unknown),
-            (say("Won through", "Captado por"), view.word(SALES_CHANNELS, who["sales_channel"])),
-            (say("Commercial messages", "Mensajes comerciales"), flag(who["marketing_consent"])),
-            (say("Commercial calls", "Llamadas comerciales"), flag(who["phone_consent"])),
-            (say("Vulnerable or social tariff", "Vulnerable o bono social"), flag(who["is_vulnerable"])),
-        ]
-    if len(terms):
-        now = terms.iloc[-1]
-        renewal = pd.Timestamp(now["next_renewal_date"])
-        left = (renewal - pd.Timestamp(view.run_date)).days if pd.notna(renewal) else None
-        when = fmt.day(renewal)
-        if left is not None:
-            when += f" ({say(f'in {left} days', f'en {left} días') if left >= 0 else say(f'{-left} days ago', f'hace {-left} días')})"
-        pairs += [
-            (say("Customer since", "Cliente desde"), fmt.day(now["customer_first_activation_date"])),
-            (say("Current term since", "Contrato actual desde"), fmt.day(now["contract_start_date"])),
-            (say("Renewal", "Renovación"), when),
-            (say("Terms so far", "Contratos hasta ahora"), fmt.number(len(terms))),
-        ]
-    facts(pairs)
-
-
-def _prices(view: View, silver: Manifest, customer: str) -> None:
-    say = view.say
-    assert view.run_date is not None
-    rows = customers.prices(view.published, silver, customer, view.run_date)
-    names = {
-        "variable_price_tier1_eur_kwh": say("Peak", "Punta"),
-        "variable_price_tier2_eur_kwh": say("Standard", "Llano"),
-        "variable_price_tier3_eur_kwh": say("Off-peak", "Valle"),
-    }
-    long = rows.melt("pricing_date", list(names), "period", "price").dropna()
-    if long.empty:
-        st.markdown(say("No prices are known.", "No se conocen precios."))
-        return
-    long["period"] = long["period"].map(names)
-    long["pricing_date"] = pd.to_datetime(long["pricing_date"])
-    starts = customers.terms(view.published, silver, customer, view.run_date)[["contract_start_date"]]
-    starts["contract_start_date"] = pd.to_datetime(starts["contract_start_date"])
-    starts = starts[starts["contract_start_date"] >= long["pricing_date"].min()]
-    lines = (
-        alt.Chart(long)
-        .mark_line(interpolate="step-after", strokeWidth=2)
-        .encode(
-            x=alt.X("pricing_date:T", title=None, axis=alt.Axis(format="%b %Y", tickCount=8)),
-            y=alt.Y("price:Q", title="€/kWh", scale=alt.Scale(zero=False), axis=alt.Axis(format=".3f")),
-            color=alt.Color(
-                "period:N",
-                scale=alt.Scale(domain=list(names.values()), range=[charts.ROSE, charts.AMBER, charts.TEAL]),
-                legend=alt.Legend(title=None, orient="top"),
-            ),
-            tooltip=[
-                alt.Tooltip("pricing_date:T", format="%e %b %Y", title=say("From", "Desde")),
-                alt.Tooltip("period:N", title=say("Period", "Periodo")),
-                alt.Tooltip("price:Q", format=".4f", title="€/kWh"),
-            ],
-        )
-    )
-    rules = (
-        alt.Chart(starts)
-        .mark_rule(strokeDash=[4, 4], color=charts.GREY)
-        .encode(
-            x="contract_start_date:T",
-            tooltip=[alt.Tooltip("contract_start_date:T", format="%e %b %Y", title=say("New term", "Nuevo contrato"))],
-        )
-    )
-    charts.show(view, rules + lines, alt_text=say("Prices over time", "Precios a lo largo del tiempo"))
-    st.caption(say("Dashed: a new contract term.", "Línea discontinua: nuevo contrato."))
-
-
-def _consumption(view: View, silver: Manifest, customer: str) -> None:
-    say = view.say
-    assert view.run_date is not None
-    table = customers.months(customers.days(view.published, silver, customer, view.run_date))
-    if table.empty:
-        st.markdown(say("No consumption is known.", "No se conoce el consumo."))
-        return
-    names = {
-        "elec_p1_kwh": say("Electricity, peak", "Electricidad, punta"),
-        "elec_p2_kwh": say("Electricity, standard", "Electricidad, llano"),
-        "elec_p3_kwh": say("Electricity, off-peak", "Electricidad, valle"),
-        "gas_kwh": "Gas",
-    }
-    long = table.melt(["month", "coverage"], list(names), "what", "kwh")
-    long = long[(long["kwh"] > 0) | (long["what"] != "gas_kwh")]
-    order = {name: place for place, name in enumerate(names)}
-    long["place"] = long["what"].map(order)
-    long["what"] = long["what"].map(names)
-    colours = dict(zip(names.values(), (charts.ROSE, charts.AMBER, charts.TEAL, charts.BLUE), strict=True))
-    present = [name for name in colours if name in set(long["what"])]
-    chart = (
-        alt.Chart(long)
-        .mark_bar()
-        .encode(
-            x=alt.X("yearmonth(month):T", title=None, axis=alt.Axis(format="%b %Y", tickCount=12)),
-            y=alt.Y("kwh:Q", title="kWh", axis=alt.Axis(format=",.0f")),
-            color=alt.Color(
-                "what:N",
-                scale=alt.Scale(domain=present, range=[colours[name] for name in present]),
-                legend=alt.Legend(title=None, orient="top"),
-            ),
-            order="place:Q",
-            tooltip=[
-                alt.Tooltip("month:T", format="%B %Y", title=say("Month", "Mes")),
-                alt.Tooltip("what:N", title=" "),
-                alt.Tooltip("kwh:Q", format=",.0f", title="kWh"),
-                alt.Tooltip("coverage:Q", format=".0%", title=say("Hours metered", "Horas medidas")),
-            ],
-        )
-    )
-    charts.show(view, chart, alt_text=say("Consumption per month", "Consumo mensual"))
-    if (table["coverage"] < 0.95).any():
-        st.caption(
-            say(
-                "Some months are not wholly metered; hours that are missing are not counted as zero.",
-                "Algunos meses no están medidos del todo; las horas que faltan no se cuentan como cero.",
-            )
-        )
-
-
-def _conversations(view: View, silver: Manifest, customer: str) -> None:
-    say, fmt = view.say, view.fmt
-    assert view.run_date is not None
-    rows = customers.conversations(view.published, silver, customer, view.run_date)
-    if rows.empty:
-        st.markdown(say("The customer has not been in touch.", "El cliente no se ha puesto en contacto."))
-        return
-    for one in rows.head(SHOWN_CONVERSATIONS).itertuples():
-        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.badge(view.word(CONTACTS, one.channel), color="gray")
-            st.markdown(f":gray[{fmt.day(one.date)}]", width="content")
-            st.text(str(one.interaction_summary))
-    if len(rows) > SHOWN_CONVERSATIONS:
-        more = len(rows) - SHOWN_CONVERSATIONS
-        st.caption(say(f"and {more} before", f"y {more} anteriores"))

@@ -1,21 +1,21 @@
 """Model: who is champion and why, champion against challenger, curves, and the history of promotions."""
 
+from typing import Any, Literal
+
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from spanishgas.dashboard import charts, curves
+from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import BACKTESTED, COMPARED, AbsentError
 from spanishgas.dashboard.layout import page_head, section
 from spanishgas.dashboard.view import View
+from spanishgas.dashboard.views.model_curves import model_curves
 from spanishgas.dashboard.words import DECIDED, GATE_STATES, GATES, METRICS, ROLES
 from spanishgas.engine.store import Manifest
 from spanishgas.errors import TrackingError
 from spanishgas.registry import Decision
 
-FILES = "comparison"
-CURVES = "curves.png"
-ROLE_COLOURS = {"champion": charts.TEAL, "challenger": charts.AMBER, "baseline": charts.GREY}
 FIRST_METRICS = (
     "pr_auc",
     "roc_auc",
@@ -26,6 +26,8 @@ FIRST_METRICS = (
     "observed_over_expected",
 )
 PERCENT = ("recall_at_10", "precision_at_10")
+DIGITS = {"lift_at_10": 1, "calibration_slope": 2, "observed_over_expected": 2}
+ALIAS_COLOURS = {"champion": "green", "challenger": "orange"}
 STATE_ICONS = {
     "passed": ":green[:material/check_circle:]",
     "failed": ":red[:material/cancel:]",
@@ -55,7 +57,7 @@ def show(view: View) -> None:
         with right, section(view, say("Gates", "Pruebas"), key="gates"):
             _gates(view, contest)
         with section(view, say("Curves", "Curvas"), key="curves"):
-            _curves(view, contest)
+            model_curves(view, contest)
     with section(view, say("History of promotions", "Historial de promociones"), key="history"):
         _history(view)
     with section(
@@ -95,12 +97,12 @@ def _registry(view: View) -> None:
     for one in versions[:8]:
         tags = one.version.tags
         roles = " ".join(
-            f":{'green' if alias == 'champion' else 'orange' if alias == 'challenger' else 'gray'}-badge[{view.word(ROLES, alias)}]"
-            for alias in one.aliases
+            f":{ALIAS_COLOURS.get(alias, 'gray')}-badge[{view.word(ROLES, alias)}]" for alias in one.aliases
         )
         decided = view.word(DECIDED, tags["decision"]) if tags.get("decision") else "–"
         lines.append(
-            f"| **v{one.version.version}** | {tags.get('kind', '–')} | {roles} | {fmt.moment(one.created_at)} | {decided} |"
+            f"| **v{one.version.version}** | {tags.get('kind', '–')} | {roles} "
+            f"| {fmt.moment(one.created_at)} | {decided} |"
         )
     st.markdown("\n".join(lines))
     if not any("champion" in one.aliases for one in versions):
@@ -130,27 +132,18 @@ def _contest_label(view: View, manifest: Manifest) -> str:
 
 
 def _figures(view: View, manifest: Manifest) -> None:
-    say, fmt = view.say, view.fmt
+    say = view.say
     table = view.published.table(manifest, "promotion_figures")
     roles = [role for role in ROLES if role in set(table["contender"])]
-    versions = table.drop_duplicates("contender").set_index("contender")["model_version"]
+    versions = dict(zip(table["contender"], table["model_version"], strict=True))
+    told = {
+        (one.metric, one.contender): _told(view, str(one.metric), one.value, one.lo, one.hi)
+        for one in table.itertuples()
+    }
     heads = [say("Figure", "Medida"), *(f"{view.word(ROLES, role)} {versions[role]}" for role in roles)]
     lines = ["| " + " | ".join(heads) + " |", "| :--- |" + " ---: |" * len(roles)]
-    by = table.set_index(["metric", "contender"])
     for metric in FIRST_METRICS:
-        cells = []
-        for role in roles:
-            if (metric, role) not in by.index:
-                cells.append("–")
-                continue
-            one = by.loc[(metric, role)]
-            scale, digits = (100, 0) if metric in PERCENT else (1, 3 if metric != "lift_at_10" else 1)
-            told = fmt.number(one["value"] * scale, digits) + (
-                " %" if metric in PERCENT and view.language == "es" else "%" if metric in PERCENT else ""
-            )
-            ends = f"{fmt.number(one['lo'] * scale, digits)}–{fmt.number(one['hi'] * scale, digits)}"
-            span = "" if pd.isna(one["lo"]) else f" :small[:gray[{ends}]]"
-            cells.append(told + span)
+        cells = [told.get((metric, role), "–") for role in roles]
         lines.append(f"| {view.word(METRICS, metric)} | " + " | ".join(cells) + " |")
     st.markdown("\n".join(lines))
     st.caption(
@@ -159,6 +152,17 @@ def _figures(view: View, manifest: Manifest) -> None:
             "Sobre filas de prueba de las que ninguno ha aprendido; intervalos del 95 % por remuestreo de clientes.",
         )
     )
+
+
+def _told(view: View, metric: str, value: Any, lo: Any, hi: Any) -> str:
+    """A figure with its interval, in the digits that suit it."""
+    fmt = view.fmt
+    if metric in PERCENT:
+        text, ends = fmt.pct(value, 0), (fmt.number(100 * lo), fmt.number(100 * hi))
+    else:
+        digits = DIGITS.get(metric, 3)
+        text, ends = fmt.number(value, digits), (fmt.number(lo, digits), fmt.number(hi, digits))
+    return text if pd.isna(lo) else f"{text} :small[:gray[{ends[0]}–{ends[1]}]]"
 
 
 def _gates(view: View, manifest: Manifest) -> None:
@@ -174,90 +178,6 @@ def _gates(view: View, manifest: Manifest) -> None:
     silent = [view.word(GATES, one) for one in table.loc[table["state"] == "not asked", "gate"]]
     if silent:
         st.markdown(f":small[:gray[{view.word(GATE_STATES, 'not asked')}: {view.fmt.listed(silent)}]]")
-
-
-def _curves(view: View, manifest: Manifest) -> None:
-    say = view.say
-    rows = curves.scored_rows(view.published, manifest)
-    if rows is None or rows.empty:
-        file = view.published.landed(manifest, FILES).get(CURVES)
-        if file is None:
-            st.markdown(
-                say(
-                    "The rows that were compared on are no longer published.",
-                    "Las filas de la comparación ya no están publicadas.",
-                )
-            )
-        else:
-            st.image(file.read_bytes())
-        return
-    names = {role: view.word(ROLES, role) for role in ROLES}
-    colour = alt.Color(
-        "role:N",
-        scale=charts.scale_of(
-            ROLE_COLOURS, {role: name for role, name in names.items() if role in set(rows["contender"])}
-        ),
-        legend=alt.Legend(title=None, orient="top", symbolOpacity=1),
-    )
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown(
-            f"**{say('Calibration', 'Calibración')}** :gray[{say('what was foretold and what happened', 'lo previsto y lo ocurrido')}]"
-        )
-        table = curves.reliability(rows)
-        table["role"] = table["contender"].map(names)
-        top = float(table[["predicted", "observed"]].to_numpy().max()) * 1.2
-        table["hi"] = table["hi"].clip(upper=top)
-        base = alt.Chart(table).encode(
-            x=alt.X("predicted:Q", axis=charts.share(say("Foretold", "Previsto")), scale=alt.Scale(domain=[0, top])),
-            color=colour,
-        )
-        points = base.mark_line(point=True).encode(
-            y=alt.Y(
-                "observed:Q",
-                axis=charts.share(say("Observed", "Observado")),
-                scale=alt.Scale(domain=[0, top], clamp=True),
-            ),
-            tooltip=[
-                alt.Tooltip("role:N", title=" "),
-                alt.Tooltip("predicted:Q", format=".1%", title=say("Foretold", "Previsto")),
-                alt.Tooltip("observed:Q", format=".1%", title=say("Observed", "Observado")),
-                alt.Tooltip("rows:Q", format=",", title=say("Rows", "Filas")),
-            ],
-        )
-        ranges = base.mark_rule(opacity=0.5).encode(y=alt.Y("lo:Q", title=say("Observed", "Observado")), y2="hi:Q")
-        diagonal = (
-            alt.Chart(pd.DataFrame({"x": [0, top], "y": [0, top]}))
-            .mark_line(color=charts.GREY, strokeDash=[4, 4])
-            .encode(x="x:Q", y="y:Q")
-        )
-        charts.show(view, diagonal + ranges + points, height=320, alt_text=say("Reliability", "Fiabilidad"))
-    with right:
-        st.markdown(
-            f"**{say('Leavers reached', 'Bajas alcanzadas')}** :gray[{say('by calling the riskiest first', 'llamando primero a los de más riesgo')}]"
-        )
-        table = curves.gains(rows)
-        table["role"] = table["contender"].map(names)
-        lines = (
-            alt.Chart(table)
-            .mark_line(strokeWidth=2.5)
-            .encode(
-                x=alt.X("customers:Q", axis=charts.share(say("Customers called", "Clientes contactados"))),
-                y=alt.Y("leavers:Q", axis=charts.share(say("Leavers among them", "Bajas entre ellos"))),
-                color=colour,
-                tooltip=[
-                    alt.Tooltip("role:N", title=" "),
-                    alt.Tooltip("customers:Q", format=".0%", title=say("Customers", "Clientes")),
-                    alt.Tooltip("leavers:Q", format=".0%", title=say("Leavers", "Bajas")),
-                ],
-            )
-        )
-        chance = (
-            alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]}))
-            .mark_line(color=charts.GREY, strokeDash=[4, 4])
-            .encode(x="x:Q", y="y:Q")
-        )
-        charts.show(view, chance + lines, height=320, alt_text=say("Cumulative gains", "Ganancia acumulada"))
 
 
 def _history(view: View) -> None:
@@ -278,12 +198,14 @@ def _history(view: View) -> None:
         st.markdown(f":small[:gray[{one.reason}]]")
 
 
-def _badge(one: Decision) -> str:
+def _badge(one: Decision) -> Literal["gray", "green", "orange", "red"]:
     if one.state != "done":
         return "gray"
-    return {"promoted": "green", "forced": "orange", "rolled back": "orange", "refused": "red", "conflict": "red"}.get(
-        one.action, "gray"
-    )
+    if one.action == "promoted":
+        return "green"
+    if one.action in ("forced", "rolled back"):
+        return "orange"
+    return "red" if one.action in ("refused", "conflict") else "gray"
 
 
 def _move(view: View, one: Decision) -> str:

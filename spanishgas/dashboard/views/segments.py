@@ -43,13 +43,13 @@ def show(view: View) -> None:
             _map(view, summary)
         with right, section(view, say("What sets them apart", "Qué los distingue"), key="profile"):
             _profile(view, summary, profiles)
-    with section(
-        view,
-        say("What is done for them", "Qué se hace por ellos"),
-        say("Offers planned, those held out included.", "Ofertas previstas, incluido el grupo de control."),
-        key="plan",
-    ):
-        _plan(view, summary)
+        with section(
+            view,
+            say("What is done for them", "Qué se hace por ellos"),
+            say("Offers planned, those held out included.", "Ofertas previstas, incluido el grupo de control."),
+            key="plan",
+        ):
+            _plan(view, summary)
 
 
 def _manifest(view: View) -> Manifest:
@@ -74,7 +74,8 @@ def _cards(view: View, summary: pd.DataFrame) -> None:
                 st.markdown(f":gray[{one['segment_id']}]  \n**{one['label']}**")
                 st.space("stretch")
                 st.markdown(
-                    f"**{fmt.number(one['customers'])}** :gray[{say('customers', 'clientes')}, {fmt.pct(one['share'], 0)}]  \n"
+                    f"**{fmt.number(one['customers'])}** "
+                    f":gray[{say('customers', 'clientes')}, {fmt.pct(one['share'], 0)}]  \n"
                     f"{fmt.eur(one['margin_eur_month'], 2)} :gray[{say('margin a month', 'de margen al mes')}]  \n"
                     f"{fmt.pct(one['churn_rate'])} :gray[{say('leave in the horizon', 'se dan de baja')}]"
                 )

@@ -43,10 +43,10 @@ def alternatives(view: View, basis: Basis, row: "pd.Series[Any]") -> None:
     through = view.word(CHANNELS, table["channel"].iloc[0]).lower()
     st.caption(
         say(
-            f"Contact by {through}; all costs taken off. Where an offer is allowed and pays, and none is made, offers to other "
-            "customers earn more.",
-            f"Contacto por {through}; descontados todos los costes. Si una oferta está permitida, compensa y no se hace, las de "
-            "otros clientes aportan más.",
+            f"Contact by {through}; all costs taken off. Where an offer is allowed and pays, and none is made, offers "
+            "to other customers earn more.",
+            f"Contacto por {through}; descontados los costes. Si una oferta está permitida, compensa y no se hace, las "
+            "de otros clientes aportan más.",
         )
     )
 
@@ -56,10 +56,10 @@ def what_if_panel(view: View, basis: Basis, row: "pd.Series[Any]") -> None:
     say, fmt = view.say, view.fmt
     st.caption(
         say(
-            "Another discount or another chance of accepting, by the policy's own arithmetic. Risk, margin, and what an offer does "
-            "to those who get it stay as they are.",
-            "Otro descuento u otra probabilidad de aceptar, con las cuentas de la propia política. El riesgo, el margen y el efecto "
-            "de la oferta no cambian.",
+            "Another discount or another chance of accepting, by the policy's own arithmetic. Risk, margin, and what "
+            "an offer of that size does to those who get it stay as they are.",
+            "Otro descuento u otra probabilidad de aceptar, con las cuentas de la propia política. El riesgo, el "
+            "margen y el efecto de una oferta de ese tamaño no cambian.",
         )
     )
     customer = str(row["customer_id"])
