@@ -94,7 +94,9 @@ def people(count: int, seed: int = 0) -> Candidates:
     """Customers of every kind whose standing the clean tables below can tell."""
     found = population(count, seed)
     gap = np.full(count, np.nan)
-    return replace(found, numbers={**found.numbers, "days_since_held_out": gap})
+    # Where no term is known there is no renewal either.
+    renewal = np.where(np.isnan(found["term_age_days"]), np.nan, found["days_to_renewal"])
+    return replace(found, numbers={**found.numbers, "days_since_held_out": gap, "days_to_renewal": renewal})
 
 
 def decided_on(day: date, candidates: Candidates) -> tuple[Decisions, pd.DataFrame]:
@@ -228,17 +230,17 @@ def silver_tables(candidates: Candidates, day: date, days: int, seed: int = 0) -
             "customer_id": np.repeat(ids, len(months)),
             "pricing_date": months * count,
             **{f"variable_price_tier{tier}_eur_kwh": 0.10 + 0.03 * tier for tier in (1, 2, 3)},
-            **{
-                name: 5.0
-                for name in (
+            **dict.fromkeys(
+                (
                     "elec_fixed_fee_eur_month",
                     "elec_fixed_cost_eur_month",
                     "elec_fixed_price_eur_kw_year",
                     "gas_variable_price_eur_m3",
                     "gas_fixed_revenue_eur_year",
                     "gas_fixed_cost_eur_year",
-                )
-            },
+                ),
+                5.0,
+            ),
             "known_at": months * count,
         }
     )
