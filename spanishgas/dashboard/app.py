@@ -13,10 +13,14 @@ from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views import VIEWS, Entry
 from spanishgas.errors import SpanishGasError
 
-LOGO = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 210 40" width="210" height="40">'
+FLAME = (
     '<path d="M20 3c2 7 11 11 11 21a11 11 0 0 1-22 0c0-5 3-8 5-11 1 3 2 4 4 5 1-5 0-10 2-15z" fill="#12907E"/>'
     '<path d="M20 20c1 4 5 5 5 9a5 5 0 0 1-10 0c0-3 3-4 5-9z" fill="#E8912D"/>'
+)
+# A drawing of our own: named icons and emojis of a tab are fetched from elsewhere.
+ICON = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40" width="40" height="40">{FLAME}</svg>'
+LOGO = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 210 40" width="210" height="40">{FLAME}'
     '<text x="42" y="27" font-family="Source Sans, sans-serif" font-size="22" font-weight="700" fill="#12907E">'
     "SpanishGas</text></svg>"
 )
@@ -25,6 +29,8 @@ LOCALE = (
     "<script>Object.defineProperty(navigator,'languages',{{configurable:true,get:()=>['{tag}']}});"
     "document.documentElement.lang='{language}';</script>"
 )
+# What was chosen in the sidebar: its widgets forget it when a page leads to another.
+KEPT_LANGUAGE, KEPT_DATE = "kept_language", "kept_date"
 LOCALES: dict[Language, str] = {"en": "en-GB", "es": "es-ES"}
 STYLE = """<style>
 .block-container {padding-top: 3.2rem; padding-bottom: 4rem; max-width: 1360px;}
@@ -42,7 +48,7 @@ def run(first: str = "overview") -> None:
     Args:
         first: The page to begin with.
     """
-    st.set_page_config(page_title="SpanishGas", page_icon=":material/local_fire_department:", layout="wide")
+    st.set_page_config(page_title="SpanishGas", page_icon=ICON, layout="wide")
     st.html(STYLE)
     st.logo(LOGO, size="large")
     try:
@@ -95,8 +101,8 @@ def _language(preset: str) -> Language:
     told = str(st.query_params.get("lang", "")) or preset or str(getattr(st.context, "locale", None) or "")
     begins: Language = "es" if told.lower().startswith("es") else "en"
     names = {"en": "English", "es": "Español"}
-    if "lang" not in st.session_state:
-        st.session_state["lang"] = begins
+    if "lang" not in st.session_state:  # a new session, or one that has just gone to another page by itself
+        st.session_state["lang"] = st.session_state.get(KEPT_LANGUAGE, begins)
     with st.sidebar:
         found = st.segmented_control(
             "Language / Idioma",
@@ -107,6 +113,7 @@ def _language(preset: str) -> Language:
             label_visibility="collapsed",
         )
     language: Language = "es" if found == "es" else "en"
+    st.session_state[KEPT_LANGUAGE] = language
     # In the address, so that a link opens in the same language.
     st.query_params["lang"] = language
     return language
@@ -120,8 +127,8 @@ def _run_date(published: Published, language: Language) -> date | None:
     fmt = Format(language)
     newest = days[-1].isoformat()
     values = [day.isoformat() for day in reversed(days)]
-    if "date" not in st.session_state and st.query_params.get("date") in values:
-        st.session_state["date"] = st.query_params["date"]
+    if "date" not in st.session_state:
+        st.session_state["date"] = st.session_state.get(KEPT_DATE) or st.query_params.get("date")
     if st.session_state.get("date") not in values:
         st.session_state["date"] = newest
     with st.sidebar:
@@ -133,6 +140,7 @@ def _run_date(published: Published, language: Language) -> date | None:
             ),
             key="date",
         )
+    st.session_state[KEPT_DATE] = "" if found == newest else found
     # The newest is not written down: a link without a date shows whatever is newest by then.
     if found == newest:
         st.query_params.pop("date", None)

@@ -72,7 +72,7 @@ class Page:
     def tell(self, expression: str) -> Any:
         """Value of an expression in the page, or of the promise that it is."""
         told = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in told, told["result"].get("description")
+        assert "exceptionDetails" not in told, told["exceptionDetails"].get("exception", {}).get("description")
         return told["result"].get("value")
 
     def wait(self, condition: str) -> None:

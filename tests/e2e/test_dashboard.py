@@ -15,6 +15,7 @@ import pytest
 from spanishgas.config import TrackingSettings
 from spanishgas.dashboard.data import RECOMMENDED, Published
 from spanishgas.dashboard.formatting import Format
+from spanishgas.dashboard.views import VIEWS
 from spanishgas.dashboard.what_if import basis_of, options_of, policy_of
 from spanishgas.registry import Reader
 from spanishgas.stages import recommend
@@ -85,6 +86,8 @@ def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, t
         page.click_on("[data-testid=stTextInput] input[aria-label='El código contiene']")
         page.type(one["customer_id"])
         page.wait(f"{STOPPED} && document.body.innerText.includes('1 de {len(table)} clientes')")
+        first = "document.querySelector('[data-testid=stDataFrame] canvas td')?.innerText"
+        page.wait(f"{first} === '{one['customer_id']}'")
         page.click_on("[data-testid=stDataFrame] canvas", dx=20, dy=36 + 18)  # the box before the first row
         page.wait(f"document.querySelector('h1')?.innerText === 'Cliente' && {STOPPED}")
         assert page.tell("new URL(location).pathname") == "/customer"
@@ -102,6 +105,9 @@ def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, t
         assert figures[4] == brings  # the what-if, with nothing changed
         for wrong in ("stException", "stAlertContentError"):
             assert page.tell(f"document.querySelectorAll('[data-testid={wrong}]').length") == 0
+        for entry in VIEWS:
+            page.open(f"{address}/{entry.name.replace('_', '-')}?lang=es")
+            page.wait(f"document.querySelector('h1') && {STOPPED}")
         asked = {urlsplit(one).hostname for one in page.asked if one.startswith("http")}
     assert asked == {"127.0.0.1"}  # nothing leaves this machine
 
