@@ -2,19 +2,22 @@
 
 import importlib
 import logging
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from spanishgas.dashboard.settings import DashboardSettings, settings_from
-from spanishgas.errors import SpanishGasError
+from spanishgas.errors import SpanishGasError, TrackingError
 
 APP = Path(__file__).with_name("app.py")
 # What pages need; loaded before the address is told, so that the first page does not wait for it.
 LOADED_FIRST = ("streamlit", "pandas", "altair", "mlflow", "spanishgas.dashboard.views")
-FONT = "Source Sans, sans-serif"
+# How long a tracking server that does not answer is waited for; pages go on without it.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 
 def options_of(settings: DashboardSettings) -> dict[str, Any]:
@@ -62,6 +65,17 @@ def options_of(settings: DashboardSettings) -> dict[str, Any]:
     }
 
 
+def _ask_registry(settings: DashboardSettings) -> None:
+    """Asks the registry once, which is slow the first time; what is wrong with it the pages tell."""
+    from spanishgas.registry import Reader
+    from spanishgas.stages.churn_models import model_name
+
+    reader = Reader(settings.tracking)
+    with suppress(TrackingError):
+        if reader.exists:
+            reader.versions(model_name(settings.data))
+
+
 def main() -> int:
     """Loads what pages need, then serves until it is stopped."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -70,6 +84,8 @@ def main() -> int:
     except SpanishGasError as error:
         console.print(str(error), markup=False)
         return error.exit_code
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
     console.print(f"loading the dashboard of {settings.root} ...")
     # Before the server runs, Streamlit's cache remarks for every function that it does not run yet.
     logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(
@@ -77,6 +93,7 @@ def main() -> int:
     )
     for name in LOADED_FIRST:
         importlib.import_module(name)
+    _ask_registry(settings)
     from streamlit.web import bootstrap
 
     options = {name.replace(".", "_"): value for name, value in options_of(settings).items()}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -12,11 +12,13 @@ from spanishgas.dashboard.data import Published
 from spanishgas.dashboard.formatting import Format, Language
 from spanishgas.dashboard.settings import DashboardSettings
 from spanishgas.dashboard.words import Pair, word
+from spanishgas.errors import TrackingError
 from spanishgas.registry import Decision, Reader, RegisteredVersion
 
 # Seconds after which the registry is asked again; it has no content hash to go by.
 REGISTRY_SECONDS = 20
 RUNS_KEPT = 64
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class View:
         Raises:
             TrackingError: The registry cannot be asked.
         """
-        return _versions(self.settings.tracking_uri, self.model, self.settings)
+        return _answer(_versions(self.settings.tracking_uri, self.model, self.settings))
 
     def history(self) -> Sequence[Decision]:
         """Decisions on the model, oldest first.
@@ -71,7 +73,7 @@ class View:
         Raises:
             TrackingError: The registry cannot be asked.
         """
-        return _history(self.settings.tracking_uri, self.model, self.settings)
+        return _answer(_history(self.settings.tracking_uri, self.model, self.settings))
 
     def run_settings(self, run_id: str) -> Mapping[str, Any]:
         """What a run was set to.
@@ -87,7 +89,7 @@ class View:
         Raises:
             TrackingError: The run cannot be read.
         """
-        return Reader(self.settings.tracking).files(run_id, folder)
+        return _reader(self.settings.tracking_uri, self.settings).files(run_id, folder)
 
     def run_text(self, run_id: str, file: str) -> str:
         """An artifact of a run as text.
@@ -95,20 +97,45 @@ class View:
         Raises:
             TrackingError: It cannot be read.
         """
-        return Reader(self.settings.tracking).text(run_id, file)
+        return _reader(self.settings.tracking_uri, self.settings).text(run_id, file)
+
+
+@dataclass(frozen=True)
+class _Told(Generic[Row]):
+    """What the registry answered, or why it did not: a server that is away is not waited for again at every click."""
+
+    rows: list[Row]
+    fault: str = ""
+
+
+def _answer(told: _Told[Row]) -> list[Row]:
+    if told.fault:
+        raise TrackingError(told.fault)
+    return told.rows
+
+
+@st.cache_resource(show_spinner=False)
+def _reader(uri: str, _settings: DashboardSettings) -> Reader:
+    return Reader(_settings.tracking)
 
 
 @st.cache_data(ttl=REGISTRY_SECONDS, show_spinner=False)
-def _versions(uri: str, name: str, _settings: DashboardSettings) -> list[RegisteredVersion]:
-    return list(Reader(_settings.tracking).versions(name))
+def _versions(uri: str, name: str, _settings: DashboardSettings) -> _Told[RegisteredVersion]:
+    try:
+        return _Told(list(_reader(uri, _settings).versions(name)))
+    except TrackingError as error:
+        return _Told([], str(error))
 
 
 @st.cache_data(ttl=REGISTRY_SECONDS, show_spinner=False)
-def _history(uri: str, name: str, _settings: DashboardSettings) -> list[Decision]:
-    return list(Reader(_settings.tracking).history(name))
+def _history(uri: str, name: str, _settings: DashboardSettings) -> _Told[Decision]:
+    try:
+        return _Told(list(_reader(uri, _settings).history(name)))
+    except TrackingError as error:
+        return _Told([], str(error))
 
 
 # A finished run does not change.
 @st.cache_data(max_entries=RUNS_KEPT, show_spinner=False)
 def _run_settings(uri: str, run_id: str, _settings: DashboardSettings) -> dict[str, Any]:
-    return dict(Reader(_settings.tracking).settings(run_id))
+    return dict(_reader(uri, _settings).settings(run_id))

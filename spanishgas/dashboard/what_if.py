@@ -32,7 +32,7 @@ from spanishgas.stages.decisions import USED_SILVER, earlier_runs, offered_befor
 from spanishgas.stages.response import read_response
 
 MEMORY_MIB = 512
-DISCOUNT_GRID = np.linspace(0.0, 0.20, 41)
+DISCOUNT_GRID = np.linspace(0.0, 0.20, 21)
 
 
 @dataclass(frozen=True)
