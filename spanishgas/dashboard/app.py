@@ -36,9 +36,10 @@ STYLE = """<style>
 .block-container {padding-top: 3.2rem; padding-bottom: 4rem; max-width: 1360px;}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums; letter-spacing: -0.01em;}
 [data-testid="stSidebarUserContent"] {padding-top: 0.5rem;}
-.facts {display: grid; grid-template-columns: minmax(9rem, 2fr) 3fr; gap: 0.45rem 1rem; margin: 0;}
-.facts dt {opacity: 0.65;}
-.facts dd {margin: 0; font-weight: 500; font-variant-numeric: tabular-nums;}
+dl.facts {display: grid; grid-template-columns: minmax(0, max-content) 1fr; gap: 0.45rem 1.2rem; margin: 0;
+  padding: 0;}
+dl.facts dt {opacity: 0.65; margin: 0; padding: 0; font-weight: 400;}
+dl.facts dd {margin: 0; padding: 0; font-weight: 500; font-variant-numeric: tabular-nums;}
 </style>"""
 
 

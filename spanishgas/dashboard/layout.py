@@ -74,7 +74,7 @@ def nothing_yet(view: View, error: AbsentError) -> None:
     if error.day is not None:
         told += view.say(" for ", " para el ") + view.fmt.day(error.day)
     with st.container(horizontal_alignment="left", gap="small"):
-        st.markdown(f":material/inbox: **{told}.** {view.say('To make it, run', 'Para crearlo, ejecute')}")
+        st.markdown(f":material/inbox: **{told}.** {view.say('To get it, run', 'Para obtenerlo, ejecute')}")
         st.code(error.command, language="bash", wrap_lines=True)
 
 

@@ -144,8 +144,8 @@ def monitoring_summary(view: View) -> None:
         st.markdown(
             f":{STATE_COLOURS.get(state, 'gray')}-badge[{view.word(STATES, state)}] "
             + say(
-                f"{fmt.number(row['root_alarms'])} causes of alarm in {fmt.number(row['checks'])} checks",
-                f"{fmt.number(row['root_alarms'])} causas de alarma en {fmt.number(row['checks'])} comprobaciones",
+                f"Causes of alarm: {fmt.number(row['root_alarms'])}, in {fmt.number(row['checks'])} checks",
+                f"Causas de alarma: {fmt.number(row['root_alarms'])}, en {fmt.number(row['checks'])} comprobaciones",
             )
         )
         st.markdown(

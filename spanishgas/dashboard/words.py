@@ -13,6 +13,11 @@ ACTIONS: dict[str, Pair] = {
     "medium": ("Medium offer", "Oferta mediana"),
     "large": ("Large offer", "Oferta grande"),
 }
+SIZES: dict[str, Pair] = {
+    "small": ("Small", "Pequeña"),
+    "medium": ("Medium", "Mediana"),
+    "large": ("Large", "Grande"),
+}
 WINDOWS: dict[str, Pair] = {
     "none": ("–", "–"),
     "immediate": ("Next 30 days", "Próximos 30 días"),

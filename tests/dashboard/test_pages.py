@@ -199,7 +199,7 @@ class TestMonitoring:
         ]
         overview = told(opened("overview", root=copied, language="es"))
         assert "Volver a entrenar" in overview
-        assert "1 causas de alarma en 40 comprobaciones" in overview
+        assert "Causas de alarma: 1, en 40 comprobaciones" in overview
 
     def test_the_newest_one_before_the_date_is_shown(self, opened: Opened, copied: Path) -> None:
         worlds.publish_monitoring(copied, worlds.RUN_DATES[-2], state="ok")

@@ -15,6 +15,7 @@ FAMILIES = {
     "ACTIONS": decisions.DECIDED,
     "WINDOWS": decisions.OFFERED_WINDOWS,
     "CHANNELS": decisions.OFFERED_CHANNELS,
+    "SIZES": decisions.DECIDED[1:],
     "BUCKETS": decisions.RISK_BUCKETS,
     "SALES_CHANNELS": sources.CHANNELS,
     "CONTACTS": sources.CONTACT_CHANNELS,

@@ -68,13 +68,13 @@ def columns_of(view: View) -> dict[str, str]:
         "risk": say("Risk", "Riesgo"),
         "hazard_0_30": say("30 days", "30 días"),
         "risk_bucket_label": say("Level", "Nivel"),
-        "segment_label": say("Segment", "Segmento"),
-        "province": say("Province", "Provincia"),
         "expected_margin_month": say("Margin/month", "Margen/mes"),
         "action_label": say("Offer", "Oferta"),
         "timing_window_label": say("When", "Cuándo"),
-        "channel_label": say("Channel", "Canal"),
         "expected_margin_impact": say("Brings", "Aporta"),
+        "segment_label": say("Segment", "Segmento"),
+        "province": say("Province", "Provincia"),
+        "channel_label": say("Channel", "Canal"),
         "reason": say("Main reason", "Motivo principal"),
     }
 
@@ -87,6 +87,8 @@ def as_shown(view: View, table: pd.DataFrame) -> pd.DataFrame:
         shown[name] = shown[name].round(3)
     for name in ("expected_margin_month", "expected_margin_impact"):
         shown[name] = shown[name].astype("float64").round(2)
+    # Without an offer there is nothing that it brings.
+    shown.loc[table["action"].fillna("none") == "none", "expected_margin_impact"] = float("nan")
     return shown.rename(columns=names)
 
 
@@ -97,8 +99,8 @@ def show(view: View) -> None:
         view,
         say("Customers at risk", "Clientes en riesgo"),
         say(
-            "Everybody who is active, the riskiest first. Choose a row to see the customer.",
-            "Todos los clientes activos, de mayor a menor riesgo. Elija una fila para ver el cliente.",
+            "Everybody who is active, the riskiest first. Click on a customer, or tick the row, to see more.",
+            "Todos los clientes activos, de mayor a menor riesgo. Pulse un cliente, o marque su fila, para ver más.",
         ),
     )
     with section(view, border=False):
@@ -242,7 +244,7 @@ def _table(view: View, found: pd.DataFrame) -> None:
         config={
             names["customer_id"]: config.TextColumn(pinned=True, width=90),
             names["risk"]: config.ProgressColumn(
-                format="percent", min_value=0.0, max_value=max(0.5, float(found["risk"].max())), width=160
+                format="percent", min_value=0.0, max_value=max(0.5, float(found["risk"].max())), width=150
             ),
             names["hazard_0_30"]: config.NumberColumn(format="percent", width=80),
             names["risk_bucket_label"]: config.TextColumn(width=70),

@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from spanishgas.dashboard import charts, signals
+from spanishgas.dashboard.formatting import NOTHING
 from spanishgas.dashboard.layout import figure
 from spanishgas.dashboard.signals import Found, over_time
 from spanishgas.dashboard.view import View
@@ -139,7 +140,8 @@ def _checks(view: View, found: Found) -> None:
         st.dataframe(
             checks[list(heads)].head(TELLING_CHECKS).round({"value": 4, "limit": 4}).rename(columns=heads),
             hide_index=True,
-            height=360,
+            height=min(360, 35 * (len(checks) + 1) + 3),
+            placeholder=NOTHING,
             column_config={
                 heads["value"]: number,
                 heads["limit"]: number,

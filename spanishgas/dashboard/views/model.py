@@ -26,6 +26,8 @@ FIRST_METRICS = (
     "observed_over_expected",
 )
 PERCENT = ("recall_at_10", "precision_at_10")
+# A dash at which no line breaks.
+TO = "\u2060–\u2060"
 DIGITS = {"lift_at_10": 1, "calibration_slope": 2, "observed_over_expected": 2}
 ALIAS_COLOURS = {"champion": "green", "challenger": "orange"}
 STATE_ICONS = {
@@ -51,7 +53,7 @@ def show(view: View) -> None:
         _registry(view)
     with section(view, border=False):
         contest = _contest(view)
-        left, right = st.columns([3, 2], gap="medium")
+        left, right = st.columns([5, 3], gap="medium")
         with left, section(view, say("On the same rows", "Sobre las mismas filas"), key="figures"):
             _figures(view, contest)
         with right, section(view, say("Gates", "Pruebas"), key="gates"):
@@ -162,7 +164,7 @@ def _told(view: View, metric: str, value: Any, lo: Any, hi: Any) -> str:
     else:
         digits = DIGITS.get(metric, 3)
         text, ends = fmt.number(value, digits), (fmt.number(lo, digits), fmt.number(hi, digits))
-    return text if pd.isna(lo) else f"{text} :small[:gray[{ends[0]}–{ends[1]}]]"
+    return text if pd.isna(lo) else f"{text} :small[:gray[{ends[0]}{TO}{ends[1]}]]"
 
 
 def _gates(view: View, manifest: Manifest) -> None:
@@ -235,7 +237,9 @@ def _backtest(view: View) -> None:
     )
     rows = table[table["metric"] == chosen].copy()
     rows["origin"] = pd.to_datetime(rows["origin"])
-    base = alt.Chart(rows).encode(x=alt.X("origin:T", title=None, axis=alt.Axis(format="%b %Y")))
+    base = alt.Chart(rows).encode(
+        x=alt.X("origin:T", title=None, axis=alt.Axis(format="%b %Y", values=sorted(set(rows["origin"]))))
+    )
     band = base.mark_area(opacity=0.18, color=charts.TEAL).encode(
         y=alt.Y("lo:Q", title=None, scale=alt.Scale(zero=False)), y2="hi:Q"
     )

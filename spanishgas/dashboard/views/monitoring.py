@@ -8,6 +8,7 @@ import streamlit as st
 
 from spanishgas.dashboard import signals
 from spanishgas.dashboard.data import AbsentError, Home
+from spanishgas.dashboard.formatting import NOTHING
 from spanishgas.dashboard.layout import figure, page_head, section
 from spanishgas.dashboard.signals import DRIFT, PERFORMANCE, Found, newest, over_time, signal_line
 from spanishgas.dashboard.view import View
@@ -89,7 +90,7 @@ def _signal(view: View, found: Found) -> None:
         st.caption(" · ".join(days[-6:]))
     evidence = _parsed(str(row.get("evidence", "")))
     if evidence:
-        with st.expander(say("Evidence", "Pruebas"), icon=":material/fact_check:"):
+        with st.expander(say("Evidence", "Datos en que se basa"), icon=":material/fact_check:"):
             st.json(evidence)
 
 
@@ -122,6 +123,7 @@ def _business(view: View, found: Found) -> None:
     st.dataframe(
         table[list(heads)].round(2).rename(columns=heads),
         hide_index=True,
+        placeholder=NOTHING,
         column_config={
             **{heads[name]: euro for name in heads if name.endswith("_eur")},
             heads["verdict"]: st.column_config.TextColumn(width="large"),

@@ -11,7 +11,7 @@ from spanishgas.dashboard.layout import figure, page_head, section
 from spanishgas.dashboard.risk_list import risk_list
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views.plan_value import budget_curve, measured, replay, sensitivity
-from spanishgas.dashboard.words import ACTIONS, WINDOWS, limit_name
+from spanishgas.dashboard.words import SIZES, WINDOWS, limit_name
 from spanishgas.engine.store import Manifest
 
 OFFERS_HEIGHT = 420
@@ -129,7 +129,10 @@ def _plan(view: View, offered: pd.DataFrame) -> None:
     segments = grouped.groupby("segment_label")["offers"].sum().sort_values(ascending=False).index.tolist()
     base = alt.Chart(grouped).encode(
         x=alt.X(
-            "window:N", sort=order, scale=alt.Scale(domain=order), axis=alt.Axis(title=None, labelAngle=0, orient="top")
+            "window:N",
+            sort=order,
+            scale=alt.Scale(domain=order),
+            axis=alt.Axis(title=None, labelAngle=0, labelOverlap=False, orient="top"),
         ),
         y=alt.Y("segment_label:N", sort=segments, axis=alt.Axis(title=None, labelLimit=190)),
         tooltip=[
@@ -146,7 +149,7 @@ def _plan(view: View, offered: pd.DataFrame) -> None:
     counts = base.mark_text(color="white", fontWeight="bold", fontSize=15, dy=-7).encode(
         text=alt.Text("offers:Q", format=",")
     )
-    euros = base.mark_text(color="white", fontSize=11, dy=10).encode(text=alt.Text("net:Q", format="$,.0f"))
+    euros = base.mark_text(color="white", fontSize=11, dy=10).encode(text=alt.Text("net:Q", format="$,.2f"))
     charts.show(
         view,
         cells + counts + euros,
@@ -156,11 +159,7 @@ def _plan(view: View, offered: pd.DataFrame) -> None:
     st.caption(say("Offers, and what they are expected to bring.", "Ofertas, y lo que se espera que aporten."))
     sizes = offered["action"].value_counts()
     st.markdown(
-        " · ".join(
-            f"**{view.fmt.number(sizes[key])}** {view.word(ACTIONS, key).lower()}"
-            for key in ACTIONS
-            if key in sizes.index
-        )
+        " · ".join(f"{view.word(SIZES, key)}: **{view.fmt.number(sizes[key])}**" for key in SIZES if key in sizes.index)
     )
 
 

@@ -37,12 +37,12 @@ def show(view: View) -> None:
         runs = last_runs(view.published, view.run_date)
         basis_line(view, runs[-1])
         figure_cards(view, runs)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([7, 4], gap="medium")
     with left, section(view, say("Offers that bring most", "Las ofertas que más aportan"), key="top"):
         _top(view)
     with right, section(view, say("How risk is spread", "Cómo se reparte el riesgo"), key="spread"):
         _spread(view)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([7, 4], gap="medium")
     with left, section(view, say("Over the last run dates", "En las últimas fechas"), key="trend"):
         _trend(view, last_runs(view.published, view.run_date))
     with right, section(view, say("State of the model", "Estado del modelo"), key="state"):
@@ -123,7 +123,7 @@ def _spread(view: View) -> None:
             ],
         )
     )
-    charts.show(view, chart, alt_text=say("Customers by risk of leaving", "Clientes por riesgo de baja"))
+    charts.show(view, chart, height=340, alt_text=say("Customers by risk of leaving", "Clientes por riesgo de baja"))
 
 
 def _trend(view: View, runs: list[RunFigures]) -> None:

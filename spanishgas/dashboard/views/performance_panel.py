@@ -86,7 +86,7 @@ def _by_month(view: View, months: pd.DataFrame, metric: str) -> None:
     colour = alt.Color(
         "status_label:N",
         scale=alt.Scale(domain=status, range=[charts.TEAL, charts.AMBER, charts.GREY]),
-        legend=alt.Legend(title=None, orient="top"),
+        legend=alt.Legend(title=None, orient="top", symbolOpacity=1),
     )
     base = alt.Chart(months).encode(
         x=alt.X("day:T", title=None, axis=alt.Axis(format="%b %Y", values=sorted(set(months["day"]))))

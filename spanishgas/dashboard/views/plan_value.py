@@ -5,6 +5,7 @@ import streamlit as st
 
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import MEASURED
+from spanishgas.dashboard.formatting import NOTHING
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.words import ACTIONS, POLICIES
 from spanishgas.engine.store import Manifest
@@ -167,5 +168,6 @@ def measured(view: View) -> None:
     st.dataframe(
         table[list(heads)].rename(columns=heads),
         hide_index=True,
+        placeholder=NOTHING,
         column_config={heads[name]: percent for name in ("effect", "lo", "hi", "expected_effect")},
     )

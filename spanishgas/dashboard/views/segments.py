@@ -40,7 +40,7 @@ def show(view: View) -> None:
         _cards(view, summary)
         left, right = st.columns([2, 3], gap="medium")
         with left, section(view, say("Margin and leaving", "Margen y bajas"), key="map"):
-            _map(view, summary)
+            _map(view, summary, profiles["feature"].nunique())
         with right, section(view, say("What sets them apart", "Qué los distingue"), key="profile"):
             _profile(view, summary, profiles)
         with section(
@@ -81,7 +81,7 @@ def _cards(view: View, summary: pd.DataFrame) -> None:
                 )
 
 
-def _map(view: View, summary: pd.DataFrame) -> None:
+def _map(view: View, summary: pd.DataFrame, features: int) -> None:
     say = view.say
     known = summary.dropna(subset=["churn_rate", "margin_eur_month"])
     if known.empty:
@@ -111,7 +111,10 @@ def _map(view: View, summary: pd.DataFrame) -> None:
     )
     names = base.mark_text(fontWeight="bold", color="white").encode(text="segment_id:N")
     charts.show(
-        view, points + names, height=430, alt_text=say("Segments by churn and margin", "Segmentos por baja y margen")
+        view,
+        points + names,
+        height=26 * features + 180,
+        alt_text=say("Segments by churn and margin", "Segmentos por baja y margen"),
     )
 
 

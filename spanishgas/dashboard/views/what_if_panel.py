@@ -9,7 +9,7 @@ import streamlit as st
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.what_if import DISCOUNT_GRID, Basis, by_discount, options_of
-from spanishgas.dashboard.words import ACTIONS, CHANNELS, GUARDRAILS, WINDOWS, sentences_of
+from spanishgas.dashboard.words import ACTIONS, CHANNELS, GUARDRAILS, SIZES, WINDOWS, sentences_of
 from spanishgas.policy.economics import ACTIONS as OFFERS
 from spanishgas.policy.economics import WINDOWS as TIMES
 
@@ -72,7 +72,7 @@ def what_if_panel(view: View, basis: Basis, row: "pd.Series[Any]") -> None:
             OFFERS,
             default=begins,
             required=True,
-            format_func=lambda name: view.word(ACTIONS, name),
+            format_func=lambda name: view.word(SIZES, name),
             key=f"what_action_{customer}",
         )
         window = st.segmented_control(
