@@ -47,7 +47,6 @@ FEATURES = Home("gold", "features", "asof_date", "features")
 COMPARED = Home("gold", "promotion", "contest", "promote")
 BACKTESTED = Home("gold", "backtest", "model", "backtest")
 TRAINING = Home("gold", "training_set", "", "training_set")
-RESPONSE = Home("gold", "response", "", "response")
 SILVER = Home("silver", "silver", "", "silver")
 
 

@@ -25,7 +25,6 @@ ABSENT = {
     "promotion": ("No models have been compared", "No se han comparado modelos"),
     "backtest": ("There is no backtest", "No hay prueba retrospectiva"),
     "training_set": ("There is no training set", "No hay conjunto de entrenamiento"),
-    "response": ("The response to offers has not been learned", "No se ha aprendido la respuesta a las ofertas"),
     "silver": ("There are no clean tables", "No hay tablas depuradas"),
     "drift": ("Drift has not been looked at", "No se ha examinado la deriva"),
     "performance": ("Performance has not been looked at", "No se ha examinado el rendimiento"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import streamlit as st
 from streamlit.navigation.page import Page
@@ -17,7 +17,6 @@ from spanishgas.registry import Decision, Reader, RegisteredVersion
 
 # Seconds after which the registry is asked again; it has no content hash to go by.
 REGISTRY_SECONDS = 20
-RUNS_KEPT = 64
 Row = TypeVar("Row")
 
 
@@ -75,14 +74,6 @@ class View:
         """
         return _answer(_history(self.settings.tracking_uri, self.model, self.settings))
 
-    def run_settings(self, run_id: str) -> Mapping[str, Any]:
-        """What a run was set to.
-
-        Raises:
-            TrackingError: The run cannot be read.
-        """
-        return _run_settings(self.settings.tracking_uri, run_id, self.settings)
-
     def run_files(self, run_id: str, folder: str | None = None) -> Sequence[str]:
         """Paths of a run's artifacts.
 
@@ -133,9 +124,3 @@ def _history(uri: str, name: str, _settings: DashboardSettings) -> _Told[Decisio
         return _Told(list(_reader(uri, _settings).history(name)))
     except TrackingError as error:
         return _Told([], str(error))
-
-
-# A finished run does not change.
-@st.cache_data(max_entries=RUNS_KEPT, show_spinner=False)
-def _run_settings(uri: str, run_id: str, _settings: DashboardSettings) -> dict[str, Any]:
-    return dict(_reader(uri, _settings).settings(run_id))

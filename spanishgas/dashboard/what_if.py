@@ -1,38 +1,33 @@
 """What an offer to one customer would be worth: the policy's own functions, asked again with other numbers.
 
-Everything that does not change (risk, margin, bill) is taken from the published recommendation; what forbids an offer
-is looked up for the run date by the functions that the decision itself uses.
+What a decision rested on is published beside it: its terms (the policy and what was learned of the response) and how
+the customer stood on the day. Risk, margin and bill are those of the recommendation.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from spanishgas.config import EngineSettings, PolicySettings
-from spanishgas.dashboard.data import FEATURES, RESPONSE, SILVER, AbsentError, Published
+from spanishgas.config import PolicySettings
+from spanishgas.dashboard.data import FEATURES, Published
 from spanishgas.dashboard.formatting import as_day
-from spanishgas.engine import open_engine
 from spanishgas.engine.store import Manifest
-from spanishgas.errors import ConfigError, PublishError
+from spanishgas.errors import PublishError
 from spanishgas.policy import guardrails
-from spanishgas.policy.candidates import HAZARDS, NUMBERS, Candidates, kind_of
+from spanishgas.policy.candidates import HAZARDS, Candidates, kind_of
 from spanishgas.policy.decide import guard, value
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Respond
+from spanishgas.policy.recommendations import STANDING
 from spanishgas.policy.response import assumed, scaled
-from spanishgas.scoring.standing import standing
-from spanishgas.stages.decisions import USED_SILVER, earlier_runs, offered_before
-from spanishgas.stages.response import read_response
+from spanishgas.policy.terms import Terms
 
-MEMORY_MIB = 512
 DISCOUNT_GRID = np.linspace(0.0, 0.20, 21)
+TERMS, STANDING_TABLE, FEATURE_TABLE = "decision_terms", "decision_standing", "customer_features_asof_date"
+TERMS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -50,41 +45,21 @@ class Basis:
     policy: PolicySettings
 
 
-def policy_of(settings: Mapping[str, Any]) -> PolicySettings:
-    """The policy in a run's settings.
-
-    Raises:
-        ConfigError: They are of another release.
-    """
-    try:
-        return PolicySettings.model_validate_json(json.dumps(settings["policy"]))
-    except (KeyError, ValueError) as error:
-        raise ConfigError(
-            "the policy of that run is of another release", where="policy", todo="Run `recommend` again"
-        ) from error
-
-
-def basis_of(
-    published: Published, recommended: Manifest, row: "pd.Series[Any]", policy: PolicySettings, run_date: date
-) -> Basis:
+def basis_of(published: Published, recommended: Manifest, row: "pd.Series[Any]") -> Basis:
     """The customer as the decision saw it.
 
     Args:
         published: Published tables.
         recommended: Manifest of the recommendations.
         row: The customer's recommendation.
-        policy: The policy that it was decided with.
-        run_date: Day of the decision.
 
     Raises:
-        PublishError: Features, clean tables or the response are not published, or are not those that were decided on.
+        PublishError: The decision is of an earlier release, or the features are not those that it was taken on.
     """
-    features_day = as_day(recommended.tags["as_of"])
-    features_manifest = published.manifest(FEATURES, features_day)
-    silver = published.manifest(SILVER)
-    _same_as_decided(recommended, features_manifest, silver)
+    terms = _terms(published, recommended)
     customer = str(row["customer_id"])
-    features = published.table(features_manifest, "customer_features_asof_date", customer=customer)
+    features = _features(published, recommended, customer)
+    stood = published.table(recommended, STANDING_TABLE, customer=customer)
     table = pd.DataFrame(
         {
             "customer_id": [customer],
@@ -94,20 +69,13 @@ def basis_of(
             **{name: [row[name]] for name in HAZARDS},
             "margin_eur_month": [row["expected_margin_month"]],
             "bill_eur_month": [row["bill_month"]],
+            **{name: stood[name].to_numpy() for name in STANDING},
         }
     )
-    stands = _standing(published, silver, customer, run_date)
-    for name in NUMBERS:
-        if name in stands:
-            table[name] = stands[name].to_numpy()
-    table["days_since_held_out"] = np.nan
-    earlier = _offered_before(published, policy, customer, run_date)
-    if earlier is not None and len(earlier):
-        table["days_since_held_out"] = earlier["days_since_held_out"].to_numpy(np.float64)
-        registered = pd.to_numeric(table["days_since_offer"]).to_numpy(dtype=np.float64, na_value=np.nan)
-        table["days_since_offer"] = np.fmin(registered, earlier["days_since_offer"].to_numpy(np.float64))
     candidates = Candidates.of(table)
-    return Basis(candidates, _respond(published, recommended, policy, candidates, features), policy)
+    if terms.effects is None:
+        return Basis(candidates, assumed(terms.settings.response.assumed, candidates), terms.settings)
+    return Basis(candidates, terms.effects.respond(features), terms.settings)
 
 
 def options_of(
@@ -174,66 +142,31 @@ def by_discount(basis: Basis, action: str, window: str, acceptance_factor: float
     return pd.DataFrame(rows)
 
 
-def _same_as_decided(recommended: Manifest, features: Manifest, silver: Manifest) -> None:
-    """Inputs that were published anew since would tell another customer than the one that was decided on."""
-    now = {"features": features.tables["customer_features_asof_date"].content_hash}
-    now |= {name: silver.tables[name].content_hash for name in USED_SILVER if name in silver.tables}
-    changed = [name for name, digest in now.items() if recommended.inputs.get(name, digest) != digest]
-    if changed:
+def _terms(published: Published, recommended: Manifest) -> Terms:
+    files = published.landed(recommended, TERMS)
+    if not files or STANDING_TABLE not in recommended.tables:
         raise PublishError(
-            "tables have been published anew since the decision",
-            where=str(recommended.publication),
-            count=len(changed),
-            examples=changed,
-            todo=f"Run `recommend run_date={recommended.publication.value}` again",
-        )
-
-
-def _respond(
-    published: Published,
-    recommended: Manifest,
-    policy: PolicySettings,
-    candidates: Candidates,
-    features: pd.DataFrame,
-) -> Respond:
-    if recommended.tags.get("response") != "learned":
-        return assumed(policy.response.assumed, candidates)
-    manifest = published.manifest(RESPONSE)
-    if recommended.inputs.get("response", manifest.content_hash) != manifest.content_hash:
-        raise PublishError(
-            "the response has been learned anew since the decision",
+            "does not tell its terms: it was decided by an earlier release",
             where=str(recommended.publication),
             todo=f"Run `recommend run_date={recommended.publication.value}` again",
         )
-    learned, _, _ = read_response(published.store, manifest)
-    if learned is None:
-        raise AbsentError(RESPONSE, None, published.option)
-    return learned.respond(features)
+    (file,) = files.values()
+    return _read_terms(recommended.tables[TERMS].content_hash, file)
 
 
-def _standing(published: Published, silver: Manifest, customer: str, day: date) -> pd.DataFrame:
-    files = {name: [str(file) for file in published.store.files(silver, name)] for name in USED_SILVER}
-    return _read_standing(silver.content_hash, customer, day, files)
+@st.cache_resource(max_entries=TERMS_KEPT, show_spinner=False)
+def _read_terms(content_hash: str, _file: Path) -> Terms:
+    return Terms.load(_file)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _read_standing(content_hash: str, customer: str, day: date, _files: dict[str, list[str]]) -> pd.DataFrame:
-    with (
-        TemporaryDirectory() as scratch,
-        open_engine(EngineSettings(threads=1, memory_limit_mib=MEMORY_MIB), Path(scratch)) as engine,
-    ):
-        tables = {}
-        for name, files in _files.items():
-            rows = engine.scan([Path(file) for file in files])
-            tables[name] = rows.filter(rows.customer_id == customer)
-        people = engine.table(pd.DataFrame({"customer_id": [customer]}))
-        return engine.frame(standing(people, tables, day))
-
-
-def _offered_before(published: Published, policy: PolicySettings, customer: str, run_date: date) -> pd.DataFrame | None:
-    columns = ["customer_id", "run_date", "is_held_out", "planned_action"]
-    parts = []
-    for _, manifest in earlier_runs(policy, run_date, published.store):
-        rows = published.table(manifest, "recommendations", columns, customer=customer)
-        parts.append(rows[rows["planned_action"] != "none"])
-    return offered_before(parts, run_date)
+def _features(published: Published, recommended: Manifest, customer: str) -> pd.DataFrame:
+    """The customer's features, those that the decision was taken on."""
+    manifest = published.manifest(FEATURES, as_day(recommended.tags["as_of"]))
+    now = manifest.tables[FEATURE_TABLE].content_hash
+    if recommended.inputs.get("features", now) != now:
+        raise PublishError(
+            "features have been published anew since the decision",
+            where=str(recommended.publication),
+            todo=f"Run `recommend run_date={recommended.publication.value}` again",
+        )
+    return published.table(manifest, FEATURE_TABLE, customer=customer)

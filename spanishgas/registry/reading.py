@@ -1,16 +1,15 @@
-"""What the tracking store tells to those who only look: who is champion, how that came about, what a run was set to.
+"""What the tracking store tells to those who only look: who is champion, how that came about, what runs left.
 
 Nothing is written, and a store that is not there is not made.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
@@ -21,8 +20,6 @@ from spanishgas.registry.tracking import Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-SETTINGS_FILE = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -97,17 +94,6 @@ class Reader:
             TrackingError: There is no store, or it does not answer.
         """
         return Champions(self._client, lambda _: nullcontext()).history(name)
-
-    def settings(self, run_id: str) -> Mapping[str, Any]:
-        """What a run was set to.
-
-        Raises:
-            TrackingError: The run or its settings are gone.
-        """
-        found = json.loads(self.text(run_id, SETTINGS_FILE))
-        if not isinstance(found, dict):
-            raise TrackingError("the settings of the run cannot be read", where=f"{run_id}/{SETTINGS_FILE}")
-        return found
 
     def files(self, run_id: str, folder: str | None = None) -> Sequence[str]:
         """Paths of a run's artifacts in a folder, or at its top.

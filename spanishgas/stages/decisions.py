@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -121,19 +121,20 @@ def decision_inputs(
     if settings.policy.response.kind == "learned":
         manifests["response"] = store.read(RESPONSE, made_by="response")
         inputs["response"] = manifests["response"].content_hash
-    for day, manifest in earlier_runs(settings.policy, settings.run_date, store):
+    for day, manifest in _earlier(settings, store):
         manifests[f"recommendations {day}"] = manifest
         inputs[f"recommendations {day}"] = manifest.tables[RECOMMENDATIONS.name].content_hash
     view = DecisionSettings(run_date=settings.run_date, as_of=as_of, policy=settings.policy)
     return view, inputs, manifests, {CHAMPION_MODEL: champion}
 
 
-def earlier_runs(policy: PolicySettings, run_date: date, store: TableStore) -> list[tuple[str, Manifest]]:
-    """Earlier runs whose offers or hold-outs may still be in force, by run date."""
-    since = run_date - timedelta(days=max(policy.holdout.days, policy.guardrails.rest_days_after_offer))
+def _earlier(settings: Settings, store: TableStore) -> list[tuple[str, Manifest]]:
+    """Earlier runs whose offers or hold-outs may still be in force."""
+    policy = settings.policy
+    since = settings.run_date - timedelta(days=max(policy.holdout.days, policy.guardrails.rest_days_after_offer))
     found = []
     for publication in store.partitions("gold", "recommendations"):
-        if since.isoformat() < publication.value < run_date.isoformat():
+        if since.isoformat() < publication.value < settings.run_date.isoformat():
             manifest = store.find(publication)
             if manifest is not None and not store.missing_files(manifest):
                 found.append((publication.value, manifest))
@@ -235,23 +236,10 @@ def _offered_before(workspace: Workspace, target: Target, view: DecisionSettings
                     rows.filter(rows.planned_action != "none").select("customer_id", "run_date", "is_held_out")
                 )
             )
-    return offered_before(parts, view.run_date)
-
-
-def offered_before(planned: Sequence[pd.DataFrame], run_date: date) -> pd.DataFrame | None:
-    """Days since the last offer and the last hold-out.
-
-    Args:
-        planned: Of each earlier run, ``customer_id``, ``run_date`` and ``is_held_out`` of those with a plan.
-        run_date: Day of the decision.
-
-    Returns:
-        ``customer_id``, ``days_since_offer``, ``days_since_held_out``; None where there was no earlier run.
-    """
-    if not planned:
+    if not parts:
         return None
-    rows = pd.concat(planned, ignore_index=True)
-    rows["days"] = (pd.Timestamp(run_date) - pd.to_datetime(rows["run_date"])).dt.days.astype("float64")
+    rows = pd.concat(parts, ignore_index=True)
+    rows["days"] = (pd.Timestamp(view.run_date) - pd.to_datetime(rows["run_date"])).dt.days.astype("float64")
     held = rows["is_held_out"].astype(bool)
     return (
         pd.DataFrame(

@@ -1,5 +1,6 @@
 """A what-if with nothing changed is the decision; with something changed it is the policy's own arithmetic."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from spanishgas.dashboard import what_if
 from spanishgas.dashboard.data import RECOMMENDED, Published
-from spanishgas.errors import ConfigError, PublishError
+from spanishgas.errors import PublishError
 from spanishgas.policy.economics import ACTIONS, WINDOWS
 from tests.dashboard import worlds
 from tests.dashboard.conftest import Opened, sound, told
@@ -25,7 +26,7 @@ def basis_of(root: Path, customer: str) -> what_if.Basis:
     published = Published(root)
     manifest = published.manifest(RECOMMENDED, NEWEST)
     row = published.table(manifest, "recommendations", customer=customer).iloc[0]
-    return what_if.basis_of(published, manifest, row, worlds.POLICY, NEWEST)
+    return what_if.basis_of(published, manifest, row)
 
 
 @pytest.fixture(scope="module")
@@ -101,16 +102,19 @@ def test_a_discount_above_the_cap_is_not_allowed(shop: Path, planned: pd.DataFra
 def test_tables_that_are_published_anew_are_told(copied: Path) -> None:
     customer = table_of(copied, "recommendations")["customer_id"].iloc[0]
     worlds.publish_features(copied, worlds.people(90, 7), worlds.as_of_for(NEWEST))
-    with pytest.raises(PublishError, match="published anew since the decision") as caught:
+    with pytest.raises(PublishError, match="features have been published anew since the decision"):
         basis_of(copied, customer)
-    assert "features" in str(caught.value)
 
 
-def test_a_policy_of_another_release_is_told() -> None:
-    told = worlds.POLICY.model_dump(mode="json")
-    assert what_if.policy_of({"policy": told}) == worlds.POLICY
-    with pytest.raises(ConfigError, match="another release"):
-        what_if.policy_of({"policy": {**told, "unheard_of": 1}})
+def test_a_decision_of_an_earlier_release_is_told(copied: Path) -> None:
+    customer = table_of(copied, "recommendations")["customer_id"].iloc[0]
+    (file,) = (copied / "gold" / "_meta" / "recommendations").glob(f"run_date={NEWEST}.json")
+    told = json.loads(file.read_text())
+    del told["tables"]["decision_terms"]
+    file.write_text(json.dumps(told))
+    with pytest.raises(PublishError, match="does not tell its terms") as caught:
+        basis_of(copied, customer)
+    assert "Run `recommend run_date=2026-02-09` again" in str(caught.value)
 
 
 def test_the_page_shows_the_recommendation_and_follows_the_sliders(

@@ -1,6 +1,8 @@
 """A retailer whose tables are published without running a stage: decisions by the policy, everything else drawn."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -21,13 +23,13 @@ from spanishgas.contracts.silver import SILVER_TABLES
 from spanishgas.engine.store import DataFile, Publication, PublishedTable, TableStore
 from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import Decisions, decide
-from spanishgas.policy.recommendations import Basis, limit_rows, recommendation_rows, veto_rows
+from spanishgas.policy.recommendations import Basis, limit_rows, recommendation_rows, standing_rows, veto_rows
 from spanishgas.policy.response import assumed
 from spanishgas.policy.simulator import simulate
+from spanishgas.policy.terms import Terms
 from spanishgas.registry import Tracker
 from spanishgas.registry.champions import Decision
 from spanishgas.registry.models import DIGEST_TAG
-from spanishgas.stages.decisions import offered_before
 from tests.policy.worlds import changed, population
 
 CONTRACTS: dict[str, Contract] = {one.name: one for one in (*POLICY_TABLES, *GOLD_TABLES, *SILVER_TABLES)}
@@ -60,6 +62,7 @@ def publish(
     tags: Mapping[str, str] | None = None,
     metrics: Mapping[str, float] | None = None,
     inputs: Mapping[str, str] | None = None,
+    landed: Mapping[str, Path] | None = None,
     check: bool = True,
 ) -> None:
     """Publishes frames as a stage would, each checked against its contract."""
@@ -80,6 +83,15 @@ def publish(
                 contract_version=1,
                 columns={field.name: str(field.type) for field in table.schema},
             )
+        for name, file in (landed or {}).items():
+            shutil.copyfile(file, draft.folder / file.name)
+            written[name] = PublishedTable(
+                files=(DataFile(path=file.name, origin=file.name),),
+                rows=0,
+                content_hash=hashlib.sha256(file.read_bytes()).hexdigest(),
+                contract_version=0,
+                columns={},
+            )
         draft.commit(
             fingerprint=f"{abs(hash(str(publication))):064x}"[:64],
             inputs=inputs or {},
@@ -99,8 +111,8 @@ def people(count: int, seed: int = 0) -> Candidates:
     return replace(found, numbers={**found.numbers, "days_since_held_out": gap, "days_to_renewal": renewal})
 
 
-def decided_on(day: date, candidates: Candidates) -> tuple[Decisions, pd.DataFrame]:
-    """A decision and its table of recommendations."""
+def decided_on(day: date, candidates: Candidates) -> tuple[Decisions, pd.DataFrame, Terms]:
+    """A decision, its table of recommendations, and what it was taken under."""
     respond = assumed(POLICY.response.assumed, candidates)
     decisions = decide(candidates, respond, POLICY, day.isoformat())
     basis = Basis(
@@ -117,14 +129,15 @@ def decided_on(day: date, candidates: Candidates) -> tuple[Decisions, pd.DataFra
     causes = np.empty(len(candidates), object)
     for row in range(len(candidates)):
         causes[row] = CAUSES[row % len(CAUSES)]
-    return decisions, recommendation_rows(decisions, causes, respond, basis, POLICY)
+    table = recommendation_rows(decisions, causes, respond, basis, POLICY)
+    return decisions, table, Terms(POLICY, basis, None)
 
 
 def publish_decision(
     root: Path, day: date, candidates: Candidates, *, run_id: str, inputs: Mapping[str, str]
 ) -> pd.DataFrame:
     """Scores, recommendations and the simulation of a run date; returns the recommendations."""
-    decisions, table = decided_on(day, candidates)
+    decisions, table, terms = decided_on(day, candidates)
     stamp = pd.Timestamp(day)
     tags = {"as_of": as_of_for(day).isoformat(), "model_version": "2", "model_digest": CHAMPION_DIGEST}
     scores = pd.DataFrame(
@@ -143,6 +156,8 @@ def publish_decision(
     on = f"run_date={day.isoformat()}"
     publish(root, Publication(layer="gold", name="scoring", partition=on), {"customer_scores": scores}, tags=tags)
     offers = table[table["action"] != "none"]
+    file = root / "terms.json"
+    terms.save(file)
     publish(
         root,
         Publication(layer="gold", name="recommendations", partition=on),
@@ -150,7 +165,9 @@ def publish_decision(
             "recommendations": table,
             "recommendation_vetoes": veto_rows(decisions, day),
             "recommendation_limits": limit_rows(decisions, POLICY, day),
+            "decision_standing": standing_rows(candidates, day),
         },
+        landed={"decision_terms": file},
         run_id=run_id,
         tags={**tags, "response": "assumed", "policy_version": "p1", "campaign": day.isoformat(), "fallback": ""},
         metrics={
@@ -505,11 +522,11 @@ def publish_models(root: Path, rows: int = 300, seed: int = 0) -> None:
 
 
 def make_registry(tracking: TrackingSettings) -> str:
-    """Versions, aliases, a history of two decisions, and a run with the policy's settings; returns that run's id."""
+    """Versions, aliases, a history of two decisions, and a run with a report; returns that run's id."""
     tracker = Tracker(tracking)
     client = tracker.client
     with tracker.run("recommend", tags={"stage": "recommend"}) as run:
-        run.log_text(json.dumps({"policy": POLICY.model_dump(mode="json")}), "settings.json")
+        made_by = run.id
         run.log_text("<h1>All checks</h1>", "evidently/drift.html")
     client.create_registered_model("churn")
     for digest in ("b" * 64, CHAMPION_DIGEST, CHALLENGER_DIGEST):
@@ -525,27 +542,22 @@ def make_registry(tracking: TrackingSettings) -> str:
             run.set_tags(
                 Decision("churn", action, "done", when, "ana", candidate, before, after, reason).tags  # type: ignore[arg-type]
             )
-    return run_of_policy(client)
-
-
-def run_of_policy(client: Any) -> str:
-    """The run that holds the policy's settings."""
-    ids = [one.experiment_id for one in client.search_experiments()]
-    (found,) = client.search_runs(ids, "tags.stage = 'recommend'")
-    return str(found.info.run_id)
+    return made_by
 
 
 def after(earlier: Sequence[pd.DataFrame], candidates: Candidates, day: date) -> Candidates:
     """The same customers with what earlier runs planned for them, as a decision reads it."""
-    planned = [one.loc[one["planned_action"] != "none", ["customer_id", "run_date", "is_held_out"]] for one in earlier]
-    found = offered_before(planned, day)
-    if found is None:
+    if not earlier:
         return candidates
-    rows = found.set_index("customer_id").reindex(candidates.ids)
+    rows = pd.concat(earlier)
+    rows["days"] = (pd.Timestamp(day) - rows["run_date"]).dt.days.astype("float64")
+    held = rows["is_held_out"]
+    made = rows[(rows["planned_action"] != "none") & ~held].groupby("customer_id")["days"].min()
+    kept = rows[held].groupby("customer_id")["days"].min()
     numbers = {
         **candidates.numbers,
-        "days_since_held_out": rows["days_since_held_out"].to_numpy(np.float64),
-        "days_since_offer": np.fmin(candidates["days_since_offer"], rows["days_since_offer"].to_numpy(np.float64)),
+        "days_since_held_out": kept.reindex(candidates.ids).to_numpy(np.float64),
+        "days_since_offer": np.fmin(candidates["days_since_offer"], made.reindex(candidates.ids).to_numpy(np.float64)),
     }
     return replace(candidates, numbers=numbers)
 

@@ -16,8 +16,7 @@ from spanishgas.config import TrackingSettings
 from spanishgas.dashboard.data import RECOMMENDED, Published
 from spanishgas.dashboard.formatting import Format
 from spanishgas.dashboard.views import VIEWS
-from spanishgas.dashboard.what_if import basis_of, options_of, policy_of
-from spanishgas.registry import Reader
+from spanishgas.dashboard.what_if import basis_of, options_of
 from spanishgas.stages import recommend
 from tests.dashboard import worlds
 from tests.e2e.chromium import browsing, find_chromium
@@ -119,12 +118,11 @@ def test_a_what_if_with_nothing_changed_is_the_decision(retailer: Retailer) -> N
     assert manifest.tags["response"] == "learned"
     day = pd.Timestamp(manifest.publication.value).date()
     assert published.manifest(RECOMMENDED, day).content_hash == manifest.content_hash
-    policy = policy_of(Reader(retailer.tracking).settings(manifest.run_id))
     table = retailer.table(outcome, "recommendations")
     planned = table[table["planned_action"] != "none"]
     assert len(planned) > 3
     for _, row in planned.head(12).iterrows():
-        options = options_of(basis_of(published, manifest, row, policy, day), channel=row["planned_channel"])
+        options = options_of(basis_of(published, manifest, row), channel=row["planned_channel"])
         one = options[(options["action"] == row["planned_action"]) & (options["window"] == row["planned_window"])]
         assert one["value"].item() == pytest.approx(row["planned_margin_impact"], abs=1e-3)
         assert one["vetoes"].item() == ()

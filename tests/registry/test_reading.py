@@ -24,17 +24,15 @@ def test_versions_and_aliases(tracking: TrackingSettings) -> None:
     assert Reader(tracking).versions("churn-powerco") == []
 
 
-def test_history_settings_and_files_of_a_run(tracking: TrackingSettings) -> None:
+def test_history_and_files_of_a_run(tracking: TrackingSettings) -> None:
     tracker = Tracker(tracking)
     decision = Decision("churn", "promoted", "done", "2026-02-01T10:00:00+00:00", "ana", "2", "1", "2", "Better.")
     with tracker.run("promote", tags={}) as run:
         run.set_tags(decision.tags)
-        run.log_settings({"policy": {"budget": 3}})
         run.log_text("<p>ñ</p>", "evidently/drift.html")
     reader = Reader(tracking)
     (found,) = reader.history("churn")
     assert (found.after, found.by, found.run_id) == ("2", "ana", run.id)
-    assert reader.settings(run.id) == {"policy": {"budget": 3}}
     assert reader.files(run.id, "evidently") == ["evidently/drift.html"]
     assert reader.text(run.id, "evidently/drift.html") == "<p>ñ</p>"
     with pytest.raises(TrackingError, match="cannot be read"):

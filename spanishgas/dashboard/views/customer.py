@@ -145,11 +145,15 @@ def _customer(view: View, customer: str, row: "pd.Series[Any]", total: int) -> N
     ):
         manifest = view.published.manifest(RECOMMENDED, view.run_date)
         if whole is not None:
-            alternatives(view, _basis(view, manifest, whole), whole)
+            alternatives(view, what_if.basis_of(view.published, manifest, whole), whole)
             _vetoes(view, manifest, customer)
     if whole is not None:
         with section(view, say("What if", "Y si…"), key="what_if"):
-            what_if_panel(view, _basis(view, view.published.manifest(RECOMMENDED, view.run_date), whole), whole)
+            what_if_panel(
+                view,
+                what_if.basis_of(view.published, view.published.manifest(RECOMMENDED, view.run_date), whole),
+                whole,
+            )
     silver = view.published.find(SILVER)
     left, right = st.columns([2, 3], gap="medium")
     with left, section(view, say("Contract", "Contrato"), key="contract"):
@@ -164,12 +168,6 @@ def _customer(view: View, customer: str, row: "pd.Series[Any]", total: int) -> N
 
 def _silver(view: View, silver: Manifest | None) -> Manifest:
     return silver if silver is not None else view.published.manifest(SILVER)
-
-
-def _basis(view: View, manifest: Manifest, whole: "pd.Series[Any]") -> what_if.Basis:
-    assert view.run_date is not None
-    policy = what_if.policy_of(view.run_settings(manifest.run_id))
-    return what_if.basis_of(view.published, manifest, whole, policy, view.run_date)
 
 
 def _how(view: View, row: "pd.Series[Any]") -> str | None:
