@@ -6,6 +6,7 @@ not break before a unit.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -58,6 +59,7 @@ DAYS: dict[Language, tuple[str, ...]] = {
 }
 # Spanish groups thousands from this many digits on.
 LEAST_GROUPED = 5
+MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~:$-])")
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,11 @@ class Format:
         separator, decimal = (";", ",") if self.language == "es" else (",", ".")
         text: str = table.to_csv(index=False, sep=separator, decimal=decimal)
         return text.encode("utf-8-sig")
+
+
+def plain(text: object) -> str:
+    """A text of a table or of somebody's as Markdown that shows it as it is: no link, no picture, no colour."""
+    return MARKDOWN.sub(r"\\\1", str(text)).replace("\n", " ")
 
 
 def _is_missing(value: Any) -> bool:

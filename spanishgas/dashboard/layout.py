@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from spanishgas.dashboard.data import AbsentError
+from spanishgas.dashboard.formatting import plain
 from spanishgas.dashboard.view import View
 from spanishgas.errors import SpanishGasError
 
@@ -60,7 +61,7 @@ def section(
         except AbsentError as error:
             nothing_yet(view, error)
         except SpanishGasError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(plain(error), icon=":material/error:")
         except Exception as error:  # a page that shows what it can beats one that shows a stack trace
             log.exception("a section could not be shown")
             unexpected(view, error)
@@ -84,7 +85,7 @@ def unexpected(view: View, error: Exception) -> None:
         "details.",
         "Esta parte no se puede mostrar. Las tablas publicadas no se tocan; los detalles están en el terminal.",
     )
-    st.error(f"{told} `{type(error).__name__}: {error}`", icon=":material/error:")
+    st.error(f"{told} {plain(f'{type(error).__name__}: {error}')}", icon=":material/error:")
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> None:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from spanishgas.dashboard.formatting import Format
+from spanishgas.dashboard.formatting import Format, plain
 
 EN, ES = Format("en"), Format("es")
 S = "\u00a0"
@@ -85,3 +85,9 @@ def test_charts_are_told_the_same_rules() -> None:
     assert (number["decimal"], number["thousands"], number["currency"]) == (",", ".", ["", f"{S}€"])
     assert ES.chart_locale["time"]["shortMonths"][0] == "ene"
     assert EN.chart_locale["number"]["currency"] == ["€", ""]
+
+
+def test_texts_of_others_are_shown_as_they_are() -> None:
+    assert plain("![x](http://a.b/c.png) **bold** `code` :red[x]\n# head") == (
+        r"\!\[x\]\(http\://a.b/c.png\) \*\*bold\*\* \`code\` \:red\[x\] \# head"
+    )

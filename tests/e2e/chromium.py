@@ -49,6 +49,7 @@ class Page:
     def __init__(self, socket: Any) -> None:
         self._socket = socket
         self._number = 0
+        self._events: list[dict[str, Any]] = []
         self.asked: list[str] = []
         for domain in ("Page", "Runtime", "Network"):
             self.call(f"{domain}.enable")
@@ -58,9 +59,9 @@ class Page:
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
-            told = json.loads(self._socket.recv(timeout=2 * PATIENCE))
-            if told.get("method") == "Network.requestWillBeSent":
-                self.asked.append(told["params"]["request"]["url"])
+            told = self._receive()
+            if "method" in told:
+                self._events.append(told)
             if told.get("id") == self._number:
                 assert "error" not in told, told["error"]
                 return dict(told["result"])
@@ -97,6 +98,30 @@ class Page:
         self.call("Input.insertText", text=text)
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13)
+
+    def download(self, selector: str, folder: Path) -> Path:
+        """Clicks on what downloads a file, and waits until it is there whole."""
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder), eventsEnabled=True)
+        self._events.clear()
+        self.click_on(selector)
+        begun = self._wait_for("Browser.downloadWillBegin")
+        self._wait_for("Browser.downloadProgress", state="completed")
+        return folder / str(begun["suggestedFilename"])
+
+    def _wait_for(self, method: str, **wanted: Any) -> dict[str, Any]:
+        """The parameters of the first event of a kind, of those seen and those to come."""
+        while True:
+            for told in self._events:
+                found = dict(told["params"])
+                if told["method"] == method and all(found.get(name) == value for name, value in wanted.items()):
+                    return found
+            self._events.append(self._receive())
+
+    def _receive(self) -> dict[str, Any]:
+        told = json.loads(self._socket.recv(timeout=2 * PATIENCE))
+        if told.get("method") == "Network.requestWillBeSent":
+            self.asked.append(told["params"]["request"]["url"])
+        return dict(told)
 
     def picture(self, file: Path) -> None:
         """What the window shows, as PNG."""

@@ -82,6 +82,12 @@ def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, t
         assert cells[:2] == [riskiest["customer_id"], f"{riskiest['risk_score']:.3f}"]
         # By this tables write numbers and dates.
         assert page.tell("navigator.languages") == ["es-ES"]
+        file = page.download("[data-testid=stDownloadButton] button", tmp_path)
+        assert file.name == f"en-riesgo-demo-{worlds.NEWEST}.csv"
+        exported = pd.read_csv(file, sep=";", decimal=",")
+        wanted = table.sort_values(["risk_score", "customer_id"], ascending=[False, True])
+        assert exported["Cliente"].tolist() == wanted["customer_id"].tolist()
+        assert exported["Riesgo"].tolist() == wanted["risk_score"].round(3).tolist()
         page.click_on("[data-testid=stTextInput] input[aria-label='El código contiene']")
         page.type(one["customer_id"])
         page.wait(f"{STOPPED} && document.body.innerText.includes('1 de {len(table)} clientes')")

@@ -108,9 +108,9 @@ def show(view: View) -> None:
         if sources.recommended is None:
             nothing_yet(view, AbsentError(RECOMMENDED, view.run_date, view.published.option))
         filters = _ask(view, table)
-        found = _ordered(view, chosen(table, filters))
+        found, shown = _ordered(view, chosen(table, filters))
         _summary(view, found, len(table))
-        _table(view, found)
+        _table(view, found, shown)
 
 
 def _ask(view: View, table: pd.DataFrame) -> Filters:
@@ -176,8 +176,8 @@ def _ask(view: View, table: pd.DataFrame) -> Filters:
     )
 
 
-def _ordered(view: View, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows in the order asked for; of equal ones the riskier first."""
+def _ordered(view: View, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows in the order asked for, of equal ones the riskier first; and the same as they are shown and exported."""
     names = {name: label for name, label in columns_of(view).items() if table[name].notna().any()} or {"risk": "risk"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = st.selectbox(
@@ -200,16 +200,19 @@ def _ordered(view: View, table: pd.DataFrame) -> pd.DataFrame:
             persist_state="session",
         )
         st.space("stretch")
-        st.download_button(
-            view.say("Download as CSV", "Descargar en CSV"),
-            data=lambda: view.fmt.csv(as_shown(view, table.sort_values(by, ascending=way == "up", kind="stable"))),
-            file_name=f"{view.say('at-risk', 'en-riesgo')}-{view.settings.data}-{view.run_date}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            on_click="ignore",
-            key="download",
-        )
-    return table.sort_values(by, ascending=way == "up", kind="stable", ignore_index=True)
+        place = st.empty()
+    found = table.sort_values(by, ascending=way == "up", kind="stable", ignore_index=True)
+    shown = as_shown(view, found)
+    place.download_button(
+        view.say("Download as CSV", "Descargar en CSV"),
+        data=lambda: view.fmt.csv(shown),
+        file_name=f"{view.say('at-risk', 'en-riesgo')}-{view.settings.data}-{view.run_date}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        key="download",
+    )
+    return found, shown
 
 
 def _summary(view: View, found: pd.DataFrame, total: int) -> None:
@@ -225,7 +228,7 @@ def _summary(view: View, found: pd.DataFrame, total: int) -> None:
     st.markdown(" · ".join(parts))
 
 
-def _table(view: View, found: pd.DataFrame) -> None:
+def _table(view: View, found: pd.DataFrame, shown: pd.DataFrame) -> None:
     say = view.say
     if found.empty:
         st.info(
@@ -238,7 +241,7 @@ def _table(view: View, found: pd.DataFrame) -> None:
     customer_table(
         view,
         found,
-        as_shown(view, found),
+        shown,
         key="list",
         height=TABLE_HEIGHT,
         config={

@@ -8,6 +8,7 @@ import streamlit as st
 
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import BACKTESTED, COMPARED, AbsentError
+from spanishgas.dashboard.formatting import plain
 from spanishgas.dashboard.layout import page_head, section
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views.model_curves import model_curves
@@ -103,7 +104,7 @@ def _registry(view: View) -> None:
         )
         decided = view.word(DECIDED, tags["decision"]) if tags.get("decision") else "–"
         lines.append(
-            f"| **v{one.version.version}** | {tags.get('kind', '–')} | {roles} "
+            f"| **v{one.version.version}** | {plain(tags.get('kind', '–'))} | {roles} "
             f"| {fmt.moment(one.created_at)} | {decided} |"
         )
     st.markdown("\n".join(lines))
@@ -175,7 +176,7 @@ def _gates(view: View, manifest: Manifest) -> None:
         state = view.word(GATE_STATES, one.state).lower()
         st.markdown(
             f"{STATE_ICONS.get(str(one.state), '')} **{view.word(GATES, one.gate)}** :gray[{state}]  \n"
-            f":small[:gray[{one.sentence}]]"
+            f":small[:gray[{plain(one.sentence)}]]"
         )
     silent = [view.word(GATES, one) for one in table.loc[table["state"] == "not asked", "gate"]]
     if silent:
@@ -196,8 +197,8 @@ def _history(view: View) -> None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.badge(view.word(DECIDED, one.action), color=_badge(one))
             st.markdown(f"**{_move(view, one)}**", width="content")
-            st.markdown(f":gray[{fmt.moment(one.when)} · {one.by}]", width="content")
-        st.markdown(f":small[:gray[{one.reason}]]")
+            st.markdown(f":gray[{fmt.moment(one.when)} · {plain(one.by)}]", width="content")
+        st.markdown(f":small[:gray[{plain(one.reason)}]]")
 
 
 def _badge(one: Decision) -> Literal["gray", "green", "orange", "red"]:

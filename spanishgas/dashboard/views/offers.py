@@ -7,6 +7,7 @@ import streamlit as st
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.customer_table import customer_table
 from spanishgas.dashboard.data import RECOMMENDED, SIMULATED
+from spanishgas.dashboard.formatting import plain
 from spanishgas.dashboard.layout import figure, page_head, section
 from spanishgas.dashboard.risk_list import risk_list
 from spanishgas.dashboard.view import View
@@ -111,7 +112,7 @@ def _figures(view: View, manifest: Manifest) -> None:
         )
     if manifest.tags.get("fallback"):
         st.info(
-            say("The response is assumed: ", "La respuesta se supone: ") + manifest.tags["fallback"],
+            say("The response is assumed: ", "La respuesta se supone: ") + plain(manifest.tags["fallback"]),
             icon=":material/info:",
         )
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import MEASURED
-from spanishgas.dashboard.formatting import NOTHING
+from spanishgas.dashboard.formatting import NOTHING, plain
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.words import ACTIONS, POLICIES
 from spanishgas.engine.store import Manifest
@@ -153,7 +153,7 @@ def measured(view: View) -> None:
                 f"**{fmt.number(one['held_out'])}** en control, **{fmt.number(one['held_out_left'])}**.",
             )
         )
-        st.markdown(f":gray[{one['verdict']}]")
+        st.markdown(f":gray[{plain(one['verdict'])}]")
     heads = {
         "label": say("Group", "Grupo"),
         "offered": say("Offered", "Con oferta"),

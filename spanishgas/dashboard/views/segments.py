@@ -8,7 +8,7 @@ import streamlit as st
 
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import RECOMMENDED, SCORES, SEGMENTED, SIMULATED
-from spanishgas.dashboard.formatting import as_day
+from spanishgas.dashboard.formatting import as_day, plain
 from spanishgas.dashboard.layout import page_head, section
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.words import BUCKETS
@@ -71,7 +71,7 @@ def _cards(view: View, summary: pd.DataFrame) -> None:
     for part in rows:
         for column, (_, one) in zip(st.columns(max(len(part), 2)), part.iterrows(), strict=False):
             with column, st.container(border=True, height="stretch"):
-                st.markdown(f":gray[{one['segment_id']}]  \n**{one['label']}**")
+                st.markdown(f":gray[{one['segment_id']}]  \n**{plain(one['label'])}**")
                 st.space("stretch")
                 st.markdown(
                     f"**{fmt.number(one['customers'])}** "
