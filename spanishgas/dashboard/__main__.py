@@ -15,7 +15,7 @@ from spanishgas.errors import SpanishGasError, TrackingError
 
 APP = Path(__file__).with_name("app.py")
 # What pages need; loaded before the address is told, so that the first page does not wait for it.
-LOADED_FIRST = ("streamlit", "pandas", "altair", "mlflow", "spanishgas.dashboard.views")
+LOADED_FIRST = ("streamlit", "streamlit.emojis", "pandas", "altair", "mlflow", "spanishgas.dashboard.views")
 # How long a tracking server that does not answer is waited for; pages go on without it.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
