@@ -28,6 +28,7 @@ ABSENT = {
     "training_set": ("There is no training set", "No hay conjunto de entrenamiento"),
     "silver": ("There are no clean tables", "No hay tablas depuradas"),
     "drift": ("Drift has not been looked at", "No se ha examinado la deriva"),
+    "retrain_signal": ("Retraining has not been judged", "No se ha valorado si reentrenar"),
     "performance": ("Performance has not been looked at", "No se ha examinado el rendimiento"),
 }
 

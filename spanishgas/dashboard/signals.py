@@ -15,6 +15,7 @@ from spanishgas.engine.store import Manifest
 
 DRIFT = Home("gold", "drift", "run_date", "drift")
 PERFORMANCE = Home("gold", "performance", "run_date", "performance")
+RETRAINING = Home("gold", "retrain_signal", "run_date", "retrain_signal")
 SUMMARY, SIGNAL, FIGURES = "drift_summary", "retrain_signal", "model_performance"
 LAST = 24
 
@@ -117,9 +118,8 @@ def not_monitored(view: View) -> None:
         )
     )
     option = view.settings.option + (f" run_date={view.run_date}" if view.run_date is not None else "")
-    st.code(
-        f"python -m pipelines.drift{option}\npython -m pipelines.performance{option}", language="bash", wrap_lines=True
-    )
+    commands = [f"python -m pipelines.{home.made_by}{option}" for home in (DRIFT, PERFORMANCE, RETRAINING)]
+    st.code("\n".join(commands), language="bash", wrap_lines=True)
 
 
 def monitoring_summary(view: View) -> None:

@@ -733,10 +733,10 @@ def publish_monitoring(root: Path, day: date, *, state: str = "alarm", retrain: 
             "model_performance": figures,
             "performance_reliability": reliability,
             "business_months": business,
-            "retrain_signal": signal,
         },
         run_id=run_id,
     )
+    publish(root, Publication(layer="gold", name="retrain_signal", partition=on), {"retrain_signal": signal})
 
 
 def publish_retailer(

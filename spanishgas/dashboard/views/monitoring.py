@@ -10,7 +10,7 @@ from spanishgas.dashboard import signals
 from spanishgas.dashboard.data import AbsentError, Home
 from spanishgas.dashboard.formatting import NOTHING
 from spanishgas.dashboard.layout import figure, page_head, section
-from spanishgas.dashboard.signals import DRIFT, PERFORMANCE, Found, newest, over_time, signal_line
+from spanishgas.dashboard.signals import DRIFT, PERFORMANCE, RETRAINING, Found, newest, over_time, signal_line
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views.drift_panel import drift_panel
 from spanishgas.dashboard.views.performance_panel import performance_panel
@@ -38,7 +38,7 @@ def show(view: View) -> None:
             signals.not_monitored(view)
         return
     with section(view, say("Train again?", "¿Volver a entrenar?"), key="signal"):
-        _signal(view, _needed(view, signals.SIGNAL, PERFORMANCE))
+        _signal(view, _needed(view, signals.SIGNAL, RETRAINING))
     with section(view, say("Drift", "Deriva"), key="drift"):
         drift_panel(view, _needed(view, signals.SUMMARY, DRIFT))
     with section(view, say("Performance", "Rendimiento"), key="performance"):

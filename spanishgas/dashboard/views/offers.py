@@ -34,7 +34,7 @@ def show(view: View) -> None:
         table, _ = risk_list(view)
         offered = table[table["action"] != "none"]
         _figures(view, manifest)
-        left, right = st.columns(2, gap="medium")
+        left, right = st.columns([3, 2], gap="medium")
         with left, section(view, say("By segment and window", "Por segmento y periodo"), key="plan"):
             _plan(view, offered)
         with (
