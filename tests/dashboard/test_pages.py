@@ -105,7 +105,8 @@ def test_an_unforeseen_error_hides_one_section_only(
     test = opened("customer")
     assert not test.exception
     (told_error,) = test.error
-    assert "ZeroDivisionError: nobody thought of it" in told_error.value
+    assert "ZeroDivisionError" in told_error.value
+    assert "nobody thought of it" in told_error.value
     assert any(one.label == "Risk within 90 days" for one in test.metric)
     assert "a section could not be shown" in caplog.text
 
