@@ -48,7 +48,7 @@ serve: $(READY) ## answer POST /score with the champion; settings: docs/serving.
 		exec python -m spanishgas.serving
 
 dashboard: $(READY) ## open the dashboard on what is published; PORT=8501
-	@PORT=$(or $(PORT),8501) $(BIN)/python -m spanishgas.dashboard
+	@PORT=$(or $(PORT),8501) exec $(BIN)/python -m spanishgas.dashboard
 
 dictionary: $(READY) ## generate the documents that are made from declarations
 	@$(BIN)/python -m spanishgas.contracts --write docs/DATA_DICTIONARY.md
