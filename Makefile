@@ -10,7 +10,7 @@ BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup demo test lint format bench ui serve images audit lock dictionary clean
+.PHONY: setup demo test lint format bench ui dashboard serve images audit lock dictionary clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -50,6 +50,9 @@ ui: $(READY) ## open the MLflow UI on the local store
 serve: $(READY) ## answer POST /score with the champion; settings: docs/serving.md
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SPANISHGAS_SERVE_HTTP_PORT=$(or $(PORT),$${SPANISHGAS_SERVE_HTTP_PORT:-8080}) \
 		exec python -m spanishgas.serving
+
+dashboard: $(READY) ## open the dashboard on what is published; PORT=8501
+	@PORT=$(or $(PORT),8501) exec $(BIN)/python -m spanishgas.dashboard
 
 images: ## build both images; BUILDER="buildah bud --format docker" and BASE_IMAGE=... where there is no Docker
 	@$(BUILDER) $(BUILD_ARGS) -t spanishgas-serving -f Dockerfile .

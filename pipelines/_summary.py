@@ -43,7 +43,9 @@ def closing(outcomes: Sequence[Outcome], settings: Settings) -> str:
     lines += ["  meanings    docs/DATA_DICTIONARY.md, docs/FEATURES.md, docs/RECOMMENDATION_POLICY.md", "", "Go on"]
     extra = "" if settings.data.name == "demo" else f" data={settings.data.name}"
     serve = f"SPANISHGAS_SERVE_DATA={settings.data.name} make serve" if extra else "make serve"
+    dashboard = f"SPANISHGAS_DATA={settings.data.name} make dashboard" if extra else "make dashboard"
     lines += [
+        f"  {dashboard:<29}# customers, offers and the model at http://127.0.0.1:8501",
         "  make ui                      # runs, reports and models at http://127.0.0.1:5000",
         f"  {serve:<29}# POST /score at http://127.0.0.1:8080",
         f"  python -m pipelines.run_pipeline pipeline=daily{extra}    # decide again with the champion",

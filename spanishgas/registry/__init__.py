@@ -2,6 +2,7 @@
 
 from spanishgas.registry.champions import CHAMPION, Champions, Decision, Verdict
 from spanishgas.registry.models import ModelPackage, ModelRegistry, ModelVersion
+from spanishgas.registry.reading import Reader, RegisteredVersion
 from spanishgas.registry.runs import RunLog
 from spanishgas.registry.tracking import Tracker
 
@@ -12,6 +13,8 @@ __all__ = [
     "ModelPackage",
     "ModelRegistry",
     "ModelVersion",
+    "Reader",
+    "RegisteredVersion",
     "RunLog",
     "Tracker",
     "Verdict",

@@ -101,7 +101,7 @@ class ModelRegistry:
         """The newest version with these files, or None."""
         found = self._client.search_model_versions(f"name='{name}' and tags.`{DIGEST_TAG}` = '{digest}'")
         ready = [one for one in found if one.status == "READY"]
-        return _version(max(ready, key=lambda one: int(one.version))) if ready else None
+        return version_of(max(ready, key=lambda one: int(one.version))) if ready else None
 
     def with_alias(self, name: str, alias: str) -> ModelVersion | None:
         """The version that an alias points to, or None."""
@@ -111,7 +111,7 @@ class ModelRegistry:
         from mlflow.exceptions import MlflowException
 
         try:
-            return _version(ask())
+            return version_of(ask())
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
@@ -157,7 +157,7 @@ class ModelRegistry:
         # What registering by MLflow's own shortcut does beside: without it the model's page says "Not registered".
         versions = json.dumps([{"name": name, "version": str(made.version)}])
         self._client.set_logged_model_tags(model_id, {VERSIONS_TAG: versions})
-        return _version(made), True
+        return version_of(made), True
 
     def _create(self, name: str) -> None:
         from mlflow.exceptions import MlflowException
@@ -177,7 +177,7 @@ class ModelRegistry:
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, Schema
 
-        _quiet()
+        quiet()
         signature = ModelSignature(
             Schema([ColSpec(kind, name, required=False) for name, kind in package.inputs.items()]),
             Schema([ColSpec("double", name) for name in package.outputs]),
@@ -222,7 +222,7 @@ class ModelRegistry:
         import mlflow
         import yaml
 
-        _quiet()
+        quiet()
         local = Path(mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder)))
         try:
             flavor = yaml.safe_load((local / "MLmodel").read_text(encoding="utf-8"))["flavors"]["python_function"]
@@ -261,7 +261,7 @@ class ModelRegistry:
         """
         import mlflow
 
-        _quiet()
+        quiet()
         holder = self._holder(version)
         if BESIDE_TAG not in holder.tags:
             return None
@@ -276,7 +276,7 @@ class ModelRegistry:
         return files
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Small files need no progress bars, and an example that fits its signature is no news."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
@@ -293,7 +293,8 @@ def _beside_tag(folder: Path | None) -> dict[str, str]:
     return {BESIDE_TAG: total.hexdigest()}
 
 
-def _version(entity: Any) -> ModelVersion:
+def version_of(entity: Any) -> ModelVersion:
+    """What the tracking store tells of a version."""
     tags = dict(entity.tags)
     # Stores tell the logged model as the version's source, `models:/m-...`, only.
     logged = str(entity.source or "").removeprefix(LOGGED_PREFIX)

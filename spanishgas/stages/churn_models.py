@@ -25,8 +25,13 @@ CHALLENGER, BASELINE = "challenger", "baseline"
 
 
 def registered_name(settings: Settings) -> str:
-    """Name of the data set's registered model; the default data set's has no suffix."""
-    return "churn" if settings.data.name == "demo" else f"churn-{settings.data.name}"
+    """Name of the data set's registered model."""
+    return model_name(settings.data.name)
+
+
+def model_name(data: str) -> str:
+    """Name of the registered model of a data set of that name; the default data set's has no suffix."""
+    return "churn" if data == "demo" else f"churn-{data}"
 
 
 def champion_of(settings: Settings, models: ModelRegistry) -> ModelVersion:

@@ -1,0 +1,173 @@
+"""What a plan is worth and how sure that is: budgets, assumptions, the demo's truth, the hold-out."""
+
+import altair as alt
+import streamlit as st
+
+from spanishgas.dashboard import charts
+from spanishgas.dashboard.data import MEASURED
+from spanishgas.dashboard.formatting import NOTHING, plain
+from spanishgas.dashboard.view import View
+from spanishgas.dashboard.words import ACTIONS, POLICIES
+from spanishgas.engine.store import Manifest
+
+ALL = "all"
+# EUR below which more money brings nothing worth telling.
+LEAST_GAIN = 0.005
+
+
+def budget_curve(view: View, manifest: Manifest) -> None:
+    """What each budget would bring."""
+    say = view.say
+    curve = view.published.table(manifest, "budget_curve").sort_values("budget_eur")
+    tooltip = [
+        alt.Tooltip("budget_eur:Q", format="$,.0f", title=say("Budget", "Presupuesto")),
+        alt.Tooltip("net_eur:Q", format="$,.2f", title=say("Net", "Neto")),
+        alt.Tooltip("spend_eur:Q", format="$,.2f", title=say("Spend", "Gasto")),
+        alt.Tooltip("offers:Q", format=",", title=say("Offers", "Ofertas")),
+    ]
+    base = alt.Chart(curve).encode(
+        x=alt.X("budget_eur:Q", axis=charts.money(view, say("Budget", "Presupuesto"), tickCount=6)),
+        y=alt.Y("net_eur:Q", axis=charts.money(view, say("Expected net value", "Valor neto esperado"))),
+    )
+    line = base.mark_line(point=alt.OverlayMarkDef(size=50), strokeWidth=2.5, color=charts.TEAL).encode(tooltip=tooltip)
+    here = (
+        base.transform_filter("datum.is_chosen")
+        .mark_point(filled=True, size=190, color=charts.AMBER)
+        .encode(tooltip=tooltip)
+    )
+    charts.show(view, line + here, alt_text=say("Net value by budget", "Valor neto según el presupuesto"))
+    chosen = curve[curve["is_chosen"]]
+    if len(chosen):
+        now = chosen.iloc[0]
+        more = curve[curve["budget_eur"] > now["budget_eur"]]
+        told = say("Orange: the budget of this run.", "Naranja: el presupuesto de esta fecha.")
+        gain = float(more["net_eur"].iloc[0] - now["net_eur"]) if len(more) else 0.0
+        if len(more) and gain < LEAST_GAIN:
+            told += say(
+                " More money would bring nothing: no other offer pays.",
+                " Más dinero no aportaría nada: ninguna otra oferta compensa.",
+            )
+        elif len(more):
+            step = float(more["budget_eur"].iloc[0] - now["budget_eur"])
+            told += say(
+                f" {view.fmt.eur(step)} more would bring {view.fmt.eur(gain, 2)} more.",
+                f" {view.fmt.eur(step)} más aportarían {view.fmt.eur(gain, 2)} más.",
+            )
+        st.caption(told)
+
+
+def sensitivity(view: View, manifest: Manifest) -> None:
+    """What the plan would bring under other assumptions."""
+    say = view.say
+    table = view.published.table(manifest, "simulated_sensitivity")
+    widest = float(table["net_eur"].abs().max()) or 1.0
+    base = alt.Chart(table).encode(
+        x=alt.X(
+            "acceptance_factor:O",
+            title=say("Acceptance, times", "Aceptación, por"),
+            axis=alt.Axis(format=".2~f", labelAngle=0),
+        ),
+        y=alt.Y(
+            "risk_factor:O", sort="descending", title=say("Risk, times", "Riesgo, por"), axis=alt.Axis(format=".2~f")
+        ),
+        tooltip=[
+            alt.Tooltip("acceptance_factor:Q", format=".2f", title=say("Acceptance", "Aceptación")),
+            alt.Tooltip("risk_factor:Q", format=".2f", title=say("Risk", "Riesgo")),
+            alt.Tooltip("net_eur:Q", format="$,.0f", title=say("This plan brings", "Este plan aporta")),
+            alt.Tooltip("spend_eur:Q", format="$,.0f", title=say("It costs", "Cuesta")),
+            alt.Tooltip(
+                "replanned_net_eur:Q", format="$,.0f", title=say("The best plan then", "El mejor plan entonces")
+            ),
+        ],
+    )
+    cells = base.mark_rect(cornerRadius=3).encode(
+        color=alt.Color(
+            "net_eur:Q",
+            scale=alt.Scale(domain=[-widest, 0, widest], range=["#D6455D", "#9AA5B1", "#12907E"]),
+            legend=None,
+        )
+    )
+    text = base.mark_text(color="white", fontWeight="bold").encode(text=alt.Text("net_eur:Q", format="$,.0f"))
+    charts.show(view, cells + text, alt_text=say("Net value under other assumptions", "Valor neto con otros supuestos"))
+    st.caption(
+        say(
+            "What this plan would bring if customers accepted or left more or less than assumed.",
+            "Lo que aportaría este plan si los clientes aceptaran o se fueran más o menos de lo supuesto.",
+        )
+    )
+
+
+def replay(view: View, manifest: Manifest) -> None:
+    """Policies by the demo world's true probabilities."""
+    say, fmt = view.say, view.fmt
+    table = view.published.table(manifest, "replayed_policies")
+    table["label"] = [view.word(POLICIES, one) for one in table["policy"]]
+    table = table.dropna(subset=["share"]).sort_values("share", ascending=False)
+    base = alt.Chart(table).encode(
+        y=alt.Y("label:N", sort=table["label"].tolist(), axis=alt.Axis(title=None, labelLimit=280))
+    )
+    bars = base.mark_bar(cornerRadiusEnd=3, height={"band": 0.6}).encode(
+        x=alt.X("share:Q", axis=charts.share(say("Share of the oracle", "Parte del oráculo"))),
+        color=alt.condition(
+            "datum.policy == 'learned' || datum.policy == 'assumed'", alt.value(charts.TEAL), alt.value(charts.GREY)
+        ),
+        tooltip=[
+            alt.Tooltip("label:N", title=say("Policy", "Política")),
+            alt.Tooltip("share:Q", format=".0%", title=say("Share", "Parte")),
+            alt.Tooltip("worth_eur:Q", format="$,.0f", title=say("Truly brings", "Aporta de verdad")),
+            alt.Tooltip("promised_eur:Q", format="$,.0f", title=say("Promised", "Prometía")),
+            alt.Tooltip("offers:Q", format=",", title=say("Offers", "Ofertas")),
+        ],
+    )
+    ranges = base.mark_rule(strokeWidth=2, color=charts.AMBER).encode(x="lo:Q", x2="hi:Q")
+    charts.show(
+        view,
+        bars + ranges,
+        height=30 * len(table) + 50,
+        alt_text=say("Policies by the truth", "Políticas según la verdad"),
+    )
+    ours = table[table["policy"] == manifest.tags.get("response", "learned")]
+    if len(ours):
+        one = ours.iloc[0]
+        st.caption(
+            say(
+                f"Ours truly brings {fmt.eur(one['worth_eur'])}; it promised {fmt.eur(one['promised_eur'])}.",
+                f"La nuestra aporta de verdad {fmt.eur(one['worth_eur'])}; prometía {fmt.eur(one['promised_eur'])}.",
+            )
+        )
+
+
+def measured(view: View) -> None:
+    """What the hold-out says of a run's offers."""
+    say, fmt = view.say, view.fmt
+    manifest = view.published.manifest(MEASURED, view.run_date)
+    table = view.published.table(manifest, "measured_effect")
+    whole = table[table["group"] == ALL]
+    if len(whole):
+        one = whole.iloc[0]
+        st.markdown(
+            say(
+                f"Of **{fmt.number(one['offered'])}** offered, **{fmt.number(one['offered_left'])}** left; of "
+                f"**{fmt.number(one['held_out'])}** held out, **{fmt.number(one['held_out_left'])}**.",
+                f"De **{fmt.number(one['offered'])}** con oferta se fueron **{fmt.number(one['offered_left'])}**; de "
+                f"**{fmt.number(one['held_out'])}** en control, **{fmt.number(one['held_out_left'])}**.",
+            )
+        )
+        st.markdown(f":gray[{plain(one['verdict'])}]")
+    heads = {
+        "label": say("Group", "Grupo"),
+        "offered": say("Offered", "Con oferta"),
+        "held_out": say("Held out", "En control"),
+        "effect": say("Effect", "Efecto"),
+        "lo": say("from", "desde"),
+        "hi": say("to", "hasta"),
+        "expected_effect": say("Expected", "Esperado"),
+    }
+    table["label"] = [say("All", "Todas") if one == ALL else view.word(ACTIONS, one) for one in table["group"]]
+    percent = st.column_config.NumberColumn(format="percent")
+    st.dataframe(
+        table[list(heads)].rename(columns=heads),
+        hide_index=True,
+        placeholder=NOTHING,
+        column_config={heads[name]: percent for name in ("effect", "lo", "hi", "expected_effect")},
+    )

@@ -1,0 +1,152 @@
+"""Words of the trade in English and Spanish, side by side so that none is left without the other."""
+
+from collections.abc import Mapping
+
+from spanishgas.dashboard.formatting import Language
+from spanishgas.policy.reasons import REASONS, SEPARATOR
+
+Pair = tuple[str, str]
+
+ACTIONS: dict[str, Pair] = {
+    "none": ("No offer", "Sin oferta"),
+    "small": ("Small offer", "Oferta pequeña"),
+    "medium": ("Medium offer", "Oferta mediana"),
+    "large": ("Large offer", "Oferta grande"),
+}
+SIZES: dict[str, Pair] = {
+    "small": ("Small", "Pequeña"),
+    "medium": ("Medium", "Mediana"),
+    "large": ("Large", "Grande"),
+}
+WINDOWS: dict[str, Pair] = {
+    "none": ("–", "–"),
+    "immediate": ("Next 30 days", "Próximos 30 días"),
+    "30_60": ("Days 31 to 60", "Días 31 a 60"),
+    "60_90": ("Days 61 to 90", "Días 61 a 90"),
+}
+CHANNELS: dict[str, Pair] = {
+    "none": ("–", "–"),
+    "phone": ("Phone", "Teléfono"),
+    "email": ("E-mail", "Correo electrónico"),
+    "letter": ("Letter", "Carta"),
+    "sms": ("Text message", "SMS"),
+}
+BUCKETS: dict[str, Pair] = {"high": ("High", "Alto"), "medium": ("Medium", "Medio"), "low": ("Low", "Bajo")}
+SALES_CHANNELS: dict[str, Pair] = {
+    "presencial_comercial": ("Sales visit", "Visita comercial"),
+    "comparador": ("Comparison site", "Comparador"),
+    "oficina": ("Office", "Oficina"),
+    "telemarketing": ("Telemarketing", "Telemarketing"),
+    "web_propia": ("Own website", "Web propia"),
+    "unknown": ("Unknown", "Desconocido"),
+}
+CONTACTS: dict[str, Pair] = {
+    "phone": ("Phone", "Teléfono"),
+    "email": ("E-mail", "Correo electrónico"),
+    "web": ("Web", "Web"),
+    "app": ("App", "App"),
+    "office": ("Office", "Oficina"),
+    "chat": ("Chat", "Chat"),
+    "letter": ("Letter", "Carta"),
+    "unknown": ("Unknown", "Desconocido"),
+}
+# What a guardrail stands for, in two or three words; the sentence is the guardrail's own.
+GUARDRAILS: dict[str, Pair] = {
+    "margin_before": ("No margin", "Sin margen"),
+    "margin_after": ("No margin left", "Margen agotado"),
+    "value": ("Costs more than it brings", "Cuesta más de lo que aporta"),
+    "vulnerable": ("Vulnerable customer", "Cliente vulnerable"),
+    "consent": ("No consent", "Sin consentimiento"),
+    "recently_contacted": ("Contacted recently", "Contacto reciente"),
+    "recently_held_out": ("Held out", "Grupo de control"),
+    "discount_cap": ("Above the discount cap", "Supera el tope de descuento"),
+    "contract_window": ("Not around the renewal", "Lejos de la renovación"),
+}
+METRICS: dict[str, Pair] = {
+    "pr_auc": ("Precision over recall (PR-AUC)", "Precisión media (PR-AUC)"),
+    "roc_auc": ("Ranking (ROC-AUC)", "Ordenación (ROC-AUC)"),
+    "recall_at_10": ("Leavers in the riskiest 10%", "Bajas captadas en el 10 % de mayor riesgo"),
+    "precision_at_10": ("Leave among the riskiest 10%", "Se dan de baja en el 10 % de mayor riesgo"),
+    "lift_at_10": ("Times better than chance, top 10%", "Veces mejor que el azar, primer 10 %"),
+    "brier": ("Squared error (Brier)", "Error cuadrático (Brier)"),
+    "log_loss": ("Log-loss", "Pérdida logarítmica"),
+    "ece": ("Calibration error", "Error de calibración"),
+    "calibration_slope": ("Calibration slope", "Pendiente de calibración"),
+    "observed_over_expected": ("Observed over expected", "Observado sobre esperado"),
+}
+ROLES: dict[str, Pair] = {
+    "champion": ("Champion", "Campeón"),
+    "challenger": ("Challenger", "Aspirante"),
+    "baseline": ("Baseline", "Referencia"),
+}
+DECIDED: dict[str, Pair] = {
+    "promoted": ("Promoted", "Promovido"),
+    "forced": ("Promoted by force", "Promovido a la fuerza"),
+    "rolled back": ("Rolled back", "Restaurado"),
+    "refused": ("Refused", "Rechazado"),
+    "conflict": ("Conflict", "Conflicto"),
+    "unchanged": ("Unchanged", "Sin cambios"),
+}
+GATES: dict[str, Pair] = {
+    "baseline": ("Not worse than the baseline", "No peor que la referencia"),
+    "better": ("Better than the champion", "Mejor que el campeón"),
+    "not_worse": ("Not worse than the champion", "No peor que el campeón"),
+    "calibrated": ("Calibrated", "Calibrado"),
+    "calibration": ("Calibration kept", "Calibración conservada"),
+    "comparable": ("Comparable rows", "Filas comparables"),
+    "fast": ("Fast enough", "Bastante rápido"),
+    "features": ("Features still made", "Variables disponibles"),
+    "groups": ("No group much worse", "Ningún grupo mucho peor"),
+    "ranks": ("Ranks better than chance", "Ordena mejor que el azar"),
+}
+GATE_STATES: dict[str, Pair] = {
+    "passed": ("Passed", "Superada"),
+    "failed": ("Failed", "No superada"),
+    "not asked": ("Not asked", "No aplica"),
+}
+POLICIES: dict[str, Pair] = {
+    "learned": ("Ours, response learned", "La nuestra, respuesta aprendida"),
+    "assumed": ("Ours, response assumed", "La nuestra, respuesta supuesta"),
+    "top_risk_medium": ("Medium offer to the riskiest", "Oferta mediana a los de más riesgo"),
+    "tier_by_risk": ("Offer by risk tier", "Oferta por nivel de riesgo"),
+    "oracle": ("Oracle: knows the truth", "Oráculo: conoce la verdad"),
+    "nobody": ("Nobody", "Nadie"),
+    "with_true_risk": ("Ours, with the true risk", "La nuestra, con el riesgo real"),
+    "with_true_margin": ("Ours, with the true margin", "La nuestra, con el margen real"),
+    "with_true_response": ("Ours, with the true response", "La nuestra, con la respuesta real"),
+    "with_observable": ("Ours, all as well as features tell", "La nuestra, con todo lo observable"),
+}
+RESPONSES: dict[str, Pair] = {"learned": ("learned", "aprendida"), "assumed": ("assumed", "supuesta")}
+
+
+def word(words: Mapping[str, Pair], key: object, language: Language) -> str:
+    """The word for a key; a key that has none yet is told as it is, without its underscores."""
+    pair = words.get(str(key))
+    if pair is None:
+        return str(key).replace("_", " ")
+    return pair[1] if language == "es" else pair[0]
+
+
+def sentences_of(codes: str, language: Language) -> list[str]:
+    """The sentences of joined reason codes; a code of a later release is told as it is."""
+    found = []
+    for code in filter(None, str(codes).split(SEPARATOR)):
+        reason = REASONS.get(code)
+        found.append(str(getattr(reason, language)) if reason is not None else code.replace("_", " "))
+    return found
+
+
+def first_reason(codes: str, language: Language) -> str:
+    """The weightiest reason, as a sentence; empty where there is none."""
+    told = sentences_of(codes.split(SEPARATOR, maxsplit=1)[0], language)
+    return told[0] if told else ""
+
+
+def limit_name(limit: str, language: Language) -> str:
+    """What a limit of the plan is called: the budget, a window's or a channel's capacity."""
+    kind, _, name = limit.partition(":")
+    if kind == "window":
+        return word(WINDOWS, name, language)
+    if kind == "channel":
+        return word(CHANNELS, name, language)
+    return "Presupuesto" if language == "es" else "Budget"

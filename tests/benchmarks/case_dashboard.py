@@ -1,0 +1,54 @@
+"""Every page of the dashboard for 20,000 customers, drawn twice without a browser, beside its start."""
+
+import importlib
+import os
+from pathlib import Path
+
+from spanishgas.config import TrackingSettings
+from spanishgas.registry import Reader
+from tests.benchmarks.harness import Case
+from tests.dashboard import worlds
+
+CUSTOMERS, DAYS = 20_000, 60
+CASE = Case(
+    name="dashboard",
+    what="draw seven pages of the dashboard for 20,000 customers, the first time and again",
+    reference="load what pages need, and ask the registry once",
+    limit=4.0,
+    limit_mib=1024,
+)
+
+
+def prepare(folder: Path) -> None:
+    run_id = worlds.make_registry(_tracking(folder))
+    worlds.publish_retailer(folder / "data", run_id=run_id, customers=CUSTOMERS, days=DAYS)
+    for day in worlds.RUN_DATES:
+        worlds.publish_monitoring(folder / "data", day, run_id=run_id)
+
+
+def run(folder: Path) -> None:
+    reference(folder)
+    from streamlit.testing.v1 import AppTest
+
+    from spanishgas.dashboard.views import VIEWS
+
+    os.environ["SPANISHGAS_DATA_ROOT"] = str(folder / "data")
+    os.environ["MLFLOW_TRACKING_URI"] = _tracking(folder).uri
+    for _ in range(2):
+        for entry in VIEWS:
+            script = f"from spanishgas.dashboard.app import run\nrun({entry.name!r})"
+            page = AppTest.from_string(script, default_timeout=300).run()
+            assert not page.exception
+            assert not page.error, [one.value for one in page.error]
+
+
+def reference(folder: Path) -> None:
+    for name in ("streamlit", "altair", "mlflow", "spanishgas.dashboard.views", "streamlit.testing.v1"):
+        importlib.import_module(name)
+    assert len(Reader(_tracking(folder)).versions("churn")) == 3
+
+
+def _tracking(folder: Path) -> TrackingSettings:
+    return TrackingSettings(
+        uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
+    )
