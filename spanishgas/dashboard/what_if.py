@@ -20,10 +20,11 @@ from spanishgas.errors import PublishError
 from spanishgas.policy import guardrails
 from spanishgas.policy.candidates import HAZARDS, Candidates, kind_of
 from spanishgas.policy.decide import guard, value
-from spanishgas.policy.economics import ACTIONS, WINDOWS, Respond
+from spanishgas.policy.economics import ACTIONS, WINDOWS, Respond, Response
 from spanishgas.policy.recommendations import STANDING
 from spanishgas.policy.response import assumed, scaled
 from spanishgas.policy.terms import Terms
+from spanishgas.policy.what_if import at_discount
 
 DISCOUNT_GRID = np.linspace(0.0, 0.20, 21)
 TERMS, STANDING_TABLE, FEATURE_TABLE = "decision_terms", "decision_standing", "customer_features_asof_date"
@@ -85,7 +86,7 @@ def options_of(
 
     Args:
         basis: The customer.
-        discount: Share of the bill that every action takes off; None leaves each action its own.
+        discount: Share of the bill that every action takes off, and is responded to; None leaves each action its own.
         acceptance_factor: A factor on the chance that the customer accepts.
         channel: Channel of the contact; None takes the cheapest that may be used, else the cheapest.
 
@@ -93,10 +94,12 @@ def options_of(
         Columns ``action``, ``window``, ``channel``, ``discount`` (share), ``acceptance``, ``value`` and ``spend`` (EUR
         over the horizon, contact included) and ``vetoes`` (tuple of guardrails).
     """
-    policy = basis.policy
+    policy, respond = basis.policy, basis.respond
     if discount is not None:
+        told = at_discount(respond(slice(0, 1)), policy.discounts, discount)
+        respond = _always(told)
         policy = policy.model_copy(update={"discount_share": dict.fromkeys(policy.discount_share, discount)})
-    respond = scaled(basis.respond, acceptance_factor)
+    respond = scaled(respond, acceptance_factor)
     values = value(basis.candidates, respond, policy)
     allowed, _ = guard(basis.candidates, values, policy)
     channels = policy.channels
@@ -130,6 +133,10 @@ def options_of(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _always(told: Response) -> Respond:
+    return lambda _: told
 
 
 def by_discount(basis: Basis, action: str, window: str, acceptance_factor: float, channel: str | None) -> pd.DataFrame:

@@ -68,16 +68,24 @@ def test_vetoes_are_those_of_the_decision(shop: Path) -> None:
     assert {"value", "vulnerable", "consent", "recently_contacted", "recently_held_out", "contract_window"} <= seen
 
 
-def test_a_larger_discount_costs_more_and_a_smaller_less(shop: Path, planned: pd.DataFrame) -> None:
+def test_the_curve_goes_through_the_policys_offers_and_falls_beyond_them(shop: Path, planned: pd.DataFrame) -> None:
     row = planned.iloc[0]
-    curve = what_if.by_discount(
-        basis_of(shop / "data", row["customer_id"]), row["planned_action"], row["planned_window"], 1.0, None
-    )
+    basis = basis_of(shop / "data", row["customer_id"])
+    window = row["planned_window"]
+    curve = what_if.by_discount(basis, row["planned_action"], window, 1.0, None)
     assert curve["discount"].iloc[0] == 0
     assert curve["discount"].iloc[-1] == pytest.approx(0.2)
-    assert (np.diff(curve["value"]) < 0).all()
-    # The cost of a discount is in proportion to it.
-    assert np.diff(curve["value"]) == pytest.approx(np.diff(curve["value"]).mean(), rel=1e-3)
+    offers = what_if.options_of(basis)
+    for action, share in zip(ACTIONS, basis.policy.discounts, strict=True):
+        wanted = offers[(offers["action"] == action) & (offers["window"] == window)]["value"].iloc[0]
+        there = curve[np.isclose(curve["discount"], share)]["value"].iloc[0]
+        assert there == pytest.approx(wanted, rel=1e-4)
+    # Nobody accepts nothing: the contact is paid for in vain.
+    assert curve["value"].iloc[0] < 0
+    # Beyond the largest offer nothing more is gained, and the cost goes on in proportion.
+    beyond = np.diff(curve[curve["discount"] > max(basis.policy.discounts) - 1e-9]["value"])
+    assert (beyond < 0).all()
+    assert beyond == pytest.approx(beyond.mean(), rel=1e-3)
 
 
 def test_who_never_accepts_costs_the_contact_only(shop: Path, planned: pd.DataFrame) -> None:

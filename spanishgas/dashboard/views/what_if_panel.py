@@ -56,10 +56,10 @@ def what_if_panel(view: View, basis: Basis, row: "pd.Series[Any]") -> None:
     say, fmt = view.say, view.fmt
     st.caption(
         say(
-            "Another discount or another chance of accepting, by the policy's own arithmetic. Risk, margin, and what "
-            "an offer of that size does to those who get it stay as they are.",
-            "Otro descuento u otra probabilidad de aceptar, con las cuentas de la propia política. El riesgo, el "
-            "margen y el efecto de una oferta de ese tamaño no cambian.",
+            "Another discount or another chance of accepting, by the policy's own arithmetic. Risk and margin stay as "
+            "they are; the response to a discount lies between those to the policy's offers.",
+            "Otro descuento u otra probabilidad de aceptar, con las cuentas de la propia política. El riesgo y el "
+            "margen no cambian; la respuesta a un descuento queda entre las de las ofertas de la política.",
         )
     )
     customer = str(row["customer_id"])
