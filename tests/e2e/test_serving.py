@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -36,7 +37,7 @@ from spanishgas.serving.schema import ManyAnswers, ScoreAnswer
 from spanishgas.serving.settings import ServingSettings
 from spanishgas.stages import recommend, score, segment, train
 from spanishgas.stages.places import features_at
-from tests.e2e.served import Server
+from tests.e2e.served import ROOT, Server
 from tests.e2e.worlds import Retailer
 from tests.support import without_tracking_variables
 
@@ -663,3 +664,18 @@ def test_others_are_let_in_with_a_token_only() -> None:
     )
     assert done.returncode == 2
     assert "SPANISHGAS_SERVE_TOKEN" in done.stderr
+
+
+def test_what_the_documents_say_to_type_is_answered(server: Server, customer: str) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    typed = []
+    for file in ("README.md", "docs/serving.md"):
+        text = (ROOT / file).read_text().replace("\\\n", " ")
+        typed += [line for line in text.splitlines() if line.startswith("curl ")]
+    assert len(typed) == 4
+    for line in typed:
+        here = line.replace("8080", str(server.port)).replace("C00001", customer).replace("2026-01-31", str(AS_OF))
+        done = subprocess.run([*shlex.split(here), "--fail"], capture_output=True, text=True, check=True)
+        told = json.loads(done.stdout)
+        assert told.get("customer_id") == customer or told["outputs"][0]["name"] == "churn_score"
