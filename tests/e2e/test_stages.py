@@ -44,7 +44,10 @@ SPLIT = (
 )
 QUIET = Console(quiet=True)
 # Stages that need a champion, which forty customers do not give: see test_recommend.
-AFTER_A_CHAMPION = ("score", "response", "recommend", "simulate", "measure", "replay")
+AFTER_A_CHAMPION = (
+    *("score", "response", "recommend", "simulate", "measure", "replay"),
+    *("drift", "performance", "retrain_signal"),
+)
 ALONE = tuple(stage for stage in STAGES if stage.name not in AFTER_A_CHAMPION)
 
 

@@ -12,7 +12,7 @@ from pipelines._entry import run
 from spanishgas.config import TrackingSettings
 from spanishgas.engine.store import TableStore
 from spanishgas.models import ChurnModel
-from spanishgas.models.files import digest_of
+from spanishgas.models.files import LOADER, digest_of
 from spanishgas.registry import Tracker
 from spanishgas.stages import backtest, churn_models, segment, train
 from spanishgas.stages.runner import Outcome, run_stage
@@ -65,7 +65,7 @@ def test_a_model_is_trained_judged_compared_registered_and_then_found(root: Path
     read = {(one.dataset.name, one.dataset.digest) for one in told.inputs.dataset_inputs}
     assert {(one.dataset_name, one.dataset_digest) for one in logged.metrics} <= read
     # The registered model scores the published test rows as they were scored.
-    model = ChurnModel.load(registry.fetch(challenger, root / "fetched", loader=churn_models.LOADER, digest=digest_of))
+    model = ChurnModel.load(registry.fetch(challenger, root / "fetched", loader=LOADER, digest=digest_of))
     store = TableStore(root)
     published = pd.read_parquet(store.files(outcome.manifests[0], "model_predictions")[0])
     table = pd.read_parquet(next((root / "gold" / "churn_training_dataset").glob("*.parquet")))

@@ -35,6 +35,8 @@ CODES = (
     "better_elsewhere",
     "held_out",
     "timed_by_contract",
+    "has_left",
+    "not_priced",
     "ordinary_risk",
     "margin_before",
     "margin_after",

@@ -80,6 +80,7 @@ class Toy(PlainStage):
 
 def settings_for(folder: Path, tracking: TrackingSettings, *as_of: date) -> Settings:
     """Settings of an empty data set under a folder."""
+    delivered = load_settings(())
     return Settings(
         run_date=date(2026, 2, 9),
         as_of=as_of or (date(2026, 1, 31),),
@@ -95,6 +96,7 @@ def settings_for(folder: Path, tracking: TrackingSettings, *as_of: date) -> Sett
         features=FeatureSettings(families=()),
         labels=LabelSettings(kind="snapshot", shares={"train": 1.0}),
         tracking=tracking,
-        policy=load_settings(()).policy,
+        policy=delivered.policy,
+        monitoring=delivered.monitoring,
         pipeline=PipelineSettings(stages=("toy",)),
     )
