@@ -19,18 +19,18 @@ LABEL org.opencontainers.image.title="spanishgas-serving" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 10001 spanishgas \
-    && useradd --uid 10001 --gid spanishgas --no-create-home --home-dir /work spanishgas \
-    && install -d -o spanishgas -g spanishgas /work /work/cache
+    && useradd --uid 10001 --gid spanishgas --no-create-home --home-dir /srv/spanishgas spanishgas \
+    && install -d -o spanishgas -g spanishgas /srv/spanishgas /srv/spanishgas/cache
 COPY --from=build /opt/spanishgas /opt/spanishgas
 COPY LICENSE /usr/share/doc/spanishgas/
 ENV PATH=/opt/spanishgas/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SPANISHGAS_SERVE_HOST=0.0.0.0 \
-    SPANISHGAS_SERVE_DATA_ROOT=/work/data \
-    SPANISHGAS_SERVE_CACHE=/work/cache
+    SPANISHGAS_SERVE_DATA_ROOT=/srv/spanishgas/data \
+    SPANISHGAS_SERVE_CACHE=/srv/spanishgas/cache
 USER 10001:10001
-WORKDIR /work
+WORKDIR /srv/spanishgas
 EXPOSE 8080 8081 8082
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
