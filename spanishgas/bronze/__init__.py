@@ -1,6 +1,7 @@
 """Bronze: raw files landed as they are, one generic path for every source, and the log of what was found in them."""
 
 from spanishgas.bronze.differences import Difference, compare_schema
+from spanishgas.bronze.erased import digest_without, take_out, without_erased
 from spanishgas.bronze.land import REJECTS_COLUMNS, Landed, LandedRawFile, content_hash, land_source
 from spanishgas.bronze.locate import RawFile, extras_dataset, locate_sources
 from spanishgas.bronze.log import build_ingestion_log, build_rejects
@@ -15,7 +16,10 @@ __all__ = [
     "build_rejects",
     "compare_schema",
     "content_hash",
+    "digest_without",
     "extras_dataset",
     "land_source",
     "locate_sources",
+    "take_out",
+    "without_erased",
 ]

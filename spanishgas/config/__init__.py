@@ -21,6 +21,7 @@ from spanishgas.config.data import (
     SourcePart,
     SourceSettings,
 )
+from spanishgas.config.erasure import ErasureSettings
 from spanishgas.config.models import (
     AnyModelSettings,
     BacktestSettings,
@@ -115,6 +116,7 @@ class Settings(SettingsModel):
     monitoring: MonitoringSettings
     tracking: TrackingSettings
     pipeline: PipelineSettings
+    erasure: ErasureSettings = ErasureSettings()
 
 
 __all__ = [
@@ -129,6 +131,7 @@ __all__ = [
     "DriftSettings",
     "EconomicsSettings",
     "EngineSettings",
+    "ErasureSettings",
     "EvaluationSettings",
     "ExtraColumn",
     "ExtraTable",

@@ -169,6 +169,14 @@ class TableStore:
         found = [Publication(layer=layer, name=name, partition=file.stem) for file in folder.glob("*.json")]
         return sorted(found, key=lambda publication: publication.value)
 
+    def publications(self, layer: str) -> list[Publication]:
+        """Everything that is published in a layer, whole names first, then partitions."""
+        meta = self.root / layer / "_meta"
+        whole = [Publication(layer=layer, name=file.stem) for file in sorted(meta.glob("*.json"))]
+        whole = [one for one in whole if _is_manifest(self._manifest_file(one))]
+        names = sorted(folder.name for folder in meta.glob("*") if folder.is_dir())
+        return [*whole, *(one for name in names for one in self.partitions(layer, name))]
+
     def newest(self, layer: str, name: str, at_or_before: date) -> Publication | None:
         """The newest partition dated at or before a day, or None."""
         dated = [found for found in self.partitions(layer, name) if found.value <= at_or_before.isoformat()]
@@ -255,10 +263,18 @@ class TableStore:
             return meta / f"{publication.name}.json"
         return meta / publication.name / f"{publication.partition}.json"
 
-    def _show(self, manifest: Manifest) -> None:
+    def _show(self, manifest: Manifest, *, grace_seconds: float | None = None) -> None:
         file = self._manifest_file(manifest.publication)
         write_atomically(file, manifest.model_dump_json(indent=1))
-        self._collect(manifest)
+        self._collect(manifest, self.grace_seconds if grace_seconds is None else grace_seconds)
+
+    def tidy(self, manifest: Manifest) -> int:
+        """Removes at once what a publication does not name any more; the caller holds its lock.
+
+        Returns:
+            Files removed.
+        """
+        return self._collect(manifest, 0.0)
 
     def _point_current(self, layer: str, edition: str) -> None:
         """Lets the layer's ``current`` link point to a folder, in one step."""
@@ -271,15 +287,18 @@ class TableStore:
             if EDITION.fullmatch(folder.name) and folder.name != edition and folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _collect(self, manifest: Manifest) -> None:
+    def _collect(self, manifest: Manifest, grace_seconds: float) -> int:
         """Removes data files of this publication that are no longer named, once readers have had time to finish."""
         kept = {self.root / file.path for table in manifest.tables.values() for file in table.files}
-        oldest = time.time() - self.grace_seconds
+        oldest = time.time() - grace_seconds
+        removed = 0
         for table in manifest.tables:
             folder = self.root / self.table_folder(manifest.publication, table)
             for file in folder.glob("*-*.*"):
-                if file not in kept and file.stat().st_mtime < oldest:
+                if file not in kept and (grace_seconds <= 0 or file.stat().st_mtime < oldest):
                     file.unlink(missing_ok=True)
+                    removed += 1
+        return removed
 
 
 class Draft:
@@ -335,10 +354,7 @@ class Draft:
                     target = Path(self.publication.layer, edition, file.path)
                 else:
                     target = folder / f"{edition}-{number:05d}{Path(file.path).suffix}"
-                (self._store.root / target).parent.mkdir(parents=True, exist_ok=True)
-                _sync(self.folder / file.path)
-                (self.folder / file.path).replace(self._store.root / target)
-                final.append(file.model_copy(update={"path": target.as_posix()}))
+                final.append(self._place(file, target))
             placed[name] = table.model_copy(update={"files": tuple(final)})
         manifest = Manifest(
             publication=self.publication,
@@ -354,6 +370,48 @@ class Draft:
             self._store._point_current(self.publication.layer, edition)
         self._store._show(manifest)
         return manifest
+
+    def amend(
+        self, manifest: Manifest, tables: Mapping[str, PublishedTable], *, fingerprint: str, tags: Mapping[str, str]
+    ) -> Manifest:
+        """Replaces files of what is published, in one step, and removes those before at once.
+
+        Args:
+            manifest: The visible manifest.
+            tables: The tables that change; files that lie in the draft's folder are new, all others stay as they are.
+            fingerprint: The manifest's own where the stage is to find its work done; another where it is to work
+                again.
+            tags: Further tags.
+        """
+        edition = f"{manifest.fingerprint[:16]}-{uuid4().hex[:8]}"
+        placed = dict(manifest.tables)
+        for name, table in tables.items():
+            folder = self._store.table_folder(self.publication, name)
+            final = [
+                self._place(file, folder / f"{edition}-{number:05d}{Path(file.path).suffix}")
+                if (self.folder / file.path).is_file()
+                else file
+                for number, file in enumerate(table.files)
+            ]
+            placed[name] = table.model_copy(update={"files": tuple(final)})
+        counts = {f"rows_{name}": float(table.rows) for name, table in tables.items()}
+        amended = manifest.model_copy(
+            update={
+                "fingerprint": fingerprint,
+                "tables": placed,
+                "metrics": manifest.metrics | {name: rows for name, rows in counts.items() if name in manifest.metrics},
+                "tags": manifest.tags | dict(tags),
+            }
+        )
+        self._store._show(amended, grace_seconds=0.0)
+        return amended
+
+    def _place(self, file: DataFile, target: Path) -> DataFile:
+        """Moves a file of the draft to its final place."""
+        (self._store.root / target).parent.mkdir(parents=True, exist_ok=True)
+        _sync(self.folder / file.path)
+        (self.folder / file.path).replace(self._store.root / target)
+        return file.model_copy(update={"path": target.as_posix()})
 
 
 def write_atomically(file: Path, text: str) -> None:
@@ -386,6 +444,12 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None
+
+
+def _is_manifest(file: Path) -> bool:
+    """Whether a file beside the manifests is one: lists that are made from what is published lie there too."""
+    found = read_json(file)
+    return isinstance(found, dict) and "publication" in found
 
 
 def _sync(file: Path) -> None:

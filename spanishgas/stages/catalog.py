@@ -4,6 +4,7 @@ from spanishgas.stages import (
     backtest,
     demo_data,
     drift,
+    erase,
     features,
     ingest,
     measure,
@@ -41,4 +42,5 @@ STAGES: tuple[Stage, ...] = (
     measure.STAGE,
     replay.STAGE,
     backtest.STAGE,
+    erase.STAGE,
 )

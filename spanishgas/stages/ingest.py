@@ -16,6 +16,7 @@ from spanishgas.bronze import (
     content_hash,
     land_source,
     locate_sources,
+    without_erased,
 )
 from spanishgas.bronze.locate import extras_dataset
 from spanishgas.config import DataSettings, Settings, SettingsModel, SourceSettings
@@ -23,6 +24,7 @@ from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
 from spanishgas.engine.raw_files import HashCache
 from spanishgas.engine.store import Manifest, Publication, TableStore, write_frame_atomically
+from spanishgas.engine.suppression import Suppression
 from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
 
@@ -63,22 +65,32 @@ class Ingest(PlainStage):
         return [Target(landing_of(settings), IngestSettings(data=_without_dates(settings.data)), inputs)]
 
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
-        """Lands the files, source by source."""
+        """Lands the files, source by source, without the customers who were erased.
+
+        Raises:
+            SourceError: Files cannot be read as configured.
+            PublishError: There is a list of erased customers that cannot be used.
+        """
         (target,) = targets
         view = target.settings
         assert isinstance(view, IngestSettings)
         folder = workspace.drafts[target.publication]
         hashes = HashCache(_hash_file(workspace.store))
+        erased = Suppression.of(workspace.store.root)
         extras = {extras_dataset(number): extra for number, extra in enumerate(view.data.extras)}
         landed = [
-            land_source(
+            without_erased(
                 workspace.engine,
-                files,
-                folder / dataset,
-                contract=CONTRACTS.get(dataset),
-                hashes=hashes,
-                extras=extras.get(dataset),
-                progress=workspace.progress,
+                land_source(
+                    workspace.engine,
+                    files,
+                    folder / dataset,
+                    contract=CONTRACTS.get(dataset),
+                    hashes=hashes,
+                    extras=extras.get(dataset),
+                    progress=workspace.progress,
+                ),
+                erased,
             )
             for dataset, files in locate_sources(view.data).items()
         ]

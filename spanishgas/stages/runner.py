@@ -297,15 +297,16 @@ def _log_outcome(
     metrics: dict[str, float] = {}
     tags: dict[str, str] = {}
     for manifest in manifests:
+        label = manifest.publication.value
         for name, value in manifest.metrics.items():
             # Row counts of several partitions add up; other figures of several partitions stand under their own name.
-            if len(manifests) == 1:
+            if len(manifests) == 1 or not label:
                 metrics[name] = value
             elif name.startswith("rows_"):
                 metrics[name] = metrics.get(name, 0.0) + value
-                metrics[f"{name}.{manifest.publication.value}"] = value
+                metrics[f"{name}.{label}"] = value
             else:
-                metrics[f"{name}.{manifest.publication.value}"] = value
+                metrics[f"{name}.{label}"] = value
         tags.update(manifest.tags)
     metrics["seconds"] = seconds
     metrics["peak_memory_mib"] = peak_mib()

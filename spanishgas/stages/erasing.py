@@ -1,0 +1,229 @@
+"""Customers taken out of what is published: one publication at a time, by amending it in place."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import ibis.expr.types as ir
+
+from spanishgas.bronze import digest_without, extras_dataset, take_out
+from spanishgas.config import DataSettings, SourcePart
+from spanishgas.contracts import Contract, find_contract
+from spanishgas.contracts.bronze import REJECTED_ROW
+from spanishgas.engine.session import Engine
+from spanishgas.engine.store import DataFile, Draft, Manifest, PublishedTable, TableStore
+from spanishgas.engine.suppression import Suppression
+from spanishgas.stages.checks import check_table
+
+LAYERS = ("bronze", "silver", "gold")
+CUSTOMER = "customer_id"
+# Rows of these tables have the raw line, and no column of their own for the customer.
+REJECTED = {column.name for column in REJECTED_ROW}
+# Publications whose runs have reports that name customers.
+NAMING = ("model", "scoring", "recommendations")
+
+
+@dataclass
+class Found:
+    """What was found of the customers, and what became of it.
+
+    Attributes:
+        rows: Table -> rows.
+        partitions: Table -> publications with such rows.
+        customers: Who was found.
+        unread: Landed files whose customers the configuration does not tell any more.
+        runs: Runs whose reports may name them.
+        amended: Publications that were replaced.
+        removed: Data files of earlier publishing that were removed.
+        before: Publications as they were.
+        after: Publications as they are.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    partitions: dict[str, int] = field(default_factory=dict)
+    customers: set[str] = field(default_factory=set)
+    unread: list[str] = field(default_factory=list)
+    runs: set[str] = field(default_factory=set)
+    amended: int = 0
+    removed: int = 0
+    before: list[Manifest] = field(default_factory=list)
+    after: list[Manifest] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one table of a publication has of the customers."""
+
+    table: PublishedTable
+    rows: int
+    customers: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Erasing:
+    """One pass over everything that is published.
+
+    Attributes:
+        engine: An open engine session.
+        store: The data set's published tables.
+        data: The data set: whose a landed row is, its configuration tells.
+        erased: Erased customers.
+        run_id: The run that does it.
+        dry: Count and change nothing.
+    """
+
+    engine: Engine
+    store: TableStore
+    data: DataSettings
+    erased: Suppression
+    run_id: str
+    dry: bool
+
+
+def erase_everywhere(erasing: Erasing) -> Found:
+    """Takes the customers out of every publication that has them, each under its lock.
+
+    Raises:
+        LockTimeoutError: Another run holds one of them; those before it are done.
+        ContractError: A table would break its contract without them; it stays as it is.
+    """
+    found = Found()
+    for publication in (one for layer in LAYERS for one in erasing.store.publications(layer)):
+        with erasing.store.lock(publication):
+            manifest = erasing.store.find(publication)
+            if manifest is not None:
+                _erase_from(erasing, manifest, found)
+    return found
+
+
+def _erase_from(erasing: Erasing, manifest: Manifest, found: Found) -> None:
+    """One publication; the caller holds its lock."""
+    store = erasing.store
+    with store.draft(manifest.publication) as draft:
+        parts: dict[str, _Part] = {}
+        for name in manifest.tables:
+            part = _part(erasing, draft, manifest, name, found)
+            if part is not None:
+                parts[name] = part
+        for name, part in parts.items():
+            key = f"{manifest.publication.layer}/{name}"
+            found.rows[key] = found.rows.get(key, 0) + part.rows
+            found.partitions[key] = found.partitions.get(key, 0) + 1
+            found.customers |= part.customers
+        if parts and manifest.publication.name in NAMING:
+            found.runs.add(manifest.run_id)
+        if erasing.dry:
+            return
+        after = manifest
+        if parts:
+            rows = sum(part.rows for part in parts.values())
+            tags = {"erased_by": erasing.run_id, "erased_rows": str(rows + int(manifest.tags.get("erased_rows", "0")))}
+            after = draft.amend(
+                manifest,
+                {name: part.table for name, part in parts.items()},
+                fingerprint=_fingerprint(manifest, erasing.run_id),
+                tags=tags,
+            )
+            found.amended += 1
+            found.before.append(manifest)
+            found.after.append(after)
+        found.removed += store.tidy(after)
+
+
+def _fingerprint(manifest: Manifest, run_id: str) -> str:
+    """A landing stays what its raw files are landed as; whatever is derived from it is to be derived again.
+
+    With their own fingerprints derived tables would pass for made from a landing that holds the customers, should it
+    ever come back.
+    """
+    if manifest.publication.layer == "bronze":
+        return manifest.fingerprint
+    return hashlib.sha256(f"{manifest.fingerprint} amended by {run_id}".encode()).hexdigest()
+
+
+def _part(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found: Found) -> _Part | None:
+    """A table without the customers, in the draft; None where it has none of them."""
+    engine, store, data, erased = erasing.engine, erasing.store, erasing.data, erasing.erased
+    table = manifest.tables[name]
+    if manifest.publication.layer == "bronze" and name in _datasets(data, table):
+        return _landed(erasing, draft, manifest, name, found)
+    if not all(file.path.endswith(".parquet") for file in table.files) or not table.files:
+        return None
+    rows = engine.scan(store.files(manifest, name))
+    if CUSTOMER in table.columns:
+        listed = engine.frame(rows.select(whose=rows[CUSTOMER].cast("string")).distinct())["whose"].dropna()
+        customers = erased.matches(map(str, listed))
+        if not customers:
+            return None
+        kept = rows.filter(~rows[CUSTOMER].cast("string").isin(sorted(customers)).fill_null(False))
+    elif set(table.columns) >= REJECTED:
+        told = engine.frame(rows.select(row=rows.row.fill_null("") + "\n" + rows.detail.fill_null("")).distinct())
+        texts = [str(text) for text in told["row"] if erased.named_in(str(text))]
+        if not texts:
+            return None
+        customers = set()
+        kept = rows.filter(~(rows.row.fill_null("") + "\n" + rows.detail.fill_null("")).isin(texts))
+    else:
+        return None
+    return _written(engine, draft, manifest, name, kept, customers)
+
+
+def _written(engine: Engine, draft: Draft, manifest: Manifest, name: str, kept: ir.Table, customers: set[str]) -> _Part:
+    """Writes and checks a table as the runner does; the order of its rows stays."""
+    before = manifest.tables[name]
+    file = draft.file(name)
+    engine.write(kept, file)
+    contract = _contract(manifest.publication.layer, name)
+    if contract is not None and contract.version == before.contract_version:
+        check_table(engine, contract, engine.scan([file]))
+    digest, count = engine.content_hash([file])
+    placed = DataFile(path=file.relative_to(draft.folder).as_posix())
+    after = before.model_copy(update={"files": (placed,), "rows": count, "content_hash": digest})
+    return _Part(after, before.rows - count, frozenset(customers))
+
+
+def _contract(layer: str, name: str) -> Contract | None:
+    try:
+        return find_contract(layer, name)
+    except KeyError:
+        return None
+
+
+def _datasets(data: DataSettings, table: PublishedTable) -> set[str]:
+    """Names of landed tables; those that landing tells of itself have no raw file behind them."""
+    if not all(file.origin for file in table.files):
+        return set()
+    return {*data.sources, *(extras_dataset(number) for number in range(len(data.extras)))}
+
+
+def _parts_of(data: DataSettings, dataset: str) -> tuple[SourcePart, ...]:
+    if dataset in data.sources:
+        return data.sources[dataset].parts
+    return next(((extra.part,) for number, extra in enumerate(data.extras) if extras_dataset(number) == dataset), ())
+
+
+def _landed(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found: Found) -> _Part | None:
+    """A landed table, file by file: those without any of the customers stay as they are."""
+    table, parts = manifest.tables[name], _parts_of(erasing.data, name)
+    files: list[DataFile] = []
+    customers: set[str] = set()
+    taken, digest = 0, table.content_hash
+    for number, file in enumerate(table.files):
+        if file.part >= len(parts):
+            found.unread.append(f"{manifest.publication}/{name}: {file.origin}")
+            files.append(file)
+            continue
+        target = draft.file(name, number)
+        one = take_out(
+            erasing.engine, erasing.store.root / file.path, str(file.origin), parts[file.part], erasing.erased, target
+        )
+        if one is None:
+            files.append(file)
+            continue
+        files.append(file.model_copy(update={"path": target.relative_to(draft.folder).as_posix()}))
+        customers |= one.customers
+        taken += one.rows
+        digest = digest_without(digest, erasing.erased, one.customers)
+    if not taken:
+        return None
+    after = table.model_copy(update={"files": tuple(files), "rows": table.rows - taken, "content_hash": digest})
+    return _Part(after, taken, frozenset(customers))
