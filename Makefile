@@ -10,7 +10,7 @@ BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup demo test lint format bench ui dashboard serve images audit lock dictionary clean
+.PHONY: setup demo test lint format bench ui dashboard serve images audit lock dictionary changelog clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +64,10 @@ audit: $(READY) ## look the locked dependencies up among known vulnerabilities
 dictionary: $(READY) ## generate the documents that are made from declarations
 	@$(BIN)/python -m spanishgas.contracts --write docs/DATA_DICTIONARY.md
 	@$(BIN)/python -m spanishgas.features --write docs/FEATURES.md
+	@$(BIN)/python -m pipelines._pages docs/stages
+
+changelog: ## gather docs/changes into CHANGELOG.md and raise the version; VERSION=0.2.0
+	@.ci/changelog "$(VERSION)" "$(or $(DATE),$(shell date +%F))"
 
 clean: ## remove the environment, outputs and caches
 	@rm -rf $(VENV) data mlflow.db mlflow.db-* mlruns .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

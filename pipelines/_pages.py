@@ -39,7 +39,14 @@ def blocks_of_index(settings: Settings) -> dict[str, str]:
 
 
 def _published(page: Page) -> list[str]:
-    lines = [f"Publication: `{page.place}`.", "", "| table or file | grain | |", "| --- | --- | --- |"]
+    names, parted, partition = page.place.partition(", ")
+    places = " and ".join(f"`{name}`" for name in names.split(" + "))
+    lines = [
+        f"Publication {places}{f', {partition}' if parted else ''}.",
+        "",
+        "| table or file | grain | |",
+        "| --- | --- | --- |",
+    ]
     lines += [_row(contract) for contract in page.tables]
     return lines + [f"| `{name}` | | {what} |" for name, what in page.files.items()]
 

@@ -44,13 +44,15 @@ def closing(outcomes: Sequence[Outcome], settings: Settings) -> str:
     extra = "" if settings.data.name == "demo" else f" data={settings.data.name}"
     serve = f"SPANISHGAS_SERVE_DATA={settings.data.name} make serve" if extra else "make serve"
     dashboard = f"SPANISHGAS_DATA={settings.data.name} make dashboard" if extra else "make dashboard"
-    lines += [
-        f"  {dashboard:<29}# customers, offers and the model at http://127.0.0.1:8501",
-        "  make ui                      # runs, reports and models at http://127.0.0.1:5000",
-        f"  {serve:<29}# POST /score at http://127.0.0.1:8080",
-        f"  python -m pipelines.run_pipeline pipeline=daily{extra}    # decide again with the champion",
-        f"  python -m pipelines.train model=logistic{extra}    # a challenger; then python -m pipelines.promote{extra}",
-    ]
+    commands = {
+        dashboard: "customers, offers and the model at http://127.0.0.1:8501",
+        "make ui": "runs, reports and models at http://127.0.0.1:5000",
+        serve: "POST /score at http://127.0.0.1:8080",
+        f"python -m pipelines.run_pipeline pipeline=daily{extra}": "decide again with the champion",
+        f"python -m pipelines.train model=logistic{extra}": f"a challenger; then python -m pipelines.promote{extra}",
+    }
+    width = max(map(len, commands))
+    lines += [f"  {command:<{width}}  # {meaning}" for command, meaning in commands.items()]
     return "\n".join(lines)
 
 

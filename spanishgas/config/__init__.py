@@ -97,7 +97,28 @@ class PipelineSettings(SettingsModel):
 
 
 class Settings(SettingsModel):
-    """Everything a run is configured with, composed and validated once at entry."""
+    """Everything a run is configured with, composed and validated once at entry.
+
+    Attributes:
+        run_date: Day of the ingestion, of scores and of decisions; tables of a run date have a partition each.
+        as_of: Date of the features, or several of them.
+        force: Make everything again, published or not.
+        data: The data set.
+        engine: The tables' engine.
+        features: What the features are built with.
+        labels: Outcomes and splits.
+        model: The model to train.
+        baseline: The model that others are compared with.
+        evaluation: How models are judged.
+        segmentation: How customers are grouped.
+        promotion: How a challenger becomes champion.
+        policy: Who gets which offer.
+        scoring: Batch scoring.
+        monitoring: Drift, performance and the signal.
+        tracking: Where runs are recorded.
+        pipeline: Which stages one command runs.
+        erasure: Whom to erase.
+    """
 
     run_date: date
     as_of: tuple[date, ...]

@@ -153,7 +153,12 @@ class ExtraColumn(SettingsModel):
 
 
 class ExtraTable(SettingsModel):
-    """Raw files with attributes beyond the contracts, one row per customer."""
+    """Raw files with attributes beyond the contracts, one row per customer.
+
+    Attributes:
+        part: Where they lie.
+        columns: Name of the attribute -> what it is.
+    """
 
     part: SourcePart
     columns: dict[str, ExtraColumn]
@@ -194,7 +199,11 @@ class DataSettings(SettingsModel):
 
 
 class DemoData(DemoSettings, DataSettings):
-    """The demo retailer: a data set whose raw files the ``demo_data`` stage writes."""
+    """The demo retailer: a data set whose raw files the ``demo_data`` stage writes.
+
+    Attributes:
+        kind: ``files`` for a retailer's own files, ``demo`` for the generated retailer.
+    """
 
     kind: Literal["demo"] = "demo"  # type: ignore[assignment]
 

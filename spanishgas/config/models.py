@@ -9,7 +9,13 @@ from spanishgas.config.base import SettingsModel
 
 
 class SearchRange(SettingsModel):
-    """Values that a setting may take in a search."""
+    """Values that a setting may take in a search.
+
+    Attributes:
+        low: Lowest.
+        high: Highest.
+        log: Whether its logarithm is drawn evenly.
+    """
 
     low: float
     high: float
@@ -52,7 +58,13 @@ class ModelSettings(SettingsModel):
 
 
 class LogisticSettings(ModelSettings):
-    """The interpretable baseline; see ``models.LogisticHazard``."""
+    """The interpretable baseline; see ``models.LogisticHazard``.
+
+    Attributes:
+        kind: The model; chosen by ``model=logistic``.
+        c: Inverse strength of the ridge penalty.
+        max_iter: Most iterations of the solver.
+    """
 
     kind: Literal["logistic"] = "logistic"
     c: float = Field(default=0.1, gt=0)
@@ -63,6 +75,16 @@ class XGBoostSettings(ModelSettings):
     """Boosted trees; see ``models.XGBoostHazard``.
 
     Attributes:
+        kind: The model; chosen by ``model=xgboost``.
+        max_depth: Depth of a tree.
+        learning_rate: Share of each tree that is added.
+        rounds: Most trees.
+        stop_after: Trees without gain on held-out customers after which fitting stops.
+        min_child_weight: Least sum of hessians in a leaf: larger is smoother.
+        subsample: Share of rows that a tree sees.
+        colsample: Share of features that a tree sees.
+        l2: Ridge penalty on leaves.
+        seed: Seed of both shares.
         monotone: Whether the signs declared with the features bind the model.
     """
 

@@ -90,7 +90,13 @@ class LearnedSettings(SettingsModel):
 
 
 class ResponseSettings(SettingsModel):
-    """Where the response comes from: what is assumed, or what past campaigns tell."""
+    """Where the response comes from: what is assumed, or what past campaigns tell.
+
+    Attributes:
+        kind: ``learned`` falls back on what is assumed where campaigns tell too little.
+        assumed: What is assumed.
+        learned: How it is learned.
+    """
 
     kind: Literal["assumed", "learned"] = "learned"
     assumed: AssumedSettings

@@ -37,7 +37,12 @@ class FeatureSettings(SettingsModel):
 
 
 class SplitRange(SettingsModel):
-    """First and last month of ``as_of`` dates (month ends) of one split."""
+    """First and last month of ``as_of`` dates (month ends) of one split.
+
+    Attributes:
+        first: First month end.
+        last: Last month end.
+    """
 
     first: date
     last: date

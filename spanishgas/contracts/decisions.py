@@ -1,10 +1,10 @@
 """Contracts of scores and of what the policy publishes: offers, why, within which limits, and what they are worth."""
 
 from spanishgas.contracts.base import Column, ColumnType, Contract, KnownAt
+from spanishgas.contracts.columns import AT_RUN_DATE, count, run_date
 from spanishgas.contracts.sources import CUSTOMER_ID
 
-RUN_DATE = Column(name="run_date", type="date", description="Day of the decision.")
-AT_RUN_DATE = KnownAt(column="run_date")
+RUN_DATE = run_date("Day of the decision.")
 DECIDED = ("none", "small", "medium", "large")
 OFFERED_WINDOWS = ("none", "immediate", "30_60", "60_90")
 OFFERED_CHANNELS = ("none", "phone", "email", "letter", "sms")
@@ -39,10 +39,6 @@ def _days(name: str, description: str) -> Column:
     return Column(name=name, type="float", unit="d", description=description, nullable=True)
 
 
-def _count(name: str, description: str) -> Column:
-    return Column(name=name, type="int", description=description, minimum=0)
-
-
 CUSTOMER_SCORES = Contract(
     name="customer_scores",
     layer="gold",
@@ -60,7 +56,7 @@ CUSTOMER_SCORES = Contract(
         _chance("hazard_0_30", "Probability of leaving in days 1 to 30 after the features' date.", nullable=True),
         _chance("hazard_30_60", "The same for days 31 to 60, for those still there.", nullable=True),
         _chance("hazard_60_90", "The same for days 61 to 90, for those still there.", nullable=True),
-        _count("risk_rank", "Place by risk, 1 for the riskiest; of equal risks, by customer_id."),
+        count("risk_rank", "Place by risk, 1 for the riskiest; of equal risks, by customer_id."),
         _column("as_of", "Date of the features.", "date"),
         _column("model_version", "Version of the champion."),
         _column("model_digest", "Digest of its files."),
@@ -130,7 +126,7 @@ RECOMMENDATION_VETOES = Contract(
         RUN_DATE,
         CUSTOMER_ID,
         _column("guardrail", "Identifier of the guardrail, also its reason code."),
-        _count("options", "Options (action, window and channel) that it vetoes."),
+        count("options", "Options (action, window and channel) that it vetoes."),
         _column("is_total", "It leaves the customer without any option by itself.", "bool"),
     ),
 )
@@ -190,8 +186,8 @@ RESPONSE_CALIBRATION = Contract(
     known_at=KnownAt(column=None),
     columns=(
         Column(name="fifth", type="int", description="1 has the strongest predicted effect.", minimum=1, maximum=5),
-        _count("offers", "Offers followed."),
-        _count("leavers", "Leavers among them."),
+        count("offers", "Offers followed."),
+        count("leavers", "Leavers among them."),
         _column("predicted_ratio", "Mean predicted hazard ratio of the offers.", "float"),
         Column(name="observed_ratio", type="float", description="Hazard ratio to the controls.", nullable=True),
         Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
@@ -213,8 +209,8 @@ SIMULATED_GROUPS = Contract(
         RUN_DATE,
         _column("segment", "Identity of the segment; empty where there is none."),
         Column(name="risk_bucket", type="string", description="Risk bucket.", domain=RISK_BUCKETS),
-        _count("customers", "Customers."),
-        _count("offers", "Offers planned, those held out included."),
+        count("customers", "Customers."),
+        count("offers", "Offers planned, those held out included."),
         _eur("baseline_margin_eur", "Expected margin over the horizon without offers."),
         _eur("retained_margin_eur", "Expected change of margin, discounts and contacts not yet taken off."),
         _eur("spend_eur", "Expected cost of discounts and contacts."),
@@ -240,7 +236,7 @@ SIMULATED_SENSITIVITY = Contract(
         _eur("net_eur", "Net value of the plan as it stands."),
         _eur("spend_eur", "Its expected cost."),
         _eur("replanned_net_eur", "Net value of the best plan under these assumptions."),
-        _count("replanned_offers", "Offers of that plan."),
+        count("replanned_offers", "Offers of that plan."),
     ),
 )
 
@@ -257,7 +253,7 @@ BUDGET_CURVE = Contract(
     columns=(
         RUN_DATE,
         _eur("budget_eur", "Budget."),
-        _count("offers", "Offers."),
+        count("offers", "Offers."),
         _eur("spend_eur", "Expected spend."),
         _eur("net_eur", "Net value."),
         _eur("gap_eur", "Most that a better plan could add."),
@@ -278,7 +274,7 @@ REPLAYED_POLICIES = Contract(
     columns=(
         RUN_DATE,
         _column("policy", "Name of the policy."),
-        _count("offers", "Offers."),
+        count("offers", "Offers."),
         _eur("promised_eur", "What the policy expected; null for those that expect nothing.", nullable=True),
         _eur("worth_eur", "What its offers truly bring on average, all costs taken off."),
         _eur("spend_eur", "What they truly cost on average."),
@@ -305,7 +301,7 @@ REPLAY_STUDY = Contract(
     columns=(
         _column("world", "Kind of world."),
         _column("policy", "Name of the policy."),
-        _count("seeds", "Worlds of that kind."),
+        count("seeds", "Worlds of that kind."),
         _column("share", "Mean share of the oracle.", "float"),
         Column(name="lo", type="float", description="Lower bound of its 95 % interval over seeds.", nullable=True),
         Column(name="hi", type="float", description="Upper bound.", nullable=True),
@@ -328,10 +324,10 @@ MEASURED_EFFECT = Contract(
     columns=(
         RUN_DATE,
         _column("group", "`all`, or an action."),
-        _count("offered", "Customers who were offered something."),
-        _count("held_out", "Customers held out."),
-        _count("offered_left", "Of the offered, left by the last day."),
-        _count("held_out_left", "Of the held out, left by the last day."),
+        count("offered", "Customers who were offered something."),
+        count("held_out", "Customers held out."),
+        count("offered_left", "Of the offered, left by the last day."),
+        count("held_out_left", "Of the held out, left by the last day."),
         Column(name="effect", type="float", description="Difference in the share that left.", nullable=True),
         Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
         Column(name="hi", type="float", description="Upper bound.", nullable=True),

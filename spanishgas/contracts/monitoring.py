@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from spanishgas.contracts.base import Column, Contract, KnownAt
+from spanishgas.contracts.base import Column, Contract
+from spanishgas.contracts.columns import AT_RUN_DATE, count, run_date
 
-RUN_DATE = Column(name="run_date", type="date", description="Day that the monitoring was done for.")
-AT_RUN_DATE = KnownAt(column="run_date")
+RUN_DATE = run_date("Day that the monitoring was done for.")
 STATES: Final = ("ok", "alarm", "unknown")
 ROLES: Final = ("root", "dependant", "none")
 CHECKS: Final = (
@@ -29,10 +29,6 @@ def _text(name: str, description: str, *, nullable: bool = False) -> Column:
 
 def _number(name: str, description: str, unit: str | None = None, *, nullable: bool = True) -> Column:
     return Column(name=name, type="float", description=description, unit=unit, nullable=nullable)
-
-
-def _count(name: str, description: str, *, nullable: bool = False) -> Column:
-    return Column(name=name, type="int", description=description, minimum=0, nullable=nullable)
 
 
 def _share(name: str, description: str, *, nullable: bool = True) -> Column:
@@ -98,7 +94,7 @@ DRIFT_BINS = Contract(
     columns=(
         RUN_DATE,
         _text("subject", "Feature, or `risk`."),
-        _count("place", "Order of the bin, from 0; the bin of missing values comes last."),
+        count("place", "Order of the bin, from 0; the bin of missing values comes last."),
         _text("label", "Range of values, category, `missing` or `new`."),
         _share("reference_share", "Share of the baseline's rows.", nullable=False),
         _share("current_share", "Share of today's rows.", nullable=False),
@@ -119,15 +115,15 @@ DRIFT_SUMMARY = Contract(
         RUN_DATE,
         _one_of("state", STATES, "`alarm` with any alarm; `unknown` if the predictions or most features are."),
         _text("roots", "Root alarms as `check:subject`, separated by `|`; empty without alarm."),
-        _count("alarms", "Alarms, dependants included."),
-        _count("root_alarms", "Root alarms."),
-        _count("unknown", "Checks that could not tell."),
-        _count("checks", "All checks."),
-        _count("customers", "Customers scored."),
-        _count("reference_rows", "Rows of the baseline that was compared with."),
+        count("alarms", "Alarms, dependants included."),
+        count("root_alarms", "Root alarms."),
+        count("unknown", "Checks that could not tell."),
+        count("checks", "All checks."),
+        count("customers", "Customers scored."),
+        count("reference_rows", "Rows of the baseline that was compared with."),
         _day("as_of", "Date of today's features."),
         _day("reference_as_of", "Date of the baseline, of those that the champion learned from."),
-        _count("season_gap_months", "Months of the year between the two."),
+        count("season_gap_months", "Months of the year between the two."),
         _text("model_version", "Version of the champion."),
         _text("model_digest", "Digest of its files."),
         _number("prediction_psi", "PSI of the predicted risk."),
@@ -170,9 +166,9 @@ MODEL_PERFORMANCE = Contract(
         _number("floor", "What it must reach; null where it has none."),
         _number("ceiling", "What it must not pass; null where it has none."),
         _one_of("state", STATES, "`alarm` where the whole interval is beyond a bound; of measured figures only."),
-        _count("rows", "Customers scored."),
+        count("rows", "Customers scored."),
         _number("weight", "Customers that they stand for.", "customers"),
-        _count("leavers", "Leavers among them; null where not mature.", nullable=True),
+        count("leavers", "Leavers among them; null where not mature.", nullable=True),
         _number("observed", "Weighted share that left; null where not mature.", "share"),
         _number("expected", "Weighted mean of the risk.", "probability"),
         _text("model_version", "Versions of the champion that scored them, separated by `|`."),
@@ -192,8 +188,8 @@ PERFORMANCE_RELIABILITY = Contract(
     columns=(
         RUN_DATE,
         _one_of("population", POPULATIONS, "Who."),
-        _count("place", "Order of the bin, from 0."),
-        _count("rows", "Rows in it."),
+        count("place", "Order of the bin, from 0."),
+        count("rows", "Rows in it."),
         _share("predicted", "Weighted mean of the risk.", nullable=False),
         _share("observed", "Weighted share that left.", nullable=False),
         _share("lo", "Lower bound of its 95 % interval.", nullable=False),
@@ -214,13 +210,13 @@ BUSINESS_MONTHS = Contract(
     columns=(
         RUN_DATE,
         _day("month", "First day of the month of the decisions."),
-        _count("decisions", "Run dates in it."),
-        _count("customers", "Decisions about a customer."),
-        _count("offers", "Offers made."),
-        _count("held_out", "Chosen and held out."),
+        count("decisions", "Run dates in it."),
+        count("customers", "Decisions about a customer."),
+        count("offers", "Offers made."),
+        count("held_out", "Chosen and held out."),
         _number("spend_eur", "Expected cost of the offers made.", "EUR", nullable=False),
         _number("expected_margin_eur", "Expected margin of the offers made, costs taken off.", "EUR", nullable=False),
-        _count("followed_days", "Days after the last decision for which leaving is known, at most the hold-out's."),
+        count("followed_days", "Days after the last decision for which leaving is known, at most the hold-out's."),
         _one_of("status", STATUSES, "`measured` from the hold-out; `unknown` where too few or too early."),
         _number("effect", "Share that left among the offered minus that among the held out."),
         _number("lo", "Lower bound of its 95 % interval."),
@@ -250,9 +246,9 @@ RETRAIN_SIGNAL = Contract(
         _text("held_back_by", "`cooldown` where there are reasons and a model was trained just before."),
         _text("model_version", "Version of the champion; empty without one."),
         _text("model_digest", "Digest of its files; empty without one."),
-        _count("model_age_days", "Days since the last date that the champion learned from.", nullable=True),
-        _count("days_since_training", "Days since the data end of the model trained last.", nullable=True),
-        _count("new_leavers", "Leavers registered since the champion was trained.", nullable=True),
+        count("model_age_days", "Days since the last date that the champion learned from.", nullable=True),
+        count("days_since_training", "Days since the data end of the model trained last.", nullable=True),
+        count("new_leavers", "Leavers registered since the champion was trained.", nullable=True),
         _text("evidence", "The figures behind it, as JSON."),
     ),
 )

@@ -100,8 +100,8 @@ class Suppression:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / KEY
         if not os.environ.get(KEY_VARIABLE) and not file.exists():
-            write_atomically(file, self.key.hex())
-            file.chmod(0o600)
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+                handle.write(self.key.hex())
         listed = {"probe": _hash(self.key, PROBE), "customers": sorted(self.hashes)}
         write_atomically(folder / LIST, json.dumps(listed, indent=1) + "\n")
 

@@ -37,7 +37,7 @@ SPLIT = ("labels.kind", "labels.horizon_days", "labels.window_days", "labels.reg
 
 PAGES: Mapping[str, Page] = {
     "demo_data": Page(
-        "raw/demo, ground_truth/demo",
+        "raw/demo + ground_truth/demo",
         files={
             "raw/demo": "The raw files: six CSV files, interactions as JSON, hourly readings as Parquet or CSV.",
             "ground_truth/demo": "True hazards and margins by month, the true response to offers; for reports only.",

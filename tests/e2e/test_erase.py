@@ -124,7 +124,8 @@ def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them
     after = tables(decided)
     assert set(after) == set(before)
     for key, rows in before.items():
-        assert after[key].equals(rows.filter(pc.invert(naming(rows, ids)))), key
+        kept = rows.filter(pc.invert(naming(rows, ids)))  # words may be stored as codes before, and as words after
+        assert after[key].equals(kept.cast(after[key].schema)), key
     for manifest in manifests(decided):
         for name, table in manifest.tables.items():
             if table.files and table.files[0].path.endswith(".parquet"):
