@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
+from tests.pages import undeclared, unexplained
 from tests.support import without_tracking_variables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,3 +102,7 @@ def test_the_commands_of_the_guide_work_in_its_order(copy: Path) -> None:
     # What is decided anew in every run is not published: all else is found.
     assert ", 14 of them published before" in later[0] or ", 13 of them published before" in later[0]
     assert not list(copy.glob("data/**/_staging/*/*"))
+    # What these runs hold and publish is what the pages of the stages tell.
+    client = MlflowClient(environment["MLFLOW_TRACKING_URI"])
+    assert sorted(unexplained(client)) == []
+    assert sorted(undeclared(copy / "data")) == []
