@@ -164,6 +164,8 @@ def _part(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found: 
         kept = rows.filter(~(rows.row.fill_null("") + "\n" + rows.detail.fill_null("")).isin(texts))
     else:
         return None
+    if erasing.dry:
+        return _Part(table, table.rows - engine.integer(kept.count()), frozenset(customers))
     return _written(engine, draft, manifest, name, kept, customers)
 
 
@@ -214,7 +216,12 @@ def _landed(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found
             continue
         target = draft.file(name, number)
         one = take_out(
-            erasing.engine, erasing.store.root / file.path, str(file.origin), parts[file.part], erasing.erased, target
+            erasing.engine,
+            erasing.store.root / file.path,
+            str(file.origin),
+            parts[file.part],
+            erasing.erased,
+            None if erasing.dry else target,
         )
         if one is None:
             files.append(file)

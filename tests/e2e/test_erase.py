@@ -107,7 +107,7 @@ def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them
     decided: Retailer, ids: list[str], tmp_path: Path
 ) -> None:
     before = tables(decided)
-    concerned = {key: pc.sum(naming(rows, ids)).as_py() for key, rows in before.items()}
+    concerned = {key: pc.sum(naming(rows, ids)).as_py() or 0 for key, rows in before.items()}
     places = {key.split()[1] for key, count in concerned.items() if count}
     assert {
         "consumption_hourly", "customer_interactions", "churn_label", "consumption_daily", "quarantine", "rejects",

@@ -162,3 +162,59 @@ def test_a_second_run_fails_clearly_while_a_first_one_holds_the_partition(tmp_pa
     finally:
         process.kill()
         process.join()
+
+
+def amended(store: TableStore, manifest: Manifest, contents: dict[str, str], fingerprint: str) -> Manifest:
+    with store.lock(manifest.publication), store.draft(manifest.publication) as draft:
+        tables = {}
+        for name, text in contents.items():
+            file = draft.file(name)
+            file.write_text(text)
+            placed = DataFile(path=file.relative_to(draft.folder).as_posix())
+            tables[name] = manifest.tables[name].model_copy(update={"files": (placed,), "content_hash": text})
+        return draft.amend(manifest, tables, fingerprint=fingerprint, tags={"erased_rows": "1"})
+
+
+def test_amending_replaces_some_tables_and_removes_what_they_were_at_once(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    publish(store, {"customers": "older", "prices": "older"})
+    before = publish(store, {"customers": "with", "prices": "as they are"})
+    (kept,) = store.files(before, "prices")
+    after = amended(store, before, {"customers": "without"}, "e" * 64)
+    assert (read(store, "customers"), read(store, "prices")) == ("without", "as they are")
+    assert store.files(after, "prices") == [kept]
+    assert sorted(file.read_text() for file in tmp_path.glob("silver/*/*.parquet")) == ["as they are", "without"]
+    found = store.find(SILVER)
+    assert found == after
+    assert (after.fingerprint, after.run_id, after.tags) == ("e" * 64, before.run_id, {"erased_rows": "1"})
+    assert after.content_hash != before.content_hash
+
+
+def test_a_crash_while_amending_leaves_what_was_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = TableStore(tmp_path)
+    before = publish(store, {"customers": "with", "prices": "as they are"})
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("spanishgas.engine.store.write_atomically", crash)
+        with pytest.raises(KeyboardInterrupt):
+            amended(store, before, {"customers": "without"}, "e" * 64)
+    assert store.find(SILVER) == before
+    assert (read(store, "customers"), read(store, "prices")) == ("with", "as they are")
+    after = store.find(SILVER)
+    assert after is not None
+    store.tidy(after)
+    assert sorted(file.read_text() for file in tmp_path.glob("silver/*/*.parquet")) == ["as they are", "with"]
+
+
+def test_all_publications_of_a_layer_are_found(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    day = Publication(layer="gold", name="features", partition="asof_date=2026-01-31")
+    whole = Publication(layer="gold", name="response")
+    publish(store, {"features": "x"}, day)
+    publish(store, {"response": "x"}, whole)
+    (tmp_path / "gold" / "_meta" / "feature_manifest.json").write_text("[]")  # a list beside the manifests
+    assert store.publications("gold") == [whole, day]
+    assert store.publications("silver") == []
