@@ -19,6 +19,7 @@ from spanishgas.config.dictionary import describe
 from spanishgas.errors import ConfigError
 from spanishgas.stages.catalog import STAGES
 from spanishgas.stages.pages import EVERYWHERE, PAGES
+from tests.benchmarks.harness import case_modules
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES_FOLDER = ROOT / "docs" / "stages"
@@ -170,6 +171,11 @@ def test_commands_name_what_there_is() -> None:
                 wrong.append(f"{document}: {line}: {tried[key]}")
     assert wrong == []
     assert len(tried) > 60
+
+
+def test_benchmarks_that_are_named_are_there() -> None:
+    texts = "\n".join(document.read_text() for document in DOCUMENTS)
+    assert set(re.findall(r"make bench CASE=(\w+)", texts)) - {"name"} <= set(case_modules())
 
 
 def test_modules_that_are_called_are_there() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from spanishgas.config import Settings
 from spanishgas.engine.session import open_engine
-from spanishgas.engine.store import Manifest, TableStore
+from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.engine.suppression import FOLDER, Suppression
 from spanishgas.errors import ConfigError
 from spanishgas.registry import ModelRegistry, RunLog
@@ -16,6 +16,7 @@ from spanishgas.stages.base import Build, PlainStage, Target, Workspace
 from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.erasing import LAYERS, Erasing, Found, erase_everywhere
 
+THE_LIST = Publication(layer=FOLDER, name="customers")  # nothing is published: its lock keeps two from writing at once
 MADE_UP = ("raw", "ground_truth")
 BESIDE = {
     "serving": "a running server lays out what is published now within seconds and removes the old copies an hour "
@@ -65,6 +66,11 @@ class Erase(PlainStage):
         The list comes first: whoever is killed between has kept them out of new landings, and the same command, or one
         without a file, does the rest.
         """
+        with store.lock(THE_LIST):
+            return self._erase(settings, store, run)
+
+    def _erase(self, settings: Settings, store: TableStore, run: RunLog) -> str:
+        """The work of one run at a time."""
         wanted = settings.erasure
         listed = Suppression.of(store.root)
         named = [] if wanted.customers is None else _read(wanted.customers)
@@ -92,8 +98,8 @@ def _read(file: Path) -> list[str]:
         ConfigError: It is not there or names nobody.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeError) as error:
         raise ConfigError("the file of customers cannot be read", where=str(file), examples=[error]) from error
     ids = [line.strip() for line in lines if line.strip()]
     if not ids:
@@ -104,7 +110,8 @@ def _read(file: Path) -> list[str]:
 def _lift(listed: Suppression, named: Sequence[str], run: RunLog) -> str:
     left = listed.without(named)
     lifted = len(listed.hashes) - len(left.hashes)
-    left.save()
+    if lifted:
+        left.save()
     run.log_metrics({"customers_listed": float(len(left.hashes)), "customers_lifted": float(lifted)})
     text = (
         f"{lifted:,} of {len(set(named)):,} customers taken off the list. `ingest` and the stages after it with "
