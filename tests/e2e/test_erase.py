@@ -39,10 +39,13 @@ def naming(rows: pa.Table, ids: list[str]) -> pa.Array:
     """Which rows name one of the customers, in any column that holds text."""
     found = pa.array([False] * len(rows), pa.bool_())
     for column in rows.columns:
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            found = pc.or_(found, pc.fill_null(pc.match_substring_regex(column, "|".join(ids)), False))
+        words = column.combine_chunks()
+        if not pa.types.is_dictionary(words.type):
+            if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
+                continue
+            words = words.dictionary_encode()
+        hits = pc.match_substring_regex(words.dictionary, "|".join(ids))
+        found = pc.or_(found, pc.fill_null(hits.take(words.indices), False))
     return found
 
 
