@@ -129,7 +129,7 @@ def _run_job(
         report = summarise(outcomes, settings)
         run.log_text(report, "report.md")
         run.describe(report)
-    console.print(closing(outcomes, settings), markup=False)
+    console.print(closing(outcomes, settings, tracker.folder_of), markup=False)
     return 0
 
 

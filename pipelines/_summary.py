@@ -1,6 +1,7 @@
 """What a pipeline has decided and made, and where to look: for the terminal's last lines and for the pipeline's run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from spanishgas.config import Settings
 from spanishgas.engine.store import Manifest
@@ -24,8 +25,14 @@ def summarise(outcomes: Sequence[Outcome], settings: Settings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def closing(outcomes: Sequence[Outcome], settings: Settings) -> str:
-    """The last lines on the terminal."""
+def closing(outcomes: Sequence[Outcome], settings: Settings, folder_of: Callable[[str], Path | None]) -> str:
+    """The last lines on the terminal.
+
+    Args:
+        outcomes: What the steps came to.
+        settings: The settings.
+        folder_of: Run id -> the folder of its artifacts; None where they are not on this machine.
+    """
     seconds = sum(outcome.seconds for outcome in outcomes)
     cached = sum(outcome.cached for outcome in outcomes)
     lines = ["", f"{len(outcomes)} steps in {seconds:.0f} s, {cached} of them published before", ""]
@@ -34,12 +41,10 @@ def closing(outcomes: Sequence[Outcome], settings: Settings) -> str:
         lines += ["Decided", *(f"  {name:<10}{text}" for name, text in decided), ""]
     root = settings.data.root
     lines += ["Where to look", f"  tables      {root}/bronze, {root}/silver, {root}/gold (Parquet)"]
-    if not settings.tracking.uri.startswith("http"):
-        for outcome in outcomes:
-            if outcome.stage in REPORTED:
-                lines.append(
-                    f"  {outcome.stage:<12}{settings.tracking.artifacts}/{_made_by(outcome)}/artifacts/report.md"
-                )
+    for outcome in outcomes:
+        folder = folder_of(_made_by(outcome)) if outcome.stage in REPORTED else None
+        if folder is not None:
+            lines.append(f"  {outcome.stage:<12}{folder}/report.md")
     lines += ["  meanings    docs/DATA_DICTIONARY.md, docs/FEATURES.md, docs/RECOMMENDATION_POLICY.md", "", "Go on"]
     extra = "" if settings.data.name == "demo" else f" data={settings.data.name}"
     serve = f"SPANISHGAS_SERVE_DATA={settings.data.name} make serve" if extra else "make serve"

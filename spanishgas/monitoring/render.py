@@ -292,7 +292,7 @@ def _draw(picture: Picture) -> Any:
         yaxis_title=picture.axis,
         xaxis_type="category",
         barmode="group",
-        height=340,
+        height=440,
         margin={"t": 20, "b": 90},
         legend={"orientation": "h", "y": 1.15},
     )

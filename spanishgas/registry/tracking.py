@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
@@ -138,6 +139,23 @@ class Tracker:
         marks.update(_origin_tags(tags.get("stage", name)))
         created = self.client.create_run(experiment_id, run_name=name, tags=marks)
         return RunLog(self.client, created.info.run_id, experiment_id, self._promoting)
+
+    def folder_of(self, run_id: str) -> Path | None:
+        """Folder of a run's artifacts, seen from where we are; None where a server keeps them or the run is not there.
+
+        A run that was launched lies in the experiment of its launcher, not in ours.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            address = str(self.client.get_run(run_id).info.artifact_uri)
+        except MlflowException:
+            return None
+        parts = urlsplit(address)
+        if parts.scheme not in ("", "file"):
+            return None
+        folder = Path(unquote(parts.path))
+        return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
     def mark_dead_runs(self, experiment_id: str) -> list[str]:
         """Marks runs as KILLED that are recorded as running and whose process is gone; returns their ids."""

@@ -235,8 +235,12 @@ DECIDED = (
 )
 
 
+def kept(run_id: str) -> Path | None:
+    return None if run_id == "run-promote" else Path("mlruns", run_id, "artifacts")
+
+
 def test_the_last_lines_say_what_was_decided_and_where_to_look() -> None:
-    told = closing(DECIDED, load_settings(()))
+    told = closing(DECIDED, load_settings(()), kept)
     assert "3 steps in 4 s, 2 of them published before" in told
     for line in (
         "champion  churn: v3 is champion, because it ranks better",
@@ -245,7 +249,6 @@ def test_the_last_lines_say_what_was_decided_and_where_to_look() -> None:
         "replayed  by the demo world's true probabilities 41% (30% to 50%) of the 4,000 EUR that an oracle would earn; "
         "medium offer to the riskiest 22%, offer by risk tier 18%",
         "recommend   mlruns/made-it/artifacts/report.md",
-        "promote     mlruns/run-promote/artifacts/report.md",
         "simulate    mlruns/run-simulate/artifacts/report.md",
         "make ui",
     ):
@@ -257,10 +260,10 @@ def test_the_rules_that_are_told_are_those_that_are_replayed() -> None:
 
 
 def test_where_nothing_was_decided_or_replayed_nothing_is_claimed() -> None:
-    ingested = closing([outcome("ingest")], load_settings(()))
+    ingested = closing([outcome("ingest")], load_settings(()), kept)
     assert "Decided" not in ingested
     own = replace(DECIDED[2], manifests=(outcome("simulate", net_eur=5.0).manifests[0],))
-    told = closing([own], load_settings(("data=powerco",)))
+    told = closing([own], load_settings(("data=powerco",)), kept)
     assert "replayed" not in told
     assert "data=powerco" in told
 

@@ -68,6 +68,26 @@ def test_a_launched_run_is_resumed_once(tracking: TrackingSettings, monkeypatch:
         assert alone.id != launched.info.run_id
 
 
+def test_the_folder_of_a_run_is_where_its_artifacts_lie(
+    tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tracker = Tracker(tracking)
+    elsewhere = tracker.client.create_experiment("elsewhere", artifact_location=(tmp_path / "else where").as_uri())
+    launched = tracker.client.create_run(elsewhere).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", launched)
+    with tracker.run("promote", tags={}) as run:
+        run.log_text("# Promoted", "report.md")
+    monkeypatch.chdir(tmp_path)
+    assert tracker.folder_of(launched) == Path("else where", launched, "artifacts")
+    monkeypatch.chdir(tmp_path.parent)
+    folder = tracker.folder_of(launched)
+    assert folder is not None
+    assert (folder / "report.md").read_text() == "# Promoted"
+    served = tracker.client.create_experiment("served", artifact_location="mlflow-artifacts:/7")
+    assert tracker.folder_of(tracker.client.create_run(served).info.run_id) is None
+    assert tracker.folder_of("0" * 32) is None
+
+
 def test_the_experiment_of_the_environment_wins(tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "nightly")
     tracker = Tracker(tracking)
