@@ -24,10 +24,13 @@ LOGO = (
     '<text x="42" y="27" font-family="Source Sans, sans-serif" font-size="22" font-weight="700" fill="#12907E">'
     "SpanishGas</text></svg>"
 )
-# Tables write numbers and dates by the browser's languages and know no other way to be told; this tells them.
+# Tables write numbers and dates by the browser's languages and know no other way to be told; this tells them, and to
+# group four digits as texts and charts do.
 LOCALE = (
     "<script>Object.defineProperty(navigator,'languages',{{configurable:true,get:()=>['{tag}']}});"
-    "document.documentElement.lang='{language}';</script>"
+    "document.documentElement.lang='{language}';"
+    "if(!window.groupsAlways){{window.groupsAlways=true;Intl.NumberFormat=new Proxy(Intl.NumberFormat,"
+    "{{construct:(made,[tags,wanted])=>new made(tags,{{useGrouping:'always',...wanted}})}});}}</script>"
 )
 # What was chosen in the sidebar: its widgets forget it when a page leads to another.
 KEPT_LANGUAGE, KEPT_DATE = "kept_language", "kept_date"
@@ -36,6 +39,7 @@ STYLE = """<style>
 .block-container {padding-top: 3.2rem; padding-bottom: 4rem; max-width: 1360px;}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums; letter-spacing: -0.01em;}
 [data-testid="stSidebarUserContent"] {padding-top: 0.5rem;}
+[data-testid="stMain"] [data-testid="stButtonGroup"] button {min-height: 2.5rem;}
 dl.facts {display: grid; grid-template-columns: minmax(0, max-content) 1fr; gap: 0.45rem 1.2rem; margin: 0;
   padding: 0;}
 dl.facts dt {opacity: 0.65; margin: 0; padding: 0; font-weight: 400;}

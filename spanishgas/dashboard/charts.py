@@ -11,7 +11,6 @@ from spanishgas.dashboard.view import View
 TEAL, AMBER, ROSE, BLUE, VIOLET, GREY = "#12907E", "#E8912D", "#D6455D", "#3B82C4", "#8A63D2", "#8A94A3"
 # From calm to urgent, for risk.
 RISK_COLOURS = {"low": TEAL, "medium": AMBER, "high": ROSE}
-ACTION_COLOURS = {"small": "#7CC6BA", "medium": "#2FA38F", "large": "#0B6B5D"}
 SERIES = (TEAL, AMBER, BLUE, VIOLET, ROSE, GREY)
 HEIGHT = 280
 
@@ -35,7 +34,7 @@ def show(view: View, chart: Any, *, height: int = HEIGHT, key: str | None = None
     st.altair_chart(finished, key=key, alt=alt_text or None)
 
 
-def money(view: View, title: str | None = None, **more: Any) -> alt.Axis:
+def money(title: str | None = None, **more: Any) -> alt.Axis:
     """An axis of euros."""
     return alt.Axis(format="$,.0f", title=title, **more)
 
@@ -45,18 +44,46 @@ def share(title: str | None = None, digits: int = 0, **more: Any) -> alt.Axis:
     return alt.Axis(format=f".{digits}%", title=title, **more)
 
 
-def bars(
-    data: pd.DataFrame, label: str, value: str, *, axis: alt.Axis, colour: str = TEAL, order: list[str] | None = None
-) -> Any:
-    """Horizontal bars, one a row, in the order of the table."""
+def legend(title: str | None = None, **more: Any) -> alt.Legend:
+    """A legend above the chart."""
+    return alt.Legend(title=title, orient="top", **more)
+
+
+def diagonal(top: float) -> Any:
+    """The line on which both axes agree."""
     return (
-        alt.Chart(data)
-        .mark_bar(color=colour, cornerRadiusEnd=3, height={"band": 0.66})
-        .encode(
-            x=alt.X(f"{value}:Q", axis=axis),
-            y=alt.Y(f"{label}:N", sort=order or data[label].tolist(), axis=alt.Axis(title=None, labelLimit=260)),
-        )
+        alt.Chart(pd.DataFrame({"x": [0, top], "y": [0, top]}))
+        .mark_line(color=GREY, strokeDash=[4, 4])
+        .encode(x="x:Q", y="y:Q")
     )
+
+
+def reliability(view: View, table: pd.DataFrame, *, colour: Any, tooltip: list[alt.Tooltip]) -> Any:
+    """Foretold and observed shares of leavers, with intervals and the diagonal.
+
+    Args:
+        view: What the page is given.
+        table: Columns ``predicted``, ``observed``, ``lo``, ``hi``, a row per bin.
+        colour: Colour of the points.
+        tooltip: What is told of a point beside the two shares.
+    """
+    foretold, observed = view.say("Foretold", "Previsto"), view.say("Observed", "Observado")
+    top = float(table[["predicted", "observed"]].to_numpy().max()) * 1.2 or 1.0
+    inside = alt.Scale(domain=[0, top], clamp=True)
+    base = alt.Chart(table).encode(
+        x=alt.X("predicted:Q", axis=share(foretold, tickCount=6), scale=alt.Scale(domain=[0, top])), color=colour
+    )
+    points = base.mark_line(point=True).encode(
+        y=alt.Y("observed:Q", axis=share(observed), scale=inside),
+        tooltip=[
+            *tooltip,
+            alt.Tooltip("predicted:Q", format=".1%", title=foretold),
+            alt.Tooltip("observed:Q", format=".1%", title=observed),
+            alt.Tooltip("rows:Q", format=",", title=view.say("Rows", "Filas")),
+        ],
+    )
+    ranges = base.mark_rule(opacity=0.5).encode(y=alt.Y("lo:Q", title=observed), y2="hi:Q")
+    return diagonal(top) + ranges + points
 
 
 def scale_of(colours: dict[str, str], names: dict[str, str]) -> alt.Scale:

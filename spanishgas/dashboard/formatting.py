@@ -1,8 +1,8 @@
 """Numbers, euros, shares and dates the way a Spanish or an English reader writes them.
 
-The rules are those of the Unicode locale data for ``es`` and ``en``, which browsers follow too, so that texts, charts
-and tables agree: Spanish has a comma for decimals, a point between thousands from five digits on, and a space that does
-not break before a unit.
+The rules are those of the Unicode locale data for ``es`` and ``en``, which browsers follow too: Spanish has a comma for
+decimals and a space that does not break before a unit. One is not: there Spanish groups thousands from five digits on,
+which charts cannot do and invoices do not; here four digits are grouped too, in texts, charts and tables alike.
 """
 
 import math
@@ -57,8 +57,6 @@ DAYS: dict[Language, tuple[str, ...]] = {
     "en": ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"),
     "es": ("domingo", "lunes", "martes", "miércoles", "jueves", "viernes", "sábado"),
 }
-# Spanish groups thousands from this many digits on.
-LEAST_GROUPED = 5
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~:$-])")
 
 
@@ -86,8 +84,7 @@ class Format:
         is_zero = not any(letter in "123456789" for letter in text)
         if self.language == "es":
             whole, _, decimals = text.partition(".")
-            plain = whole.replace(",", "")
-            whole = plain if len(plain) < LEAST_GROUPED else whole.replace(",", ".")
+            whole = whole.replace(",", ".")
             text = f"{whole},{decimals}" if decimals else whole
         mark = "" if is_zero else "-" if float(value) < 0 else "+" if sign else ""
         return mark + text

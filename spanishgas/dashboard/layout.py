@@ -75,7 +75,7 @@ def nothing_yet(view: View, error: AbsentError) -> None:
     if error.day is not None:
         told += view.say(" for ", " para el ") + view.fmt.day(error.day)
     with st.container(horizontal_alignment="left", gap="small"):
-        st.markdown(f":material/inbox: **{told}.** {view.say('To get it, run', 'Para obtenerlo, ejecute')}")
+        st.markdown(f":material/inbox: **{told}.** {view.say('This makes it:', 'Se obtiene con:')}")
         st.code(error.command, language="bash", wrap_lines=True)
 
 
@@ -95,9 +95,18 @@ def facts(pairs: Sequence[tuple[str, str]]) -> None:
     st.html(f'<dl class="facts">{rows}</dl>')
 
 
-def figure(label: str, value: str, **more: Any) -> None:
-    """A figure on a card."""
+def figure(label: str, value: str, note: str | None = None, **more: Any) -> None:
+    """A figure on a card, with a note below it."""
+    if note is not None:
+        more |= {"delta": note, "delta_color": "off", "delta_arrow": "off"}
     st.metric(label, value, border=True, height="stretch", **more)
+
+
+def figures(*cards: tuple[str, str, str | None]) -> None:
+    """Figures on cards side by side: label, value and note of each."""
+    for column, (label, value, note) in zip(st.columns(len(cards)), cards, strict=True):
+        with column:
+            figure(label, value, note)
 
 
 def change(view: View, now: float | None, before: float | None, write: Any) -> str | None:

@@ -110,6 +110,11 @@ def _joined(key: str, language: Language, run_date: date, _published: Published,
     return table
 
 
+def offered(table: pd.DataFrame) -> pd.DataFrame:
+    """The customers of a risk list who are made an offer."""
+    return table[table["action"].fillna("none") != "none"]
+
+
 def segment_names(published: Published, segmented: Manifest | None, language: Language) -> Mapping[str, str]:
     """Identity of a segment -> its name; empty where segments are not published."""
     if segmented is None or "segment_summary" not in segmented.tables:

@@ -1,5 +1,6 @@
 """Drift, performance and the retraining signal, as far as they are published: found by the name of their table."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -9,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from spanishgas.dashboard.data import Home, Published
+from spanishgas.dashboard.sentences import drift_told
 from spanishgas.dashboard.view import View
-from spanishgas.dashboard.words import Pair
+from spanishgas.dashboard.words import DRIFT_STATES, RETRAIN_REASONS
 from spanishgas.engine.store import Manifest
 
 DRIFT = Home("gold", "drift", "run_date", "drift")
@@ -19,22 +21,7 @@ RETRAINING = Home("gold", "retrain_signal", "run_date", "retrain_signal")
 SUMMARY, SIGNAL, FIGURES = "drift_summary", "retrain_signal", "model_performance"
 LAST = 24
 
-STATES: Mapping[str, Pair] = {
-    "ok": ("No drift", "Sin deriva"),
-    "alarm": ("Drift", "Deriva"),
-    "unknown": ("Cannot be told", "No se puede saber"),
-}
 STATE_COLOURS = {"ok": "green", "alarm": "red", "unknown": "gray"}
-REASONS: Mapping[str, Pair] = {
-    "no_champion": ("there is no champion", "no hay campeón"),
-    "performance": ("measured performance is below its floor", "el rendimiento medido está por debajo de su mínimo"),
-    "persistent_drift": (
-        "drift persists, with enough new labels",
-        "la deriva persiste, con suficientes etiquetas nuevas",
-    ),
-    "age": ("the model is old", "el modelo es antiguo"),
-    "cooldown": ("a model was trained just before", "se acaba de entrenar un modelo"),
-}
 
 
 @dataclass(frozen=True)
@@ -93,20 +80,29 @@ def monitored_days(published: Published) -> list[date]:
 def signal_line(view: View, row: "pd.Series[Any]") -> tuple[str, str, str]:
     """The retraining signal as colour, headline and reasons in words."""
     say = view.say
-    reasons = [view.word(REASONS, one) for one in str(row["reasons"]).split("|") if one]
+    reasons = [view.word(RETRAIN_REASONS, one) for one in str(row["reasons"]).split("|") if one]
     told = view.fmt.listed(reasons)
     held = str(row.get("held_back_by", "") or "")
     if bool(row["retrain"]):
         return "red", say("Train again", "Volver a entrenar"), told
     if held:
-        return "orange", say("Train again soon", "Volver a entrenar pronto"), f"{told}; {view.word(REASONS, held)}"
-    if bool(row["investigate"]):
         return (
             "orange",
-            say("Look into it", "Conviene investigar"),
-            say("drift alone is no reason to train", "la deriva por sí sola no obliga a entrenar"),
+            say("Train again soon", "Volver a entrenar pronto"),
+            f"{told}; {view.word(RETRAIN_REASONS, held)}",
         )
+    if bool(row["investigate"]):
+        return "orange", say("Look into it", "Conviene investigar"), drift_told(view.fmt, evidence_of(row))
     return "green", say("No need to train again", "No hace falta reentrenar"), ""
+
+
+def evidence_of(row: "pd.Series[Any]") -> Mapping[str, Any]:
+    """The figures behind a retraining signal; empty where they cannot be read."""
+    try:
+        told = json.loads(str(row.get("evidence", "") or "{}"))
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def not_monitored(view: View) -> None:
@@ -142,7 +138,7 @@ def monitoring_summary(view: View) -> None:
         row = summary.table.iloc[-1]
         state = str(row["state"])
         st.markdown(
-            f":{STATE_COLOURS.get(state, 'gray')}-badge[{view.word(STATES, state)}] "
+            f":{STATE_COLOURS.get(state, 'gray')}-badge[{view.word(DRIFT_STATES, state)}] "
             + say(
                 f"Causes of alarm: {fmt.number(row['root_alarms'])}, in {fmt.number(row['checks'])} checks",
                 f"Causas de alarma: {fmt.number(row['root_alarms'])}, en {fmt.number(row['checks'])} comprobaciones",

@@ -98,6 +98,50 @@ GATES: dict[str, Pair] = {
     "features": ("Features still made", "Variables disponibles"),
     "groups": ("No group much worse", "Ningún grupo mucho peor"),
     "ranks": ("Ranks better than chance", "Ordena mejor que el azar"),
+    "rolled_back": ("Was rolled back before", "Ya fue retirado antes"),
+}
+# What each gate asks for, to be read beside whether it was passed.
+GATE_DEMANDS: dict[str, Pair] = {
+    "baseline": (
+        "Ranks no worse than the interpretable baseline, beyond noise.",
+        "No ordena peor que el modelo de referencia, más allá del azar.",
+    ),
+    "better": (
+        "Ranks better than the champion by at least one figure, beyond noise.",
+        "Ordena mejor que el campeón en al menos una medida, más allá del azar.",
+    ),
+    "not_worse": (
+        "Ranks no worse than the champion by any figure, beyond noise.",
+        "No ordena peor que el campeón en ninguna medida, más allá del azar.",
+    ),
+    "calibrated": (
+        "Its probabilities are true enough to count euros with.",
+        "Sus probabilidades son lo bastante fieles para calcular euros con ellas.",
+    ),
+    "calibration": (
+        "Its calibration error does not grow much over the champion's.",
+        "Su error de calibración no crece mucho respecto al del campeón.",
+    ),
+    "comparable": (
+        "The test rows come after everything that it learned from.",
+        "Las filas de prueba son posteriores a todo lo aprendido.",
+    ),
+    "fast": (
+        "Scores fast enough; timed anew by every run that decides.",
+        "Puntúa con bastante rapidez; se cronometra en cada decisión.",
+    ),
+    "features": (
+        "All features that it takes are still made, in the same type.",
+        "Todas las variables que usa se siguen calculando, con el mismo tipo.",
+    ),
+    "groups": (
+        "No month, segment or group of customers is much worse off.",
+        "Ningún mes, segmento o grupo de clientes sale mucho peor.",
+    ),
+    "ranks": (
+        "Ranks better than chance, with the whole interval.",
+        "Ordena mejor que el azar, con el intervalo entero.",
+    ),
 }
 GATE_STATES: dict[str, Pair] = {
     "passed": ("Passed", "Superada"),
@@ -117,6 +161,49 @@ POLICIES: dict[str, Pair] = {
     "with_observable": ("Ours, all as well as features tell", "La nuestra, con todo lo observable"),
 }
 RESPONSES: dict[str, Pair] = {"learned": ("learned", "aprendida"), "assumed": ("assumed", "supuesta")}
+DRIFT_STATES: dict[str, Pair] = {
+    "ok": ("No drift", "Sin deriva"),
+    "alarm": ("Drift", "Deriva"),
+    "unknown": ("Cannot be told", "No se puede saber"),
+}
+CHECKS: dict[str, Pair] = {
+    "freshness": ("Freshness", "Actualidad"),
+    "source_rows": ("Rows of a source", "Filas de una fuente"),
+    "rows": ("Rows", "Filas"),
+    "missingness": ("Missing values", "Valores ausentes"),
+    "new_categories": ("New categories", "Categorías nuevas"),
+    "vanished_categories": ("Vanished categories", "Categorías desaparecidas"),
+    "distribution": ("Distribution", "Distribución"),
+    "prediction": ("Predictions", "Predicciones"),
+}
+CHECK_STATES: dict[str, Pair] = {
+    "ok": ("In order", "Correcto"),
+    "alarm": ("Alarm", "Alarma"),
+    "unknown": ("Unknown", "Desconocido"),
+}
+CHECK_ROLES: dict[str, Pair] = {"root": ("cause", "causa"), "dependant": ("follows", "consecuencia"), "none": ("", "")}
+RETRAIN_REASONS: dict[str, Pair] = {
+    "no_champion": ("there is no champion", "no hay campeón"),
+    "performance": ("measured performance is below its floor", "el rendimiento medido está por debajo de su mínimo"),
+    "persistent_drift": (
+        "drift persists, with enough new labels",
+        "la deriva persiste, con suficientes etiquetas nuevas",
+    ),
+    "age": ("the model is old", "el modelo es antiguo"),
+    "cooldown": ("a model was trained just before", "se acaba de entrenar un modelo"),
+}
+POPULATIONS: dict[str, Pair] = {
+    "untreated": ("Without offers", "Sin ofertas"),
+    "never_targeted": ("Never targeted", "Nunca en campaña"),
+    "held_out": ("Held out", "Grupo de control"),
+    "treated": ("With offers", "Con ofertas"),
+}
+STATUSES: dict[str, Pair] = {
+    "measured": ("Measured", "Medido"),
+    "estimated": ("Estimated", "Estimado"),
+    "unknown": ("Unknown", "Desconocido"),
+}
+REPORTS: dict[str, Pair] = {"drift": ("Drift", "Deriva"), "performance": ("Performance", "Rendimiento")}
 
 
 def word(words: Mapping[str, Pair], key: object, language: Language) -> str:

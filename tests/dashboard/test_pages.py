@@ -120,8 +120,8 @@ def test_the_overview_tells_what_is_published(opened: Opened, shop: Path) -> Non
     assert figures["Bajas esperadas en 90 días"] == str(round(table["risk_score"].sum()))
     assert figures["Ofertas"] == str(len(offers)) != "0"
     loss = (table["risk_score"] * table["expected_margin_month"]).sum()
-    assert figures["Pérdida mensual esperada"] == f"{round(loss)}\u00a0€"
-    assert figures["Gasto esperado"] == f"{round(offers['expected_spend'].sum())}\u00a0€"
+    assert figures["Pérdida mensual esperada"] == f"{round(loss):,}\u00a0€".replace(",", ".")
+    assert figures["Gasto esperado"] == f"{round(offers['expected_spend'].sum()):,}\u00a0€".replace(",", ".")
     assert "Campeón **v2**" in told(test)
     before = recommended(shop / "data", worlds.RUN_DATES[-2])
     change = len(offers) - int((before["action"] != "none").sum())

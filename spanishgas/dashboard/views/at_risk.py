@@ -9,7 +9,7 @@ import streamlit as st
 from spanishgas.dashboard.customer_table import customer_table
 from spanishgas.dashboard.data import RECOMMENDED, AbsentError
 from spanishgas.dashboard.layout import nothing_yet, page_head, section
-from spanishgas.dashboard.risk_list import risk_list
+from spanishgas.dashboard.risk_list import offered, risk_list
 from spanishgas.dashboard.view import View
 
 TABLE_HEIGHT = 620
@@ -152,7 +152,7 @@ def _ask(view: View, table: pd.DataFrame) -> Filters:
             margin_from = st.number_input(
                 say("Margin from, €/month", "Margen desde, €/mes"),
                 value=None,
-                step=5.0,
+                step=5,
                 key="margin_from",
                 persist_state="session",
             )
@@ -160,7 +160,7 @@ def _ask(view: View, table: pd.DataFrame) -> Filters:
             margin_to = st.number_input(
                 say("Margin to, €/month", "Margen hasta, €/mes"),
                 value=None,
-                step=5.0,
+                step=5,
                 key="margin_to",
                 persist_state="session",
             )
@@ -217,13 +217,12 @@ def _ordered(view: View, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
 def _summary(view: View, found: pd.DataFrame, total: int) -> None:
     say, fmt = view.say, view.fmt
-    offers = int((found["action"].fillna("none") != "none").sum())
     loss = float((found["risk"] * found["expected_margin_month"].astype("float64")).sum())
     parts = [
         f"**{fmt.number(len(found))}** {say('of', 'de')} {fmt.number(total)} {say('customers', 'clientes')}",
         f"**{fmt.number(found['risk'].sum(), 1)}** {say('expected to leave', 'bajas esperadas')}",
         f"**{fmt.eur(loss)}** {say('of margin a month at stake', 'de margen al mes en juego')}",
-        f"**{fmt.number(offers)}** {say('offers', 'ofertas')}",
+        f"**{fmt.number(len(offered(found)))}** {say('offers', 'ofertas')}",
     ]
     st.markdown(" · ".join(parts))
 

@@ -8,7 +8,8 @@ import streamlit as st
 
 from spanishgas.dashboard import charts, what_if
 from spanishgas.dashboard.data import RECOMMENDED, SCORES, SILVER
-from spanishgas.dashboard.layout import figure, page_head, section
+from spanishgas.dashboard.formatting import NOTHING, plain
+from spanishgas.dashboard.layout import figures, page_head, section
 from spanishgas.dashboard.risk_list import HAZARDS, risk_list
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views import customer_history
@@ -75,11 +76,11 @@ def _ask(view: View, table: pd.DataFrame) -> str | None:
     if exact:
         return str(exact[0])
     told = say(
-        f"**{asked or '–'}** is not among the {view.fmt.number(len(ids))} active customers of this date.",
-        f"**{asked or '–'}** no está entre los {view.fmt.number(len(ids))} clientes activos de esta fecha.",
+        f"**{plain(asked) or NOTHING}** is not among the {view.fmt.number(len(ids))} active customers of this date.",
+        f"**{plain(asked) or NOTHING}** no está entre los {view.fmt.number(len(ids))} clientes activos de esta fecha.",
     )
     if close:
-        told += say(" Did you mean ", " ¿Quizá ") + ", ".join(close) + "?"
+        told += say(" Did you mean ", " ¿Quizá ") + ", ".join(plain(one) for one in close) + "?"
     st.warning(told, icon=":material/person_search:")
     return None
 
@@ -92,43 +93,29 @@ def _customer(view: View, customer: str, row: "pd.Series[Any]", total: int) -> N
     if recommended is not None:
         rows = view.published.table(recommended, "recommendations", customer=customer)
         whole = None if rows.empty else rows.iloc[0]
-    columns = st.columns(4)
-    with columns[0]:
-        figure(
+    made = None if whole is None or whole["action"] == "none" else whole
+    figures(
+        (
             say("Risk within 90 days", "Riesgo en 90 días"),
             fmt.pct(row["risk"]),
-            delta=say(
-                f"{fmt.number(row['rank'])} of {fmt.number(total)}", f"{fmt.number(row['rank'])} de {fmt.number(total)}"
-            ),
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[1]:
-        figure(
+            f"{fmt.number(row['rank'])} {say('of', 'de')} {fmt.number(total)}",
+        ),
+        (
             say("Margin per month", "Margen al mes"),
             fmt.eur(row["expected_margin_month"], 2),
-            delta=None if whole is None else say("bill ", "factura ") + fmt.eur(whole["bill_month"], 2),
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[2]:
-        figure(
+            None if whole is None else say("bill ", "factura ") + fmt.eur(whole["bill_month"], 2),
+        ),
+        (
             say("Recommended", "Recomendación"),
-            str(row["action_label"]) if pd.notna(row["action_label"]) else "–",
-            delta=_how(view, row),
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[3]:
-        figure(
+            str(row["action_label"]) if pd.notna(row["action_label"]) else NOTHING,
+            _how(view, row),
+        ),
+        (
             say("Expected to bring", "Se espera que aporte"),
-            fmt.eur(row["expected_margin_impact"], 2),
-            delta=None
-            if whole is None or row["action"] == "none"
-            else say("costs ", "cuesta ") + fmt.eur(whole["expected_spend"], 2),
-            delta_color="off",
-            delta_arrow="off",
-        )
+            fmt.eur(None if made is None else made["expected_margin_impact"], 2),
+            None if made is None else say("costs ", "cuesta ") + fmt.eur(made["expected_spend"], 2),
+        ),
+    )
     left, right = st.columns([2, 3], gap="medium")
     with left, section(view, say("Risk by window", "Riesgo por periodo"), key="risk_by_window"):
         _windows(view, row)
@@ -149,11 +136,8 @@ def _customer(view: View, customer: str, row: "pd.Series[Any]", total: int) -> N
             _vetoes(view, manifest, customer)
     if whole is not None:
         with section(view, say("What if", "Y si…"), key="what_if"):
-            what_if_panel(
-                view,
-                what_if.basis_of(view.published, view.published.manifest(RECOMMENDED, view.run_date), whole),
-                whole,
-            )
+            manifest = view.published.manifest(RECOMMENDED, view.run_date)
+            what_if_panel(view, what_if.basis_of(view.published, manifest, whole), whole)
     silver = view.published.find(SILVER)
     left, right = st.columns([2, 3], gap="medium")
     with left, section(view, say("Contract", "Contrato"), key="contract"):

@@ -87,7 +87,7 @@ def prices(view: View, silver: Manifest, customer: str) -> None:
             color=alt.Color(
                 "period:N",
                 scale=alt.Scale(domain=list(names.values()), range=[charts.ROSE, charts.AMBER, charts.TEAL]),
-                legend=alt.Legend(title=None, orient="top"),
+                legend=charts.legend(),
             ),
             tooltip=[
                 alt.Tooltip("pricing_date:T", format="%e %b %Y", title=say("From", "Desde")),
@@ -104,8 +104,10 @@ def prices(view: View, silver: Manifest, customer: str) -> None:
             tooltip=[alt.Tooltip("contract_start_date:T", format="%e %b %Y", title=say("New term", "Nuevo contrato"))],
         )
     )
-    charts.show(view, rules + lines, alt_text=say("Prices over time", "Precios a lo largo del tiempo"))
-    st.caption(say("Dashed: a new contract term.", "Línea discontinua: nuevo contrato."))
+    drawn = rules + lines if len(starts) else lines
+    charts.show(view, drawn, height=320, alt_text=say("Prices over time", "Precios a lo largo del tiempo"))
+    if len(starts):
+        st.caption(say("Dashed: a new contract term.", "Línea discontinua: nuevo contrato."))
 
 
 def consumption(view: View, silver: Manifest, customer: str) -> None:
@@ -122,6 +124,7 @@ def consumption(view: View, silver: Manifest, customer: str) -> None:
         "elec_p3_kwh": say("Electricity, off-peak", "Electricidad, valle"),
         "gas_kwh": "Gas",
     }
+    table = table.set_index("month").asfreq("MS").fillna(0.0).reset_index()  # a month without a day keeps its place
     long = table.melt(["month", "coverage"], list(names), "what", "kwh")
     long = long[(long["kwh"] > 0) | (long["what"] != "gas_kwh")]
     order = {name: place for place, name in enumerate(names)}
@@ -133,12 +136,16 @@ def consumption(view: View, silver: Manifest, customer: str) -> None:
         alt.Chart(long)
         .mark_bar()
         .encode(
-            x=alt.X("yearmonth(month):T", title=None, axis=alt.Axis(format="%b %Y", tickCount=12)),
+            x=alt.X(
+                "yearmonth(month):O",
+                title=None,
+                axis=alt.Axis(format="%b %Y", labelAngle=0, labelAlign="center", labelOverlap=True),
+            ),
             y=alt.Y("kwh:Q", title="kWh", axis=alt.Axis(format=",.0f")),
             color=alt.Color(
                 "what:N",
                 scale=alt.Scale(domain=present, range=[colours[name] for name in present]),
-                legend=alt.Legend(title=None, orient="top"),
+                legend=charts.legend(),
             ),
             order="place:Q",
             tooltip=[

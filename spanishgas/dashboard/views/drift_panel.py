@@ -6,28 +6,17 @@ import streamlit as st
 
 from spanishgas.dashboard import charts, signals
 from spanishgas.dashboard.formatting import NOTHING
-from spanishgas.dashboard.layout import figure
+from spanishgas.dashboard.layout import figures
+from spanishgas.dashboard.sentences import bin_label, check_sentence
 from spanishgas.dashboard.signals import Found, over_time
 from spanishgas.dashboard.view import View
-from spanishgas.dashboard.words import Pair
+from spanishgas.dashboard.words import CHECK_ROLES, CHECK_STATES, CHECKS, DRIFT_STATES
 
 TELLING_CHECKS = 400
-CHECKS: dict[str, Pair] = {
-    "freshness": ("Freshness", "Actualidad"),
-    "source_rows": ("Rows of a source", "Filas de una fuente"),
-    "rows": ("Rows", "Filas"),
-    "missingness": ("Missing values", "Valores ausentes"),
-    "new_categories": ("New categories", "Categorías nuevas"),
-    "vanished_categories": ("Vanished categories", "Categorías desaparecidas"),
-    "distribution": ("Distribution", "Distribución"),
-    "prediction": ("Predictions", "Predicciones"),
-}
-CHECK_STATES: dict[str, Pair] = {
-    "ok": ("In order", "Correcto"),
-    "alarm": ("Alarm", "Alarma"),
-    "unknown": ("Unknown", "Desconocido"),
-}
-CHECK_ROLES: dict[str, Pair] = {"root": ("cause", "causa"), "dependant": ("follows", "consecuencia"), "none": ("", "")}
+TABLE_HEIGHT, ROW_HEIGHT = 300, 35
+# What to look at first.
+PLACES = {"alarm": 0, "unknown": 1, "ok": 2}
+ROLE_PLACES = {"root": 0, "dependant": 1, "none": 2}
 
 
 def drift_panel(view: View, found: Found) -> None:
@@ -36,7 +25,7 @@ def drift_panel(view: View, found: Found) -> None:
     row = found.table.iloc[-1]
     state = str(row["state"])
     st.markdown(
-        f":{signals.STATE_COLOURS.get(state, 'gray')}-badge[{view.word(signals.STATES, state)}] "
+        f":{signals.STATE_COLOURS.get(state, 'gray')}-badge[{view.word(DRIFT_STATES, state)}] "
         + say(
             f"Features of {fmt.day(row['as_of'])} beside those of {fmt.day(row['reference_as_of'])}, that the champion "
             f"v{row['model_version']} learned from.",
@@ -44,39 +33,28 @@ def drift_panel(view: View, found: Found) -> None:
             f"aprendió el campeón v{row['model_version']}.",
         )
     )
-    columns = st.columns(4)
-    with columns[0]:
-        figure(
+    figures(
+        (
             say("Alarms with a cause of their own", "Alarmas con causa propia"),
             fmt.number(row["root_alarms"]),
-            delta=say(f"of {fmt.number(row['alarms'])} alarms", f"de {fmt.number(row['alarms'])} alarmas"),
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[1]:
-        figure(
+            say(f"of {fmt.number(row['alarms'])} alarms", f"de {fmt.number(row['alarms'])} alarmas"),
+        ),
+        (
             say("Checks", "Comprobaciones"),
             fmt.number(row["checks"]),
-            delta=say(f"{fmt.number(row['unknown'])} cannot tell", f"{fmt.number(row['unknown'])} sin respuesta"),
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[2]:
-        figure(
+            say(f"{fmt.number(row['unknown'])} cannot tell", f"{fmt.number(row['unknown'])} sin respuesta"),
+        ),
+        (
             say("Mean risk", "Riesgo medio"),
             fmt.pct(row["mean_risk"]),
-            delta=say("was ", "era ") + fmt.pct(row["reference_mean_risk"]),
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[3]:
-        figure(
+            say("was ", "era ") + fmt.pct(row["reference_mean_risk"]),
+        ),
+        (
             say("Largest shift (PSI)", "Mayor desplazamiento (PSI)"),
             fmt.number(row["largest_psi"], 2),
-            delta=str(row["largest_psi_feature"]).replace("_", " ") or None,
-            delta_color="off",
-            delta_arrow="off",
-        )
+            str(row["largest_psi_feature"] or "") or None,
+        ),
+    )
     past = over_time(view.published, signals.SUMMARY, view.run_date)
     if len(past) > 1:
         _drift_over_time(view, past)
@@ -102,7 +80,7 @@ def _drift_over_time(view: View, past: pd.DataFrame) -> None:
             color=alt.Color(
                 "what:N",
                 scale=alt.Scale(range=[charts.TEAL, charts.AMBER], domain=list(names.values())),
-                legend=alt.Legend(title=None, orient="top"),
+                legend=charts.legend(),
             ),
             tooltip=[
                 alt.Tooltip("run_date:T", format="%e %b %Y", title=say("Run date", "Fecha")),
@@ -117,10 +95,7 @@ def _drift_over_time(view: View, past: pd.DataFrame) -> None:
 def _checks(view: View, found: Found) -> None:
     say = view.say
     checks = view.published.table(found.manifest, "drift_checks")
-    left, right = st.columns([3, 2], gap="medium")
-    order = {"alarm": 0, "unknown": 1, "ok": 2}
-    roles = {"root": 0, "dependant": 1, "none": 2}
-    checks["place"] = checks["state"].map(order) * 10 + checks["role"].map(roles)
+    checks["place"] = checks["state"].map(PLACES) * 10 + checks["role"].map(ROLE_PLACES)
     checks = checks.sort_values(["place", "value"], ascending=[True, False], kind="stable")
     heads = {
         "state_label": say("State", "Estado"),
@@ -128,29 +103,31 @@ def _checks(view: View, found: Found) -> None:
         "subject": say("Subject", "Sobre"),
         "value": say("Figure", "Valor"),
         "limit": say("Limit", "Límite"),
-        "sentence": say("In words", "En palabras"),
+        "told": say("In words", "En palabras"),
     }
     checks["state_label"] = [
         view.word(CHECK_STATES, state) + (f" ({view.word(CHECK_ROLES, role)})" if role != "none" else "")
         for state, role in zip(checks["state"], checks["role"], strict=True)
     ]
     checks["check_label"] = [view.word(CHECKS, one) for one in checks["check"]]
-    with left:
-        number = st.column_config.NumberColumn(format="localized", width="small")
-        st.dataframe(
-            checks[list(heads)].head(TELLING_CHECKS).round({"value": 4, "limit": 4}).rename(columns=heads),
-            hide_index=True,
-            height=min(360, 35 * (len(checks) + 1) + 3),
-            placeholder=NOTHING,
-            column_config={
-                heads["value"]: number,
-                heads["limit"]: number,
-                heads["sentence"]: st.column_config.TextColumn(width="large"),
-            },
-        )
-    with right:
-        if "drift_bins" in found.manifest.tables:
-            _bins(view, found, [str(one) for one in checks["subject"]])
+    checks["told"] = [check_sentence(view.fmt, one) for one in checks.to_dict("records")]
+    column = st.column_config
+    st.dataframe(
+        checks[list(heads)].head(TELLING_CHECKS).round({"value": 4, "limit": 4}).rename(columns=heads),
+        hide_index=True,
+        height=min(TABLE_HEIGHT, ROW_HEIGHT * (len(checks) + 1) + 3),
+        placeholder=NOTHING,
+        column_config={
+            heads["state_label"]: column.TextColumn(width=150),
+            heads["check_label"]: column.TextColumn(width=140),
+            heads["subject"]: column.TextColumn(width=210),
+            heads["value"]: column.NumberColumn(format="localized", width=70),
+            heads["limit"]: column.NumberColumn(format="localized", width=70),
+            heads["told"]: column.TextColumn(width="large"),
+        },
+    )
+    if "drift_bins" in found.manifest.tables:
+        _bins(view, found, [str(one) for one in checks["subject"]])
 
 
 def _bins(view: View, found: Found, subjects: list[str]) -> None:
@@ -164,9 +141,10 @@ def _bins(view: View, found: Found, subjects: list[str]) -> None:
         say("Distribution of", "Distribución de"),
         options,
         key="drift_subject",
-        format_func=lambda one: one.replace("_", " "),
+        width=360,
     )
-    rows = bins[bins["subject"] == chosen].sort_values("place")
+    rows = bins[bins["subject"] == chosen].sort_values("place").copy()
+    rows["label"] = [bin_label(view.fmt, str(one)) for one in rows["label"]]
     names = {"reference_share": say("Then", "Antes"), "current_share": say("Now", "Ahora")}
     long = rows.melt(["place", "label"], list(names), "when", "share")
     long["when"] = long["when"].map(names)
@@ -174,13 +152,17 @@ def _bins(view: View, found: Found, subjects: list[str]) -> None:
         alt.Chart(long)
         .mark_bar(cornerRadiusTopLeft=2, cornerRadiusTopRight=2)
         .encode(
-            x=alt.X("label:N", sort=rows["label"].tolist(), axis=alt.Axis(title=None, labelAngle=-40, labelLimit=110)),
+            x=alt.X(
+                "label:N",
+                sort=rows["label"].tolist(),
+                axis=alt.Axis(title=None, labelAngle=-30, labelLimit=120, labelOverlap=False),
+            ),
             xOffset=alt.XOffset("when:N", sort=list(names.values())),
             y=alt.Y("share:Q", axis=charts.share(say("Customers", "Clientes"))),
             color=alt.Color(
                 "when:N",
                 scale=alt.Scale(domain=list(names.values()), range=[charts.GREY, charts.TEAL]),
-                legend=alt.Legend(title=None, orient="top"),
+                legend=charts.legend(),
             ),
             tooltip=[
                 alt.Tooltip("label:N", title=" "),

@@ -8,8 +8,9 @@ import streamlit as st
 
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import BACKTESTED, COMPARED, AbsentError
-from spanishgas.dashboard.formatting import plain
+from spanishgas.dashboard.formatting import SPACE, plain
 from spanishgas.dashboard.layout import page_head, section
+from spanishgas.dashboard.sentences import decision_reason, gate_sentence
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views.model_curves import model_curves
 from spanishgas.dashboard.words import DECIDED, GATE_STATES, GATES, METRICS, ROLES
@@ -100,7 +101,8 @@ def _registry(view: View) -> None:
     for one in versions[:8]:
         tags = one.version.tags
         roles = " ".join(
-            f":{ALIAS_COLOURS.get(alias, 'gray')}-badge[{view.word(ROLES, alias)}]" for alias in one.aliases
+            f":{ALIAS_COLOURS.get(alias, 'gray')}-badge[{view.word(ROLES, alias)}]"
+            for alias in sorted(one.aliases, key=_place)
         )
         decided = view.word(DECIDED, tags["decision"]) if tags.get("decision") else "–"
         lines.append(
@@ -111,6 +113,10 @@ def _registry(view: View) -> None:
     if not any("champion" in one.aliases for one in versions):
         st.warning(say("There is no champion yet.", "Todavía no hay campeón."), icon=":material/trophy:")
         st.code(f"python -m pipelines.promote{view.settings.option}", language="bash")
+
+
+def _place(alias: str) -> int:
+    return list(ROLES).index(alias) if alias in ROLES else len(ROLES)
 
 
 def _contest(view: View) -> Manifest:
@@ -159,28 +165,41 @@ def _figures(view: View, manifest: Manifest) -> None:
 
 def _told(view: View, metric: str, value: Any, lo: Any, hi: Any) -> str:
     """A figure with its interval, in the digits that suit it."""
-    fmt = view.fmt
+    fmt, text = view.fmt, _value(view, metric, value)
     if metric in PERCENT:
-        text, ends = fmt.pct(value, 0), (fmt.number(100 * lo), fmt.number(100 * hi))
+        ends = fmt.number(100 * lo), fmt.number(100 * hi)
     else:
         digits = DIGITS.get(metric, 3)
-        text, ends = fmt.number(value, digits), (fmt.number(lo, digits), fmt.number(hi, digits))
-    return text if pd.isna(lo) else f"{text} :small[:gray[{ends[0]}{TO}{ends[1]}]]"
+        ends = fmt.number(lo, digits), fmt.number(hi, digits)
+    return text if pd.isna(lo) else f"{text}{SPACE}:small[:gray[{ends[0]}{TO}{ends[1]}]]"
+
+
+def _value(view: View, metric: str, value: Any) -> str:
+    return view.fmt.pct(value, 0) if metric in PERCENT else view.fmt.number(value, DIGITS.get(metric, 3))
 
 
 def _gates(view: View, manifest: Manifest) -> None:
+    say = view.say
     table = view.published.table(manifest, "promotion_gates")
     order = {"failed": 0, "passed": 1, "not asked": 2}
     table = table.sort_values("state", key=lambda states: states.map(order), kind="stable")
-    for one in table[table["state"] != "not asked"].itertuples():
+    figures = {
+        (str(one.metric), str(one.contender)): _value(view, str(one.metric), one.value)
+        for one in view.published.table(manifest, "promotion_figures").itertuples()
+    }
+    judged = table[table["state"] != "not asked"]
+    for one in judged.itertuples():
         state = view.word(GATE_STATES, one.state).lower()
         st.markdown(
             f"{STATE_ICONS.get(str(one.state), '')} **{view.word(GATES, one.gate)}** :gray[{state}]  \n"
-            f":small[:gray[{plain(one.sentence)}]]"
+            f":small[:gray[{plain(gate_sentence(view.fmt, str(one.gate), figures))}]]"
         )
     silent = [view.word(GATES, one) for one in table.loc[table["state"] == "not asked", "gate"]]
     if silent:
         st.markdown(f":small[:gray[{view.word(GATE_STATES, 'not asked')}: {view.fmt.listed(silent)}]]")
+    with st.expander(say("Figures and limits as published", "Cifras y límites publicados (en inglés)")):
+        lines = [f"- **{view.word(GATES, one.gate)}**: {plain(one.sentence)}" for one in judged.itertuples()]
+        st.markdown("\n".join(lines))
 
 
 def _history(view: View) -> None:
@@ -198,7 +217,12 @@ def _history(view: View) -> None:
             st.badge(view.word(DECIDED, one.action), color=_badge(one))
             st.markdown(f"**{_move(view, one)}**", width="content")
             st.markdown(f":gray[{fmt.moment(one.when)} · {plain(one.by)}]", width="content")
-        st.markdown(f":small[:gray[{plain(one.reason)}]]")
+        st.markdown(f":small[:gray[{plain(decision_reason(fmt, one))}]]", help=_as_published(view, one))
+
+
+def _as_published(view: View, one: Decision) -> str | None:
+    """The whole reason as it was written down, where the page tells it in another language."""
+    return None if decision_reason(view.fmt, one) == one.reason else plain(one.reason)
 
 
 def _badge(one: Decision) -> Literal["gray", "green", "orange", "red"]:
@@ -216,6 +240,8 @@ def _move(view: View, one: Decision) -> str:
     if one.action in ("refused", "conflict"):
         stays = f"v{one.before}" if one.before else view.say("nobody", "nadie")
         return view.say(f"v{one.candidate}; {stays} stays", f"v{one.candidate}; sigue {stays}")
+    if one.before == one.after:
+        return view.say(f"v{one.after} stays", f"sigue v{one.after}")
     if not one.before:
         return view.say(f"v{one.after}, the first", f"v{one.after}, el primero")
     return f"v{one.before} → v{one.after}"

@@ -1,7 +1,6 @@
 """Curves of compared models, as a part of the model's page."""
 
 import altair as alt
-import pandas as pd
 import streamlit as st
 
 from spanishgas.dashboard import charts, curves
@@ -36,7 +35,7 @@ def model_curves(view: View, manifest: Manifest) -> None:
         scale=charts.scale_of(
             ROLE_COLOURS, {role: name for role, name in names.items() if role in set(rows["contender"])}
         ),
-        legend=alt.Legend(title=None, orient="top", symbolOpacity=1),
+        legend=charts.legend(symbolOpacity=1),
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -44,32 +43,9 @@ def model_curves(view: View, manifest: Manifest) -> None:
         st.markdown(f"**{say('Calibration', 'Calibración')}** :gray[{told}]")
         table = curves.reliability(rows)
         table["role"] = table["contender"].map(names)
-        top = float(table[["predicted", "observed"]].to_numpy().max()) * 1.2
-        table["hi"] = table["hi"].clip(upper=top)
-        base = alt.Chart(table).encode(
-            x=alt.X("predicted:Q", axis=charts.share(say("Foretold", "Previsto")), scale=alt.Scale(domain=[0, top])),
-            color=colour,
-        )
-        points = base.mark_line(point=True).encode(
-            y=alt.Y(
-                "observed:Q",
-                axis=charts.share(say("Observed", "Observado")),
-                scale=alt.Scale(domain=[0, top], clamp=True),
-            ),
-            tooltip=[
-                alt.Tooltip("role:N", title=" "),
-                alt.Tooltip("predicted:Q", format=".1%", title=say("Foretold", "Previsto")),
-                alt.Tooltip("observed:Q", format=".1%", title=say("Observed", "Observado")),
-                alt.Tooltip("rows:Q", format=",", title=say("Rows", "Filas")),
-            ],
-        )
-        ranges = base.mark_rule(opacity=0.5).encode(y=alt.Y("lo:Q", title=say("Observed", "Observado")), y2="hi:Q")
-        diagonal = (
-            alt.Chart(pd.DataFrame({"x": [0, top], "y": [0, top]}))
-            .mark_line(color=charts.GREY, strokeDash=[4, 4])
-            .encode(x="x:Q", y="y:Q")
-        )
-        charts.show(view, diagonal + ranges + points, height=320, alt_text=say("Reliability", "Fiabilidad"))
+        tooltip = [alt.Tooltip("role:N", title=" ")]
+        drawn = charts.reliability(view, table, colour=colour, tooltip=tooltip)
+        charts.show(view, drawn, height=320, alt_text=say("Reliability", "Fiabilidad"))
     with right:
         told = say("by calling the riskiest first", "llamando primero a los de más riesgo")
         st.markdown(f"**{say('Leavers reached', 'Bajas alcanzadas')}** :gray[{told}]")
@@ -89,9 +65,6 @@ def model_curves(view: View, manifest: Manifest) -> None:
                 ],
             )
         )
-        chance = (
-            alt.Chart(pd.DataFrame({"x": [0, 1], "y": [0, 1]}))
-            .mark_line(color=charts.GREY, strokeDash=[4, 4])
-            .encode(x="x:Q", y="y:Q")
+        charts.show(
+            view, charts.diagonal(1.0) + lines, height=320, alt_text=say("Cumulative gains", "Ganancia acumulada")
         )
-        charts.show(view, chance + lines, height=320, alt_text=say("Cumulative gains", "Ganancia acumulada"))

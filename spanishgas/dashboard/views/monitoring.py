@@ -1,6 +1,5 @@
 """Monitoring: drift and performance over time, what offers truly did, whether to train again, and the full report."""
 
-import json
 from typing import Any
 
 import pandas as pd
@@ -9,11 +8,22 @@ import streamlit as st
 from spanishgas.dashboard import signals
 from spanishgas.dashboard.data import AbsentError, Home
 from spanishgas.dashboard.formatting import NOTHING
-from spanishgas.dashboard.layout import figure, page_head, section
-from spanishgas.dashboard.signals import DRIFT, PERFORMANCE, RETRAINING, Found, newest, over_time, signal_line
+from spanishgas.dashboard.layout import figures, page_head, section
+from spanishgas.dashboard.sentences import month_verdict
+from spanishgas.dashboard.signals import (
+    DRIFT,
+    PERFORMANCE,
+    RETRAINING,
+    Found,
+    evidence_of,
+    newest,
+    over_time,
+    signal_line,
+)
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views.drift_panel import drift_panel
 from spanishgas.dashboard.views.performance_panel import performance_panel
+from spanishgas.dashboard.words import REPORTS
 
 REPORT_FOLDER = "evidently"
 REPORT_HEIGHT = 900
@@ -70,35 +80,32 @@ def _signal(view: View, found: Found) -> None:
     row = found.table.iloc[-1]
     colour, head, told = signal_line(view, row)
     st.markdown(f"### :{colour}[{head}]" + (f"  \n{told[:1].upper()}{told[1:]}." if told else ""))
-    columns = st.columns(3)
-    for column, (label, name) in zip(
-        columns,
+    figures(
         (
-            (say("Age of what the champion learned", "Antigüedad de lo aprendido"), "model_age_days"),
-            (say("Since the last training", "Desde el último entrenamiento"), "days_since_training"),
-            (say("New leavers since", "Nuevas bajas desde entonces"), "new_leavers"),
+            say("Age of what the champion learned", "Antigüedad de lo aprendido"),
+            _days(view, row, "model_age_days"),
+            None,
         ),
-        strict=True,
-    ):
-        value = row.get(name)
-        text = fmt.number(value if pd.notna(value) else None)
-        with column:
-            figure(label, text if name == "new_leavers" or text == "–" else f"{text} {say('days', 'días')}")
+        (
+            say("Since the last training", "Desde el último entrenamiento"),
+            _days(view, row, "days_since_training"),
+            None,
+        ),
+        (say("New leavers since", "Nuevas bajas desde entonces"), fmt.number(row.get("new_leavers")), None),
+    )
     past = over_time(view.published, signals.SIGNAL, view.run_date)
     if len(past) > 1:
         days = [f"{fmt.day(one['run_date'])}: {signal_line(view, one)[1]}" for _, one in past.iterrows()]
         st.caption(" · ".join(days[-6:]))
-    evidence = _parsed(str(row.get("evidence", "")))
+    evidence = evidence_of(row)
     if evidence:
         with st.expander(say("Evidence", "Datos en que se basa"), icon=":material/fact_check:"):
             st.json(evidence)
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return text
+def _days(view: View, row: "pd.Series[Any]", name: str) -> str:
+    text = view.fmt.number(row.get(name))
+    return text if text == NOTHING else f"{text} {view.say('days', 'días')}"
 
 
 def _business(view: View, found: Found) -> None:
@@ -116,8 +123,9 @@ def _business(view: View, found: Found) -> None:
         "measured_margin_eur": say("Measured", "Medido"),
         "measured_lo_eur": say("from", "desde"),
         "measured_hi_eur": say("to", "hasta"),
-        "verdict": say("What can be said", "Qué se puede decir"),
+        "told": say("What can be said", "Qué se puede decir"),
     }
+    table["told"] = [month_verdict(view.fmt, one) for one in table.to_dict("records")]
     table["month"] = [view.fmt.month(one) for one in table["month"]]
     euro = st.column_config.NumberColumn(format="euro")
     st.dataframe(
@@ -126,7 +134,7 @@ def _business(view: View, found: Found) -> None:
         placeholder=NOTHING,
         column_config={
             **{heads[name]: euro for name in heads if name.endswith("_eur")},
-            heads["verdict"]: st.column_config.TextColumn(width="large"),
+            heads["told"]: st.column_config.TextColumn(width="large"),
         },
     )
 
@@ -145,7 +153,10 @@ def _reports(view: View) -> None:
     for found in sources:
         for path in view.run_files(found.manifest.run_id, REPORT_FOLDER):
             if path.endswith(".html"):
-                files[f"{found.manifest.publication.name} · {view.fmt.day(found.day)}"] = (found.manifest.run_id, path)
+                files[f"{view.word(REPORTS, found.manifest.publication.name)} · {view.fmt.day(found.day)}"] = (
+                    found.manifest.run_id,
+                    path,
+                )
     if not files:
         st.markdown(say("The runs have left no report.", "Las ejecuciones no han dejado informe."))
         return

@@ -8,8 +8,8 @@ from spanishgas.dashboard import charts
 from spanishgas.dashboard.customer_table import customer_table
 from spanishgas.dashboard.data import RECOMMENDED, SIMULATED
 from spanishgas.dashboard.formatting import plain
-from spanishgas.dashboard.layout import figure, page_head, section
-from spanishgas.dashboard.risk_list import risk_list
+from spanishgas.dashboard.layout import figures, page_head, section
+from spanishgas.dashboard.risk_list import offered, risk_list
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views.plan_value import budget_curve, measured, replay, sensitivity
 from spanishgas.dashboard.words import SIZES, WINDOWS, limit_name
@@ -32,19 +32,18 @@ def show(view: View) -> None:
     with section(view, border=False):
         manifest = view.published.manifest(RECOMMENDED, view.run_date)
         table, _ = risk_list(view)
-        offered = table[table["action"] != "none"]
         _figures(view, manifest)
         left, right = st.columns([3, 2], gap="medium")
         with left, section(view, say("By segment and window", "Por segmento y periodo"), key="plan"):
-            _plan(view, offered)
+            _plan(view, offered(table))
         with (
             right,
             section(
                 view,
                 say("Limits", "Límites"),
                 say(
-                    "What the plan takes of the budget and of each capacity.",
-                    "Lo que el plan usa del presupuesto y de cada capacidad.",
+                    "What the plan takes of the budget and of each capacity, those held out included.",
+                    "Lo que el plan usa del presupuesto y de cada capacidad, incluido el grupo de control.",
                 ),
                 key="limits",
             ),
@@ -61,8 +60,8 @@ def show(view: View) -> None:
             view,
             say("By the demo world's truth", "Según la verdad del mundo de ejemplo"),
             say(
-                "Only a generated world knows its probabilities. Share of what an oracle would earn, 95% intervals.",
-                "Solo un mundo generado conoce sus probabilidades. Parte de lo que ganaría un oráculo, al 95 %.",
+                "Only a generated world knows its probabilities. Share of an oracle's earnings, with 95% intervals.",
+                "Solo un mundo generado conoce sus probabilidades. Parte de lo que gana un oráculo, al 95 %.",
             ),
             key="replay",
         ):
@@ -77,52 +76,40 @@ def show(view: View) -> None:
 def _figures(view: View, manifest: Manifest) -> None:
     say, fmt, told = view.say, view.fmt, manifest.metrics
     spend, budget, impact = told.get("spend_eur"), told.get("budget_eur"), told.get("expected_margin_impact_eur")
-    columns = st.columns(4)
-    with columns[0]:
-        figure(
+    figures(
+        (
             say("Offers", "Ofertas"),
             fmt.number(told.get("offers")),
-            delta=f"+{fmt.number(told.get('held_out'))} {say('held out', 'en control')}",
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[1]:
-        figure(
-            say("Expected spend", "Gasto esperado"),
-            fmt.eur(spend),
-            delta=say("of ", "de ") + fmt.eur(budget),
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[2]:
-        figure(
+            f"+{fmt.number(told.get('held_out'))} {say('held out', 'en control')}",
+        ),
+        (say("Expected spend", "Gasto esperado"), fmt.eur(spend), say("of ", "de ") + fmt.eur(budget)),
+        (
             say("Expected margin kept", "Margen que se espera conservar"),
             fmt.eur(impact),
-            delta=say("costs taken off", "descontados los costes"),
-            delta_color="off",
-            delta_arrow="off",
-        )
-    with columns[3]:
-        figure(
+            say("costs taken off", "descontados los costes"),
+        ),
+        (
             say("Per euro spent", "Por euro gastado"),
             fmt.eur(impact / spend if spend and impact is not None else None, 2),
-            delta=say("net", "neto"),
-            delta_color="off",
-            delta_arrow="off",
-        )
+            say("net", "neto"),
+        ),
+    )
     if manifest.tags.get("fallback"):
         st.info(
-            say("The response is assumed: ", "La respuesta se supone: ") + plain(manifest.tags["fallback"]),
+            say(
+                "The response is assumed: " + plain(manifest.tags["fallback"]),
+                "La respuesta se supone: las campañas pasadas no bastan para aprenderla.",
+            ),
             icon=":material/info:",
         )
 
 
-def _plan(view: View, offered: pd.DataFrame) -> None:
+def _plan(view: View, made: pd.DataFrame) -> None:
     say = view.say
-    if offered.empty:
+    if made.empty:
         st.markdown(say("No offer pays in this run.", "Ninguna oferta compensa en esta fecha."))
         return
-    grouped = offered.groupby(["segment_label", "timing_window"], as_index=False).agg(
+    grouped = made.groupby(["segment_label", "timing_window"], as_index=False).agg(
         offers=("customer_id", "size"), net=("expected_margin_impact", "sum"), spend=("expected_spend", "sum")
     )
     grouped["window"] = [view.word(WINDOWS, one) for one in grouped["timing_window"]]
@@ -133,7 +120,7 @@ def _plan(view: View, offered: pd.DataFrame) -> None:
             "window:N",
             sort=order,
             scale=alt.Scale(domain=order),
-            axis=alt.Axis(title=None, labelAngle=0, labelOverlap=False, orient="top"),
+            axis=alt.Axis(title=None, labelAngle=0, labelAlign="center", labelOverlap=False, orient="top"),
         ),
         y=alt.Y("segment_label:N", sort=segments, axis=alt.Axis(title=None, labelLimit=190)),
         tooltip=[
@@ -145,7 +132,7 @@ def _plan(view: View, offered: pd.DataFrame) -> None:
         ],
     )
     cells = base.mark_rect(cornerRadius=4).encode(
-        color=alt.Color("offers:Q", scale=alt.Scale(range=["#5FB3A5", "#0B6B5D"]), legend=None)
+        color=alt.Color("offers:Q", scale=alt.Scale(range=["#2E8C7E", "#0B5A4E"]), legend=None)
     )
     counts = base.mark_text(color="white", fontWeight="bold", fontSize=15, dy=-7).encode(
         text=alt.Text("offers:Q", format=",")
@@ -158,7 +145,7 @@ def _plan(view: View, offered: pd.DataFrame) -> None:
         alt_text=say("Offers by segment and window", "Ofertas por segmento y periodo"),
     )
     st.caption(say("Offers, and what they are expected to bring.", "Ofertas, y lo que se espera que aporten."))
-    sizes = offered["action"].value_counts()
+    sizes = made["action"].value_counts()
     st.markdown(
         " · ".join(f"{view.word(SIZES, key)}: **{view.fmt.number(sizes[key])}**" for key in SIZES if key in sizes.index)
     )
@@ -204,10 +191,8 @@ def _limits(view: View, manifest: Manifest) -> None:
 def _list(view: View) -> None:
     say = view.say
     table, _ = risk_list(view)
-    offered = table[table["action"].fillna("none") != "none"].sort_values(
-        "expected_margin_impact", ascending=False, ignore_index=True
-    )
-    if offered.empty:
+    made = offered(table).sort_values("expected_margin_impact", ascending=False, ignore_index=True)
+    if made.empty:
         st.markdown(say("No offer pays in this run.", "Ninguna oferta compensa en esta fecha."))
         return
     names = {
@@ -215,27 +200,28 @@ def _list(view: View) -> None:
         "action_label": say("Offer", "Oferta"),
         "channel_label": say("Channel", "Canal"),
         "timing_window_label": say("When", "Cuándo"),
-        "segment_label": say("Segment", "Segmento"),
-        "province": say("Province", "Provincia"),
-        "risk": say("Risk", "Riesgo"),
         "expected_margin_impact": say("Brings", "Aporta"),
         "expected_spend": say("Costs", "Cuesta"),
+        "risk": say("Risk", "Riesgo"),
         "reason": say("Main reason of the risk", "Motivo principal del riesgo"),
+        "segment_label": say("Segment", "Segmento"),
+        "province": say("Province", "Provincia"),
     }
-    shown = (
-        offered[list(names)].round({"risk": 3, "expected_margin_impact": 2, "expected_spend": 2}).rename(columns=names)
-    )
+    shown = made[list(names)].round({"risk": 3, "expected_margin_impact": 2, "expected_spend": 2})
+    shown = shown.rename(columns=names)
     config = st.column_config
     customer_table(
         view,
-        offered,
+        made,
         shown,
         key="offers_list",
         height=OFFERS_HEIGHT,
         config={
-            names["risk"]: config.NumberColumn(format="percent"),
-            names["expected_margin_impact"]: config.NumberColumn(format="euro"),
-            names["expected_spend"]: config.NumberColumn(format="euro"),
+            names["customer_id"]: config.TextColumn(pinned=True, width=80),
+            names["risk"]: config.NumberColumn(format="percent", width=70),
+            names["expected_margin_impact"]: config.NumberColumn(format="euro", width=75),
+            names["expected_spend"]: config.NumberColumn(format="euro", width=75),
+            names["reason"]: config.TextColumn(width="large"),
         },
     )
     st.download_button(

@@ -11,13 +11,13 @@ from spanishgas.dashboard.customer_table import customer_table
 from spanishgas.dashboard.data import RECOMMENDED
 from spanishgas.dashboard.history import RunFigures, as_table, last_runs
 from spanishgas.dashboard.layout import page_head, section
-from spanishgas.dashboard.risk_list import risk_list
+from spanishgas.dashboard.risk_list import offered, risk_list
 from spanishgas.dashboard.signals import monitoring_summary
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views.overview_figures import basis_line, figure_cards
 from spanishgas.dashboard.words import BUCKETS
 
-TOP = 8
+TOP = 6
 BINS = 40
 
 
@@ -37,16 +37,15 @@ def show(view: View) -> None:
         runs = last_runs(view.published, view.run_date)
         basis_line(view, runs[-1])
         figure_cards(view, runs)
-    left, right = st.columns([7, 4], gap="medium")
-    with left, section(view, say("Offers that bring most", "Las ofertas que más aportan"), key="top"):
+    with section(view, say("Offers that bring most", "Las ofertas que más aportan"), key="top"):
         _top(view)
-    with right, section(view, say("How risk is spread", "Cómo se reparte el riesgo"), key="spread"):
+    left, right = st.columns([3, 2], gap="medium")
+    with left, section(view, say("How risk is spread", "Cómo se reparte el riesgo"), key="spread"):
         _spread(view)
-    left, right = st.columns([7, 4], gap="medium")
-    with left, section(view, say("Over the last run dates", "En las últimas fechas"), key="trend"):
-        _trend(view, last_runs(view.published, view.run_date))
     with right, section(view, say("State of the model", "Estado del modelo"), key="state"):
         monitoring_summary(view)
+    with section(view, say("Over the last run dates", "En las últimas fechas"), key="trend"):
+        _trend(view, last_runs(view.published, view.run_date))
 
 
 def _top(view: View) -> None:
@@ -54,11 +53,11 @@ def _top(view: View) -> None:
     say = view.say
     view.published.manifest(RECOMMENDED, view.run_date)
     table, _ = risk_list(view)
-    offered = table[table["action"].fillna("none") != "none"]
-    if offered.empty:
+    made = offered(table)
+    if made.empty:
         st.markdown(say("No offer pays in this run.", "Ninguna oferta compensa en esta fecha."))
         return
-    best = offered.sort_values("expected_margin_impact", ascending=False).head(TOP)
+    best = made.sort_values("expected_margin_impact", ascending=False).head(TOP)
     names = {
         "customer_id": say("Customer", "Cliente"),
         "risk": say("Risk", "Riesgo"),
@@ -74,11 +73,11 @@ def _top(view: View) -> None:
         best[list(names)].round({"risk": 3}).rename(columns=names),
         key="best",
         config={
-            names["customer_id"]: config.TextColumn(width=70),
-            names["risk"]: config.NumberColumn(format="percent", width=60),
-            names["action_label"]: config.TextColumn(width=105),
-            names["timing_window_label"]: config.TextColumn(width=110),
-            names["expected_margin_impact"]: config.NumberColumn(format="euro", width=65),
+            names["customer_id"]: config.TextColumn(width=80),
+            names["risk"]: config.NumberColumn(format="percent", width=75),
+            names["action_label"]: config.TextColumn(width=120),
+            names["timing_window_label"]: config.TextColumn(width=130),
+            names["expected_margin_impact"]: config.NumberColumn(format="euro", width=85),
             names["reason"]: config.TextColumn(width="large"),
         },
     )
@@ -114,7 +113,7 @@ def _spread(view: View) -> None:
                 scale=charts.scale_of(charts.RISK_COLOURS, names)
                 if table["risk_bucket"].notna().any()
                 else alt.Undefined,
-                legend=alt.Legend(title=None, orient="top"),
+                legend=charts.legend(),
             ),
             tooltip=[
                 alt.Tooltip("from:Q", format=".1%", title=say("From", "Desde")),
@@ -123,7 +122,7 @@ def _spread(view: View) -> None:
             ],
         )
     )
-    charts.show(view, chart, height=340, alt_text=say("Customers by risk of leaving", "Clientes por riesgo de baja"))
+    charts.show(view, chart, height=300, alt_text=say("Customers by risk of leaving", "Clientes por riesgo de baja"))
 
 
 def _trend(view: View, runs: list[RunFigures]) -> None:
@@ -135,7 +134,10 @@ def _trend(view: View, runs: list[RunFigures]) -> None:
                 "Hay una sola fecha publicada. A partir de la segunda, aquí se ve cómo evolucionan las cifras.",
             )
         )
-        st.code(f"python -m pipelines.run_pipeline pipeline=daily{view.settings.option} run_date={_next(runs)}")
+        st.code(
+            f"python -m pipelines.run_pipeline pipeline=daily{view.settings.option} run_date={_next(runs)}",
+            wrap_lines=True,
+        )
         return
     table = as_table(runs)
     names = {
@@ -150,11 +152,11 @@ def _trend(view: View, runs: list[RunFigures]) -> None:
         .mark_line(point=True, strokeWidth=2.5)
         .encode(
             x=alt.X("run_date:T", title=None, axis=alt.Axis(format="%e %b %Y", values=sorted(set(long["run_date"])))),
-            y=alt.Y("eur:Q", axis=charts.money(view)),
+            y=alt.Y("eur:Q", axis=charts.money()),
             color=alt.Color(
                 "what:N",
                 scale=alt.Scale(domain=list(names.values()), range=[charts.AMBER, charts.TEAL]),
-                legend=alt.Legend(title=None, orient="top", labelLimit=260),
+                legend=charts.legend(labelLimit=260),
             ),
             tooltip=[
                 alt.Tooltip("run_date:T", format="%e %b %Y", title=say("Run date", "Fecha")),

@@ -7,19 +7,8 @@ import streamlit as st
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.signals import Found
 from spanishgas.dashboard.view import View
-from spanishgas.dashboard.words import METRICS, Pair
+from spanishgas.dashboard.words import METRICS, POPULATIONS, STATUSES
 
-POPULATIONS: dict[str, Pair] = {
-    "untreated": ("Without offers", "Sin ofertas"),
-    "never_targeted": ("Never targeted", "Nunca en campaña"),
-    "held_out": ("Held out", "Grupo de control"),
-    "treated": ("With offers", "Con ofertas"),
-}
-STATUSES: dict[str, Pair] = {
-    "measured": ("Measured", "Medido"),
-    "estimated": ("Estimated", "Estimado"),
-    "unknown": ("Unknown", "Desconocido"),
-}
 SHOWN_METRICS = ("pr_auc", "recall_at_10", "roc_auc", "observed_over_expected", "calibration_slope", "ece")
 
 
@@ -57,17 +46,28 @@ def performance_panel(view: View, found: Found) -> None:
             f"{view.fmt.number(one['leavers'] if pd.notna(one['leavers']) else None)} {say('left', 'bajas')}",
         ]
         st.markdown(f"{say('All mature months', 'Todos los meses maduros')}: **{told}** :gray[{', '.join(counted)}]")
-    left, right = st.columns([3, 2], gap="medium")
+    reliability = _reliability_rows(view, found, population)
+    left, right = st.columns([3, 2], gap="medium") if len(segments) or len(reliability) else (st.container(), None)
     with left:
         if months.empty:
-            st.markdown(say("No month can be told yet.", "Todavía no se puede decir ningún mes."))
+            st.markdown(say("No month can be told yet.", "Todavía no se puede decir nada de ningún mes."))
         else:
             _by_month(view, months, metric)
+    if right is None:
+        return
     with right:
         if len(segments):
             _by_segment(view, segments, metric)
-        if "performance_reliability" in found.manifest.tables:
-            _reliability(view, found, population)
+        if len(reliability):
+            drawn = charts.reliability(view, reliability, colour=alt.value(charts.TEAL), tooltip=[])
+            charts.show(view, drawn, height=220, alt_text=say("Calibration since", "Calibración desde entonces"))
+
+
+def _reliability_rows(view: View, found: Found, population: str) -> pd.DataFrame:
+    if "performance_reliability" not in found.manifest.tables:
+        return pd.DataFrame()
+    table = view.published.table(found.manifest, "performance_reliability")
+    return table[table["population"] == population]
 
 
 def _by_month(view: View, months: pd.DataFrame, metric: str) -> None:
@@ -86,7 +86,7 @@ def _by_month(view: View, months: pd.DataFrame, metric: str) -> None:
     colour = alt.Color(
         "status_label:N",
         scale=alt.Scale(domain=status, range=[charts.TEAL, charts.AMBER, charts.GREY]),
-        legend=alt.Legend(title=None, orient="top", symbolOpacity=1),
+        legend=charts.legend(symbolOpacity=1),
     )
     base = alt.Chart(months).encode(
         x=alt.X("day:T", title=None, axis=alt.Axis(format="%b %Y", values=sorted(set(months["day"]))))
@@ -96,16 +96,14 @@ def _by_month(view: View, months: pd.DataFrame, metric: str) -> None:
     )
     points = base.mark_point(filled=True, size=90).encode(y="value:Q", color=colour, tooltip=tooltip)
     drawn = ranges + points
-    for bound in ("floor", "ceiling"):
-        if bound in months and months[bound].notna().any():
-            drawn += base.mark_line(strokeDash=[5, 4], color=charts.ROSE).encode(y=f"{bound}:Q")
+    bounds = [one for one in ("floor", "ceiling") if months[one].notna().any()]
+    for bound in bounds:
+        drawn += base.mark_line(strokeDash=[5, 4], color=charts.ROSE).encode(y=f"{bound}:Q")
     charts.show(view, drawn, height=330, alt_text=say("Performance by month", "Rendimiento por mes"))
-    st.caption(
-        say(
-            "Dashed: what it must keep to. Estimated: the outcomes are not known yet.",
-            "Línea discontinua: lo exigido. Estimado: aún no se conoce el resultado.",
-        )
-    )
+    told = say("Estimated: the outcomes are not known yet.", "Estimado: aún no se conoce el resultado.")
+    if bounds:
+        told = say("Dashed: what it must keep to. ", "Línea discontinua: lo exigido. ") + told
+    st.caption(told)
 
 
 def _by_segment(view: View, segments: pd.DataFrame, metric: str) -> None:
@@ -114,39 +112,17 @@ def _by_segment(view: View, segments: pd.DataFrame, metric: str) -> None:
         x=alt.X("lo:Q", title=view.word(METRICS, metric), scale=alt.Scale(zero=False)), x2="hi:Q"
     )
     points = base.mark_point(filled=True, size=90, color=charts.BLUE).encode(
-        x="value:Q", tooltip=["label:N", alt.Tooltip("value:Q", format=".3f")]
+        x="value:Q",
+        tooltip=[
+            alt.Tooltip("label:N", title=view.say("Segment", "Segmento")),
+            alt.Tooltip("value:Q", format=".3f", title=view.word(METRICS, metric)),
+            alt.Tooltip("lo:Q", format=".3f", title=view.say("from", "desde")),
+            alt.Tooltip("hi:Q", format=".3f", title=view.say("to", "hasta")),
+        ],
     )
     charts.show(
         view,
         ranges + points,
         height=40 * len(segments) + 50,
         alt_text=view.say("Performance by segment", "Rendimiento por segmento"),
-    )
-
-
-def _reliability(view: View, found: Found, population: str) -> None:
-    say = view.say
-    table = view.published.table(found.manifest, "performance_reliability")
-    rows = table[table["population"] == population]
-    if rows.empty:
-        return
-    top = float(rows[["predicted", "observed"]].to_numpy().max()) * 1.15
-    base = alt.Chart(rows).encode(
-        x=alt.X("predicted:Q", axis=charts.share(say("Foretold", "Previsto")), scale=alt.Scale(domain=[0, top]))
-    )
-    points = base.mark_line(point=True, color=charts.TEAL).encode(
-        y=alt.Y(
-            "observed:Q", axis=charts.share(say("Observed", "Observado")), scale=alt.Scale(domain=[0, top], clamp=True)
-        )
-    )
-    ranges = base.mark_rule(color=charts.TEAL, opacity=0.5).encode(
-        y=alt.Y("lo:Q", title=say("Observed", "Observado")), y2="hi:Q"
-    )
-    diagonal = (
-        alt.Chart(pd.DataFrame({"x": [0, top], "y": [0, top]}))
-        .mark_line(color=charts.GREY, strokeDash=[4, 4])
-        .encode(x="x:Q", y="y:Q")
-    )
-    charts.show(
-        view, diagonal + ranges + points, height=220, alt_text=say("Calibration since", "Calibración desde entonces")
     )

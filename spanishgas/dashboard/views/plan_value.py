@@ -6,6 +6,7 @@ import streamlit as st
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import MEASURED
 from spanishgas.dashboard.formatting import NOTHING, plain
+from spanishgas.dashboard.sentences import effect_verdict
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.words import ACTIONS, POLICIES
 from spanishgas.engine.store import Manifest
@@ -26,8 +27,8 @@ def budget_curve(view: View, manifest: Manifest) -> None:
         alt.Tooltip("offers:Q", format=",", title=say("Offers", "Ofertas")),
     ]
     base = alt.Chart(curve).encode(
-        x=alt.X("budget_eur:Q", axis=charts.money(view, say("Budget", "Presupuesto"), tickCount=6)),
-        y=alt.Y("net_eur:Q", axis=charts.money(view, say("Expected net value", "Valor neto esperado"))),
+        x=alt.X("budget_eur:Q", axis=charts.money(say("Budget", "Presupuesto"), tickCount=6)),
+        y=alt.Y("net_eur:Q", axis=charts.money(say("Expected net value", "Valor neto esperado"))),
     )
     line = base.mark_line(point=alt.OverlayMarkDef(size=50), strokeWidth=2.5, color=charts.TEAL).encode(tooltip=tooltip)
     here = (
@@ -64,11 +65,14 @@ def sensitivity(view: View, manifest: Manifest) -> None:
     base = alt.Chart(table).encode(
         x=alt.X(
             "acceptance_factor:O",
-            title=say("Acceptance, times", "Aceptación, por"),
+            title=say("Acceptance, times", "Aceptación, multiplicada por"),
             axis=alt.Axis(format=".2~f", labelAngle=0),
         ),
         y=alt.Y(
-            "risk_factor:O", sort="descending", title=say("Risk, times", "Riesgo, por"), axis=alt.Axis(format=".2~f")
+            "risk_factor:O",
+            sort="descending",
+            title=say("Risk, times", "Riesgo, multiplicado por"),
+            axis=alt.Axis(format=".2~f"),
         ),
         tooltip=[
             alt.Tooltip("acceptance_factor:Q", format=".2f", title=say("Acceptance", "Aceptación")),
@@ -83,7 +87,7 @@ def sensitivity(view: View, manifest: Manifest) -> None:
     cells = base.mark_rect(cornerRadius=3).encode(
         color=alt.Color(
             "net_eur:Q",
-            scale=alt.Scale(domain=[-widest, 0, widest], range=["#D6455D", "#9AA5B1", "#12907E"]),
+            scale=alt.Scale(domain=[-widest, 0, widest], range=["#B23A4E", "#64707D", "#0B7263"]),
             legend=None,
         )
     )
@@ -153,7 +157,7 @@ def measured(view: View) -> None:
                 f"**{fmt.number(one['held_out'])}** en control, **{fmt.number(one['held_out_left'])}**.",
             )
         )
-        st.markdown(f":gray[{plain(one['verdict'])}]")
+        st.markdown(f":gray[{plain(effect_verdict(fmt, one))}]")
     heads = {
         "label": say("Group", "Grupo"),
         "offered": say("Offered", "Con oferta"),

@@ -90,18 +90,18 @@ def _map(view: View, summary: pd.DataFrame, features: int) -> None:
     base = alt.Chart(known).encode(
         x=alt.X(
             "churn_rate:Q",
-            axis=charts.share(say("Leave within the horizon", "Se dan de baja"), 1),
+            axis=charts.share(say("Leave within the horizon", "Se dan de baja"), 1, tickCount=5),
             scale=alt.Scale(zero=False, padding=60),
         ),
         y=alt.Y(
             "margin_eur_month:Q",
-            axis=charts.money(view, say("Margin a month", "Margen al mes")),
+            axis=charts.money(say("Margin a month", "Margen al mes")),
             scale=alt.Scale(padding=30),
         ),
     )
     points = base.mark_circle(opacity=0.85, stroke="white", strokeWidth=1).encode(
         size=alt.Size("customers:Q", legend=None, scale=alt.Scale(range=[200, 1800])),
-        color=alt.Color("label:N", legend=None, scale=alt.Scale(range=list(charts.SERIES))),
+        color=alt.Color("segment_id:N", legend=None, scale=alt.Scale(range=list(charts.SERIES))),
         tooltip=[
             alt.Tooltip("label:N", title=say("Segment", "Segmento")),
             alt.Tooltip("customers:Q", format=",", title=say("Customers", "Clientes")),
@@ -113,7 +113,7 @@ def _map(view: View, summary: pd.DataFrame, features: int) -> None:
     charts.show(
         view,
         points + names,
-        height=26 * features + 180,
+        height=26 * features + 230,
         alt_text=say("Segments by churn and margin", "Segmentos por baja y margen"),
     )
 
@@ -229,7 +229,7 @@ def _plan(view: View, summary: pd.DataFrame) -> None:
                 color=alt.Color(
                     "bucket:N",
                     scale=charts.scale_of(charts.RISK_COLOURS, bucket_names),
-                    legend=alt.Legend(title=say("Risk", "Riesgo"), orient="top"),
+                    legend=charts.legend(say("Risk", "Riesgo")),
                 ),
                 tooltip=[
                     alt.Tooltip("label:N", title=say("Segment", "Segmento")),

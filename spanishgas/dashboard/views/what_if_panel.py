@@ -14,6 +14,7 @@ from spanishgas.policy.economics import ACTIONS as OFFERS
 from spanishgas.policy.economics import WINDOWS as TIMES
 
 MOST_FACTOR = 2.0
+DISCOUNT_STEP, FACTOR_STEP = 0.5, 0.05
 
 
 def alternatives(view: View, basis: Basis, row: "pd.Series[Any]") -> None:
@@ -83,22 +84,18 @@ def what_if_panel(view: View, basis: Basis, row: "pd.Series[Any]") -> None:
             format_func=lambda name: view.word(WINDOWS, name),
             key=f"what_window_{customer}",
         )
-        discount = st.slider(
-            say("Discount, % of the bill", "Descuento, % de la factura"),
-            0.0,
-            100 * float(DISCOUNT_GRID[-1]),
+        discount = st.select_slider(
+            say("Discount of the bill", "Descuento de la factura"),
+            _steps(100 * float(DISCOUNT_GRID[-1]), DISCOUNT_STEP, 100 * float(shares[action])),
             100 * float(shares[action]),
-            step=0.5,
-            format="%g %%",
+            format_func=lambda value: fmt.pct(value / 100),
             key=f"what_discount_{customer}_{action}",
         )
-        factor = st.slider(
-            say("Chance of accepting, times", "Probabilidad de aceptar, por"),
-            0.0,
-            MOST_FACTOR,
+        factor = st.select_slider(
+            say("Chance of accepting, times", "Probabilidad de aceptar, multiplicada por"),
+            _steps(MOST_FACTOR, FACTOR_STEP, 1.0),
             1.0,
-            step=0.05,
-            format="× %g",
+            format_func=lambda value: f"× {fmt.number(value, 2)}",
             key=f"what_factor_{customer}",
         )
     channel = row["planned_channel"] if row["planned_channel"] != "none" else None
@@ -121,6 +118,12 @@ def what_if_panel(view: View, basis: Basis, row: "pd.Series[Any]") -> None:
             st.warning(f"{say('Not allowed:', 'No permitida:')} {told}", icon=":material/shield:")
         else:
             st.success(say("No guardrail forbids it.", "Ninguna regla la impide."), icon=":material/verified_user:")
+
+
+def _steps(most: float, step: float, begins: float) -> list[float]:
+    """What a slider can be set to, what it begins with among it; a list, because plain sliders know one language."""
+    count = round(most / step)
+    return sorted({begins, *(round(place * step, 6) for place in range(count + 1))})
 
 
 def _one(table: pd.DataFrame, action: str, window: str) -> "pd.Series[Any]":
