@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from spanishgas.dashboard.formatting import Format
+from spanishgas.dashboard.formatting import Format, plain
 from spanishgas.dashboard.words import GATE_DEMANDS, GATES, METRICS, word
 from spanishgas.monitoring.bins import MISSING, NEW, OTHER
 from spanishgas.monitoring.business import LEAST_DAYS
@@ -179,7 +179,7 @@ FOUND: Mapping[str, Write] = {
     "distribution": _distribution,
     "prediction": _prediction,
 }
-_TOO_FEW = _always("no comparable: pocas filas, o el campeón aprendió de una historia demasiado corta")
+_TOO_FEW = _always("no comparable: pocas filas o poca historia")
 UNTOLD: Mapping[str, Write] = {
     "freshness": _always("no se conoce ninguna fila"),
     "source_rows": _always("no hay bastantes meses con filas para comparar"),
@@ -187,7 +187,7 @@ UNTOLD: Mapping[str, Write] = {
     "missingness": _TOO_FEW,
     "new_categories": _TOO_FEW,
     "vanished_categories": _TOO_FEW,
-    "distribution": _always("no comparable: otra época del año, pocas filas o historia demasiado corta"),
+    "distribution": _always("no comparable: otra época del año o poca historia"),
     "prediction": _TOO_FEW,
 }
 
@@ -232,7 +232,7 @@ def drift_told(fmt: Format, evidence: Mapping[str, Any]) -> str:
             if fmt.language == "es"
             else "drift alone is no reason to train"
         )
-    shown = fmt.listed([f"`{one}`" for one in roots[:5]])
+    shown = fmt.listed([plain(one) for one in roots[:5]])
     if lasting:
         return (
             f"la deriva dura, pero hay pocas bajas nuevas de las que aprender: {shown}"

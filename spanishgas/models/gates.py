@@ -15,6 +15,19 @@ from spanishgas.models.contest import BASELINE, CHALLENGER, CHAMPION, Contest
 Validate = Callable[[str, float, float, bool], str | None]
 State = Literal["passed", "failed", "not asked"]
 FAST: Final = "fast"
+# Identifiers of all gates; readers in other languages go by them.
+NAMES: Final = (
+    "comparable",
+    "features",
+    "ranks",
+    "calibrated",
+    FAST,
+    "baseline",
+    "better",
+    "not_worse",
+    "calibration",
+    "groups",
+)
 # So many faults of a gate are told in a reason; all of them stand in the gate's own sentence.
 TOLD_FAULTS = 2
 

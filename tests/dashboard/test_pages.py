@@ -1,11 +1,14 @@
 """Every page with data and without, in both languages, and with any one thing missing."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 
+from spanishgas.dashboard.formatting import plain
 from spanishgas.dashboard.views import VIEWS
 from spanishgas.engine.store import Publication, TableStore
 from tests.dashboard import worlds
@@ -151,10 +154,6 @@ def test_the_language_can_be_switched(opened: Opened) -> None:
 
 
 def test_a_champion_that_has_changed_since_is_told(opened: Opened, shop: Path, tmp_path: Path) -> None:
-    import shutil
-
-    import mlflow
-
     shutil.copy(shop / "mlflow.db", tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     mlflow.MlflowClient(uri, uri).set_registered_model_alias("churn", "champion", "3")
@@ -170,7 +169,57 @@ def test_the_model_page_tells_versions_gates_and_history(opened: Opened) -> None
     assert "v3; v2 stays" in text
     assert "v2, the first" in text
     assert "ana" in text
-    assert "0.500 :small[:gray[0.400\u2060–\u20600.600]]" in text
+    assert "0.500\u00a0:small[:gray[0.400\u2060–\u20600.600]]" in text
+
+
+def test_decisions_and_gates_are_told_in_spanish(opened: Opened) -> None:
+    text = told(opened("model", language="es"))
+    assert "No supera las pruebas." in text
+    assert "Supera todas las pruebas que se le aplican." in text
+    assert "Ordena mejor que el campeón en al menos una medida, más allá del azar." in text
+    assert "Ranks" not in text
+
+
+@pytest.mark.parametrize("asked", ["C99999", "<b>C0</b>", "![x](http://a.b/c.png)", "*", "%", "../../etc/passwd"])
+def test_a_customer_who_does_not_exist_is_told_as_asked_for(opened: Opened, asked: str) -> None:
+    test = opened("customer", customer=asked)
+    sound(test)
+    assert f"**{plain(asked)}** is not among the 90 active customers" in test.warning[0].value
+    assert not test.metric
+
+
+def test_a_date_without_data_in_the_address_is_the_newest(opened: Opened) -> None:
+    for asked in ("1999-01-01", "nonsense", "<script>"):
+        test = opened("overview", date=asked)
+        sound(test)
+        assert test.selectbox(key="date").value == NEWEST.isoformat()
+
+
+def test_a_registry_without_a_champion_is_told(opened: Opened, shop: Path, tmp_path: Path) -> None:
+    shutil.copy(shop / "mlflow.db", tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    mlflow.MlflowClient(uri, uri).delete_registered_model_alias("churn", "champion")
+    test = opened("model", store=uri)
+    sound(test)
+    assert "There is no champion yet." in [one.value for one in test.warning]
+    mlflow.MlflowClient(uri, uri).delete_registered_model("churn")
+    gone = f"{uri}?gone"  # another name of the same store, because answers are kept for a while
+    assert "No model is registered." in told(opened("model", store=gone))
+    for page in PAGES:
+        sound(opened(page, store=gone))
+
+
+def test_tables_that_are_replaced_while_a_page_is_open_are_read_anew(opened: Opened, copied: Path) -> None:
+    test = opened("at_risk", root=copied)
+    assert "**90** of 90 customers" in told(test)
+    shutil.rmtree(copied)
+    test.run()
+    sound(test)
+    assert "make demo" in " ".join(one.value for one in test.code)
+    worlds.publish_retailer(copied, customers=40)
+    test.run()
+    sound(test)
+    assert "**40** of 40 customers" in told(test)
 
 
 def test_segments_are_told_in_plain_words(opened: Opened) -> None:
@@ -193,12 +242,17 @@ class TestMonitoring:
         assert "132" in text
         figures = {one.label: (one.value, one.delta) for one in test.metric}
         assert figures["Mean risk"] == ("6.1%", "was 5.2%")
-        assert figures["Largest shift (PSI)"] == ("0.31", "price over peers")
+        assert figures["Largest shift (PSI)"] == ("0.31", "price_over_peers")
         checks = test.dataframe[0].value
         assert checks["Subject"].tolist() == ["price_over_peers", "gas_kwh_365d", "prices"]  # alarms first
         assert "**0.200 (0.150 to 0.250)**" in text
         assert test.selectbox(key="report").options == [
-            f"{one} · 9\u00a0Feb\u00a02026" for one in ("drift", "performance")
+            f"{one} · 9\u00a0Feb\u00a02026" for one in ("Drift", "Performance")
+        ]
+        spanish = opened("monitoring", root=copied, language="es")
+        assert set(checks["In words"]).isdisjoint(spanish.dataframe[0].value["En palabras"])
+        assert spanish.dataframe[1].value["Qué se puede decir"].tolist() == [
+            "Demasiado pocos para saberlo: 12 con oferta, 3 en control"
         ]
         overview = told(opened("overview", root=copied, language="es"))
         assert "Volver a entrenar" in overview

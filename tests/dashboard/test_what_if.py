@@ -136,10 +136,10 @@ def test_the_page_shows_the_recommendation_and_follows_the_sliders(
     brought = f"€{row['expected_margin_impact']:,.2f}"
     assert figures["Expected to bring"] == figures["Would bring"] == brought
     assert f"**+{brought}** :green-badge[:material/check: chosen]" in told(test)
-    discount = test.slider(key=f"what_discount_{customer}_{action}")
+    discount = test.select_slider(key=f"what_discount_{customer}_{action}")
     assert discount.value == pytest.approx(100 * worlds.POLICY.discount_share[action])
     discount.set_value(1.0)
-    test.slider(key=f"what_factor_{customer}").set_value(0.5).run()
+    test.select_slider(key=f"what_factor_{customer}").set_value(0.5).run()
     sound(test)
     options = what_if.options_of(
         basis_of(shop / "data", customer), discount=0.01, acceptance_factor=0.5, channel=row["planned_channel"]

@@ -1,14 +1,20 @@
 """There is a word in both languages for everything that tables may hold."""
 
+from typing import get_args
+
 import pytest
 
-from spanishgas.contracts import decisions, gold, sources
+from spanishgas.contracts import decisions, gold, monitoring, sources
 from spanishgas.dashboard import words
 from spanishgas.dashboard.provinces import PROVINCES, province_name
 from spanishgas.dashboard.words import first_reason, limit_name, sentences_of, word
 from spanishgas.evaluation import METRICS
+from spanishgas.models import gates
+from spanishgas.monitoring import signal
+from spanishgas.monitoring.checks import CHECKS
 from spanishgas.policy.guardrails import GUARDRAILS
 from spanishgas.policy.reasons import REASONS
+from spanishgas.registry.champions import ROLLED_BACK, Action
 from tests.policy.worlds import delivered
 
 FAMILIES = {
@@ -22,6 +28,16 @@ FAMILIES = {
     "GUARDRAILS": tuple(one.name for one in GUARDRAILS),
     "METRICS": METRICS,
     "ROLES": gold.CONTENDER.domain,
+    "GATES": (*gates.NAMES, ROLLED_BACK),
+    "GATE_DEMANDS": gates.NAMES,
+    "DRIFT_STATES": monitoring.STATES,
+    "CHECKS": tuple(CHECKS),
+    "CHECK_STATES": monitoring.STATES,
+    "CHECK_ROLES": monitoring.DRIFT_CHECKS.column("role").domain,
+    "RETRAIN_REASONS": (signal.NO_CHAMPION, signal.PERFORMANCE, signal.DRIFT, signal.AGE, signal.COOLDOWN),
+    "POPULATIONS": monitoring.POPULATIONS,
+    "STATUSES": monitoring.STATUSES,
+    "DECIDED": get_args(Action),
     "GATE_STATES": gold.PROMOTION_GATES.column("state").domain,
 }
 
@@ -30,7 +46,9 @@ FAMILIES = {
 def test_every_value_has_a_word_in_both_languages(name: str) -> None:
     found = getattr(words, name)
     assert set(found) == set(FAMILIES[name] or ())
-    assert all(english and spanish for english, spanish in found.values())
+    assert all(
+        english and spanish for key, (english, spanish) in found.items() if (name, key) != ("CHECK_ROLES", "none")
+    )
 
 
 def test_every_reason_is_told_as_a_sentence() -> None:

@@ -15,7 +15,7 @@ from spanishgas.errors import ContractError
 from spanishgas.models.contest import Contender, Contest, hold, time_scoring
 from spanishgas.models.contest_report import figures_rows, metrics_of, render, render_gates
 from spanishgas.models.files import scores
-from spanishgas.models.gates import Gate, from_json, pass_gates, reason_of, to_json, with_speed
+from spanishgas.models.gates import NAMES, Gate, from_json, pass_gates, reason_of, to_json, with_speed
 from spanishgas.models.rows import Rows
 from spanishgas.models.training_run import Known, train
 from spanishgas.registry.validation import unmet
@@ -128,6 +128,7 @@ def test_a_better_challenger_passes_every_gate(table: pd.DataFrame, true: np.nda
     assert {one.state for one in gates} == {"passed"}
     absolute, relative = "comparable features ranks calibrated fast baseline", "better not_worse calibration groups"
     assert [one.name for one in gates] == [*absolute.split(), *relative.split()]
+    assert sorted(NAMES) == sorted(one.name for one in gates)
     reason = reason_of(gates, "v1")
     assert "Better than the champion v1 beyond noise" in reason
     text = render(contest)
