@@ -202,8 +202,9 @@ def test_a_registry_without_a_champion_is_told(opened: Opened, shop: Path, tmp_p
     test = opened("model", store=uri)
     sound(test)
     assert "There is no champion yet." in [one.value for one in test.warning]
-    mlflow.MlflowClient(uri, uri).delete_registered_model("churn")
-    gone = f"{uri}?gone"  # another name of the same store, because answers are kept for a while
+    shutil.copy(tmp_path / "mlflow.db", tmp_path / "gone.db")  # another store, because answers are kept for a while
+    gone = f"sqlite:///{tmp_path / 'gone.db'}"
+    mlflow.MlflowClient(gone, gone).delete_registered_model("churn")
     assert "No model is registered." in told(opened("model", store=gone))
     for page in PAGES:
         sound(opened(page, store=gone))
