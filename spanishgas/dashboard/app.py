@@ -36,7 +36,7 @@ LOCALE = (
 KEPT_LANGUAGE, KEPT_DATE = "kept_language", "kept_date"
 LOCALES: dict[Language, str] = {"en": "en-GB", "es": "es-ES"}
 STYLE = """<style>
-.block-container {padding-top: 3.2rem; padding-bottom: 4rem; max-width: 1360px;}
+.block-container {padding: 3.2rem 2.5rem 4rem; max-width: 1360px;}
 [data-testid="stMetricValue"] {font-variant-numeric: tabular-nums; letter-spacing: -0.01em;}
 [data-testid="stSidebarUserContent"] {padding-top: 0.5rem;}
 [data-testid="stMain"] [data-testid="stButtonGroup"] button {min-height: 2.5rem;}

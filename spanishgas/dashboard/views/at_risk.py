@@ -138,7 +138,7 @@ def _ask(view: View, table: pd.DataFrame) -> Filters:
             actions = several(say("Offer", "Oferta"), "action_label", "action")
         with first[3]:
             windows = several(say("When", "Cuándo"), "timing_window_label", "window")
-        second = st.columns([2, 1, 1, 2])
+        second = st.columns([3, 2, 2, 3])
         with second[0]:
             low, high = st.slider(
                 say("Risk within 90 days, %", "Riesgo en 90 días, %"),

@@ -105,7 +105,7 @@ def prices(view: View, silver: Manifest, customer: str) -> None:
         )
     )
     drawn = rules + lines if len(starts) else lines
-    charts.show(view, drawn, height=320, alt_text=say("Prices over time", "Precios a lo largo del tiempo"))
+    charts.show(view, drawn, height=360, alt_text=say("Prices over time", "Precios a lo largo del tiempo"))
     if len(starts):
         st.caption(say("Dashed: a new contract term.", "Línea discontinua: nuevo contrato."))
 

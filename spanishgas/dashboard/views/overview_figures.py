@@ -3,7 +3,7 @@
 import streamlit as st
 
 from spanishgas.dashboard.data import SILVER
-from spanishgas.dashboard.formatting import as_day
+from spanishgas.dashboard.formatting import SPACE, as_day
 from spanishgas.dashboard.history import RunFigures
 from spanishgas.dashboard.layout import change, figure
 from spanishgas.dashboard.view import View
@@ -31,7 +31,8 @@ def basis_line(view: View, run: RunFigures) -> None:
             f":material/handshake: {say('Response to offers', 'Respuesta a las ofertas')} "
             f"**{view.word(RESPONSES, run.response)}**"
         )
-    st.markdown("&emsp;".join(f":small[{part}]" for part in parts))
+    # An icon stays with its text where the line breaks.
+    st.markdown("&emsp;".join(f":small[{part.replace(': ', f':{SPACE}', 1)}]" for part in parts))
 
 
 def _champion(view: View, run: RunFigures) -> str:

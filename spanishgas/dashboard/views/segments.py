@@ -95,7 +95,7 @@ def _map(view: View, summary: pd.DataFrame, features: int) -> None:
         ),
         y=alt.Y(
             "margin_eur_month:Q",
-            axis=charts.money(say("Margin a month", "Margen al mes")),
+            axis=charts.money(say("Margin a month", "Margen al mes"), tickCount=8),
             scale=alt.Scale(padding=30),
         ),
     )
@@ -136,7 +136,7 @@ def _profile(view: View, summary: pd.DataFrame, profiles: pd.DataFrame) -> None:
             x=alt.X(
                 "z:Q",
                 title=say("Standard deviations from everybody", "Desviaciones respecto a todos"),
-                axis=alt.Axis(format="+.1f"),
+                axis=alt.Axis(format="+.1f", tickCount=6),
             ),
             y=alt.Y("label:N", sort=rows["label"].tolist(), axis=alt.Axis(title=None, labelLimit=240)),
             color=alt.Color(
@@ -206,12 +206,13 @@ def _plan(view: View, summary: pd.DataFrame) -> None:
         "roi": say("Net per €", "Neto por €"),
     }
     config = st.column_config
-    left, right = st.columns([4, 3], gap="medium")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
         st.dataframe(
             table[list(heads)].rename(columns=heads),
             hide_index=True,
             column_config={
+                heads["label"]: config.TextColumn(width=185),
                 **{heads[name]: config.NumberColumn(format="localized") for name in ("customers", "offers")},
                 **{heads[name]: config.NumberColumn(format="euro") for name in ("spend_eur", "net_eur", "roi")},
             },
@@ -225,11 +226,11 @@ def _plan(view: View, summary: pd.DataFrame) -> None:
             .mark_bar(cornerRadiusEnd=2)
             .encode(
                 x=alt.X("offers:Q", title=say("Offers", "Ofertas"), axis=alt.Axis(format=",.0f", tickMinStep=1)),
-                y=alt.Y("label:N", sort=table["label"].tolist(), axis=alt.Axis(title=None, labelLimit=200)),
+                y=alt.Y("label:N", sort=table["label"].tolist(), axis=alt.Axis(title=None, labelLimit=150)),
                 color=alt.Color(
                     "bucket:N",
                     scale=charts.scale_of(charts.RISK_COLOURS, bucket_names),
-                    legend=charts.legend(say("Risk", "Riesgo")),
+                    legend=charts.legend(),
                 ),
                 tooltip=[
                     alt.Tooltip("label:N", title=say("Segment", "Segmento")),

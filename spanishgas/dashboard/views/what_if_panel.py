@@ -66,7 +66,7 @@ def what_if_panel(view: View, basis: Basis, row: "pd.Series[Any]") -> None:
     customer = str(row["customer_id"])
     begins = row["planned_action"] if row["planned_action"] != "none" else "medium"
     shares = dict(zip(OFFERS, basis.policy.discounts, strict=True))
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         action = st.segmented_control(
             say("Offer", "Oferta"),
