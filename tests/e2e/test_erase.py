@@ -12,7 +12,7 @@ import pytest
 from spanishgas.engine.store import Manifest
 from spanishgas.engine.suppression import FOLDER, KEY, KEY_VARIABLE
 from spanishgas.errors import ConfigError, PublishError
-from spanishgas.stages import erase, features, ingest, recommend, score, silver, training_set
+from spanishgas.stages import erase, features, ingest, recommend, score, silver
 from spanishgas.stages.erasing import LAYERS
 from spanishgas.stages.places import recommended_on
 from tests.e2e.worlds import Retailer
@@ -151,7 +151,7 @@ def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them
         pd.testing.assert_frame_equal(
             decided.silver(name).sort_values(order, ignore_index=True), rows.sort_values(order, ignore_index=True)
         )
-    for stage in (training_set.STAGE, features.STAGE, score.STAGE):
+    for stage in (features.STAGE, score.STAGE):
         decided.run(stage)
     offered = decided.table(decided.run(recommend.STAGE), "recommendations")
     assert len(offered) > 100
