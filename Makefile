@@ -10,7 +10,7 @@ BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup demo test lint format bench ui dashboard serve images audit lock dictionary changelog clean
+.PHONY: setup demo test coverage lint format bench ui dashboard serve images audit lock dictionary changelog clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -28,7 +28,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## a demo retailer from raw files to recommendations, as tracked runs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m pipelines.run_pipeline $(ARGS)
 
-test: $(READY) ## run the tests with branch coverage
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+coverage: $(READY) ## run the tests with branch coverage, which takes half as long again
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 lint: $(READY) ## format check, lint, types, floors and doors

@@ -158,33 +158,38 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> 
     return hashes(TableStore(folder / "data"))
 
 
-@pytest.mark.parametrize("delay", [0.5, 3.0])
-def test_a_killed_pipeline_leaves_nothing_half_done_and_finishes_on_the_next_run(
-    delay: float, undisturbed: dict[str, str], tmp_path: Path, tracking: TrackingSettings
+def test_a_pipeline_killed_twice_leaves_nothing_half_done_and_finishes_on_the_next_run(
+    undisturbed: dict[str, str], tmp_path: Path, tracking: TrackingSettings
 ) -> None:
     stages = ",".join(stage.name for stage in ALONE if stage.name != "backtest")
     command = [sys.executable, "-m", "pipelines.run_pipeline", *WORLD, *SPLIT, f"data_root={tmp_path / 'data'}"]
     command.append(f"pipeline.stages=[{stages}]")
     environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking.uri, "PYTHONPATH": str(ROOT)}
-    victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        # The clock starts when the first publication is being made: imports take as long as they take.
-        while not (tmp_path / "data").exists() and victim.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(delay)
-    finally:
-        victim.send_signal(signal.SIGKILL)
-        victim.wait()
     store = TableStore(tmp_path / "data")
-    hashes(store)  # everything visible is whole
-    settings = settings_of(tmp_path, tracking)
-    outcomes = run_all(settings)
-    assert set(outcomes) == {stage.name for stage in ALONE}
     client = mlflow.MlflowClient(tracking.uri)
+
+    def begun() -> int:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        return len(client.search_runs(experiments))
+
+    for delay in (0.5, 3.0):
+        before = begun()
+        victim = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 60
+            # The clock starts when a stage's run is open: imports take as long as they take.
+            while begun() < before + 2 and victim.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            time.sleep(delay)
+        finally:
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
+        assert victim.returncode == -signal.SIGKILL
+        hashes(store)  # everything visible is whole
+    outcomes = run_all(settings_of(tmp_path, tracking))
+    assert set(outcomes) == {stage.name for stage in ALONE}
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    open_runs = client.search_runs(experiments, "attributes.status = 'RUNNING'")
-    assert open_runs == []
+    assert client.search_runs(experiments, "attributes.status = 'RUNNING'") == []
     assert hashes(store) == undisturbed
     leftovers = [path for path in (tmp_path / "data").glob("*/_staging/*") if any(path.iterdir())]
     assert leftovers == []
