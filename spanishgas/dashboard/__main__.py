@@ -65,15 +65,33 @@ def options_of(settings: DashboardSettings) -> dict[str, Any]:
     }
 
 
-def _ask_registry(settings: DashboardSettings) -> None:
-    """Asks the registry once, which is slow the first time; what is wrong with it the pages tell."""
+def _ask_registry(settings: DashboardSettings) -> bool:
+    """Asks the registry once, which is slow the first time; false where it does not answer, as the pages will tell."""
     from spanishgas.registry import Reader
     from spanishgas.stages.churn_models import model_name
 
     reader = Reader(settings.tracking)
-    with suppress(TrackingError):
+    try:
         if reader.exists:
             reader.versions(model_name(settings.data))
+    except TrackingError:
+        return False
+    return True
+
+
+def _draw_once() -> None:
+    """Draws every page once for nobody, so that the first reader finds tables read and modules loaded.
+
+    What is wrong with a page it will tell its readers.
+    """
+    from streamlit.testing.v1 import AppTest
+
+    from spanishgas.dashboard.views import VIEWS
+
+    for entry in VIEWS:
+        script = f"from spanishgas.dashboard.app import run\nrun({entry.name!r})"
+        with suppress(RuntimeError):  # took too long
+            AppTest.from_string(script, default_timeout=60).run()
 
 
 def main() -> int:
@@ -87,17 +105,18 @@ def main() -> int:
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     console.print(f"loading the dashboard of {settings.root} ...")
-    # Before the server runs, Streamlit's cache remarks for every function that it does not run yet.
-    logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(
-        lambda record: "No runtime found" not in record.getMessage()
-    )
+    options = {name.replace(".", "_"): value for name, value in options_of(settings).items()}
+    logging.disable(logging.WARNING)  # Streamlit remarks on everything that is done before its server runs.
     for name in LOADED_FIRST:
         importlib.import_module(name)
-    _ask_registry(settings)
+    # Charts are checked by the tests; checking them again costs a reader time.
+    sys.modules["altair"].utils.schemapi.disable_debug_mode()
+    if _ask_registry(settings):
+        _draw_once()
     from streamlit.web import bootstrap
 
-    options = {name.replace(".", "_"): value for name, value in options_of(settings).items()}
     bootstrap.load_config_options(flag_options=options)
+    logging.disable(logging.NOTSET)
     bootstrap.run(str(APP), False, [], options)
     return 0
 
