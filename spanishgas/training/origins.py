@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
@@ -78,6 +79,7 @@ def origin_rows(
             "without_label", "left_unregistered", "unknown_propensities"
         )
         columns = [name for name in LABEL_COLUMNS if name != "split"]
-        joined = engine.frame(usable.select(*KEY, *columns).join(rows, list(KEY)).order_by("as_of", "customer_id"))
-        parts.append(joined.assign(split=split))
-    return pd.concat(parts, ignore_index=True)
+        joined = usable.select(*KEY, *columns).join(rows, list(KEY))
+        parts.append(joined.mutate(split=ibis.literal(split)))
+    # Put together before they are frames: what is null for a whole part keeps its type.
+    return engine.frame(ibis.union(*parts).order_by("as_of", "customer_id"))
