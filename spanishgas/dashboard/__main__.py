@@ -79,7 +79,7 @@ def _ask_registry(settings: DashboardSettings) -> bool:
     return True
 
 
-def _draw_once() -> None:
+def draw_once() -> None:
     """Draws every page once for nobody, so that the first reader finds tables read and modules loaded.
 
     What is wrong with a page it will tell its readers.
@@ -112,7 +112,7 @@ def main() -> int:
     # Charts are checked by the tests; checking them again costs a reader time.
     sys.modules["altair"].utils.schemapi.disable_debug_mode()
     if _ask_registry(settings):
-        _draw_once()
+        draw_once()
     from streamlit.web import bootstrap
 
     bootstrap.load_config_options(flag_options=options)
