@@ -81,7 +81,7 @@ class LearnedSettings(SettingsModel):
 
     features: tuple[str, ...] = ()
     months: int = Field(default=24, ge=1)
-    min_offers: int = Field(default=500, ge=1)
+    min_offers: int = Field(default=2000, ge=1)
     min_leavers: int = Field(default=30, ge=1)
     min_effective_share: float = Field(default=0.3, ge=0, le=1)
     penalties: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
