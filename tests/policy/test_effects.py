@@ -314,7 +314,7 @@ def test_the_order_of_penalties_and_a_second_run_change_nothing() -> None:
 
 def facts(**changes: Any) -> CampaignFacts:
     shares = {"none": 0.9, "small": 0.9, "medium": 0.9, "large": 0.9}
-    told = {"offers": 500, "controls": 500, "leavers": 30, "control_leavers": 30, "effective_share": shares}
+    told = {"offers": 2000, "controls": 500, "leavers": 30, "control_leavers": 30, "effective_share": shares}
     return CampaignFacts(**{**told, "without_features": 0, "not_mature": 0, "without_propensity": 0, **changes})
 
 
@@ -325,7 +325,7 @@ def test_enough_offers_leavers_and_overlap_speak_for_learning() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"offers": 499}, "499 offers can be followed, 500 are needed"),
+        ({"offers": 1999}, "1,999 offers can be followed, 2,000 are needed"),
         ({"leavers": 29}, "29 of the offers left, 30 are needed"),
         ({"control_leavers": 3}, "3 of the controls left, 30 are needed"),
         (
