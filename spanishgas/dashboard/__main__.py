@@ -79,19 +79,29 @@ def _ask_registry(settings: DashboardSettings) -> bool:
     return True
 
 
+def load() -> None:
+    """Loads what pages need, and has charts drawn without a check against the schema of all charts.
+
+    The tests draw every chart with those checks on; they would cost a reader a quarter of the server's time for a page.
+    """
+    for name in LOADED_FIRST:
+        importlib.import_module(name)
+    from altair.utils.schemapi import disable_debug_mode
+
+    disable_debug_mode()
+
+
 def draw_once() -> None:
     """Draws every page once for nobody, so that the first reader finds tables read and modules loaded.
 
     What is wrong with a page it will tell its readers.
     """
-    from streamlit.testing.v1 import AppTest
-
     from spanishgas.dashboard.views import VIEWS
+    from spanishgas.dashboard.without_browser import page
 
     for entry in VIEWS:
-        script = f"from spanishgas.dashboard.app import run\nrun({entry.name!r})"
         with suppress(RuntimeError):  # took too long
-            AppTest.from_string(script, default_timeout=60).run()
+            page(entry.name, timeout=60).run()
 
 
 def main() -> int:
@@ -107,10 +117,7 @@ def main() -> int:
     console.print(f"loading the dashboard of {settings.root} ...")
     options = {name.replace(".", "_"): value for name, value in options_of(settings).items()}
     logging.disable(logging.WARNING)  # Streamlit remarks on everything that is done before its server runs.
-    for name in LOADED_FIRST:
-        importlib.import_module(name)
-    # Charts are checked by the tests; checking them again costs a reader time.
-    sys.modules["altair"].utils.schemapi.disable_debug_mode()
+    load()
     if _ask_registry(settings):
         draw_once()
     from streamlit.web import bootstrap

@@ -35,16 +35,16 @@ def show(view: View, chart: Any, *, height: int = HEIGHT, key: str | None = None
 
 
 class Finished:
-    """A chart that Streamlit takes the dictionary of without having it checked against the schema of all charts.
+    """A chart that is checked when Streamlit asks for its dictionary only where Altair's debug mode is on.
 
-    The tests draw every chart with those checks on; a page would spend a quarter of its time on them.
+    Streamlit always has it checked; the dashboard's server turns that off, see ``__main__.load``.
     """
 
     def __init__(self, chart: Any) -> None:
         self.chart = chart
 
     def to_dict(self) -> dict[str, Any]:
-        """The chart as Vega-Lite; checked only where Altair's debug mode is on, as it is unless a server turns it off.
+        """The chart as Vega-Lite.
 
         Raises:
             altair.SchemaValidationError: It is checked, and no chart is like that.

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from spanishgas.config import TrackingSettings
+from spanishgas.dashboard.__main__ import load
 from spanishgas.registry import Reader
 from tests.benchmarks.harness import Case
 from tests.dashboard import worlds
@@ -28,23 +29,21 @@ def prepare(folder: Path) -> None:
 
 def run(folder: Path) -> None:
     reference(folder)
-    from streamlit.testing.v1 import AppTest
-
     from spanishgas.dashboard.views import VIEWS
+    from spanishgas.dashboard.without_browser import page
 
     os.environ["SPANISHGAS_DATA_ROOT"] = str(folder / "data")
     os.environ["MLFLOW_TRACKING_URI"] = _tracking(folder).uri
     for _ in range(2):
         for entry in VIEWS:
-            script = f"from spanishgas.dashboard.app import run\nrun({entry.name!r})"
-            page = AppTest.from_string(script, default_timeout=300).run()
-            assert not page.exception
-            assert not page.error, [one.value for one in page.error]
+            drawn = page(entry.name, timeout=300).run()
+            assert not drawn.exception
+            assert not drawn.error, [one.value for one in drawn.error]
 
 
 def reference(folder: Path) -> None:
-    for name in ("streamlit", "altair", "mlflow", "spanishgas.dashboard.views", "streamlit.testing.v1"):
-        importlib.import_module(name)
+    load()
+    importlib.import_module("spanishgas.dashboard.without_browser")
     assert len(Reader(_tracking(folder)).versions("churn")) == 3
 
 

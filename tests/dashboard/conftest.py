@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from spanishgas.config import TrackingSettings
+from spanishgas.dashboard import without_browser
 from tests.dashboard import worlds
 from tests.support import without_tracking_variables
 
@@ -47,9 +48,7 @@ def opened(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opened]:
         ) -> AppTest:
             monkeypatch.setenv("SPANISHGAS_DATA_ROOT", str(root or shop / "data"))
             monkeypatch.setenv("MLFLOW_TRACKING_URI", store or f"sqlite:///{shop / 'mlflow.db'}")
-            test = AppTest.from_string(
-                f"from spanishgas.dashboard.app import run\nrun({page!r})", default_timeout=TIMEOUT
-            )
+            test = without_browser.page(page, timeout=TIMEOUT)
             test.query_params["lang"] = language
             for name, value in query.items():
                 test.query_params[name] = value

@@ -10,6 +10,7 @@ from spanishgas.dashboard.data import Published
 from spanishgas.dashboard.risk_list import risk_list
 from spanishgas.dashboard.settings import DashboardSettings
 from spanishgas.dashboard.view import View
+from spanishgas.dashboard.views import at_risk
 from spanishgas.dashboard.views.at_risk import Filters, as_shown, chosen, columns_of
 from tests.dashboard import worlds
 from tests.dashboard.conftest import Opened, sound
@@ -100,6 +101,23 @@ def test_the_page_shows_what_the_filters_leave_and_the_file_holds_it(opened: Ope
     pd.testing.assert_frame_equal(
         file.fillna(""), shown.reset_index(drop=True).fillna(""), check_dtype=False, check_exact=False
     )
+
+
+def test_a_long_list_begins_with_its_first_rows_and_shows_all_if_asked(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_risk, "LISTED", 20)
+    test = opened("at_risk")
+    sound(test)
+    first = test.dataframe[0].value["Customer"].tolist()
+    assert len(first) == 20
+    assert any("The first 20 are listed; the file holds all" in one.value for one in test.caption)
+    test.toggle(key="list_all").set_value(True).run()
+    sound(test)
+    whole = test.dataframe[0].value["Customer"].tolist()
+    assert len(whole) > 20
+    assert whole[:20] == first
+    assert not any("are listed" in one.value for one in test.caption)
 
 
 def test_filters_stay_when_another_page_was_looked_at(opened: Opened) -> None:

@@ -1,31 +1,47 @@
 """What is done before the dashboard's address is told, and what is left to the tests."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import altair as alt
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
+import streamlit as st
 
-from spanishgas.dashboard import charts
-from spanishgas.dashboard.__main__ import draw_once
+from spanishgas.dashboard import __main__ as start
+from spanishgas.dashboard import charts, data, without_browser
 from spanishgas.dashboard.views import VIEWS
+from tests.dashboard.conftest import Opened, sound
 
 
-def test_every_page_is_drawn_once_and_a_slow_one_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_reader_finds_tables_read(
+    opened: Opened, copied: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPANISHGAS_DATA_ROOT", str(copied))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shop / 'mlflow.db'}")
+    st.cache_data.clear()
+    start.draw_once()
+
+    def unread(*_: object, **__: object) -> None:
+        raise AssertionError("a table is read again")
+
+    monkeypatch.setattr(data, "_read", unread)
+    sound(opened("overview", root=copied))
+
+
+def test_every_page_is_drawn_and_a_slow_one_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
 
-    def from_string(script: str, *, default_timeout: float) -> SimpleNamespace:
-        def run() -> None:
-            drawn.append(script)
-            if len(drawn) == 2:
-                raise RuntimeError("timed out")
+    class Slow:
+        def __init__(self, name: str) -> None:
+            self.name = name
 
-        return SimpleNamespace(run=run)
+        def run(self) -> None:
+            drawn.append(self.name)
+            raise RuntimeError("timed out")
 
-    monkeypatch.setattr(AppTest, "from_string", from_string)
-    draw_once()
-    assert [entry.name for entry in VIEWS] == [script.rpartition("(")[2].strip("')") for script in drawn]
+    monkeypatch.setattr(without_browser, "page", lambda name, *, timeout: Slow(name))
+    start.draw_once()
+    assert drawn == [entry.name for entry in VIEWS]
 
 
 def test_a_wrong_chart_is_found_where_charts_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from spanishgas.dashboard.risk_list import offered, risk_list
 from spanishgas.dashboard.view import View
 
 TABLE_HEIGHT = 620
+# Rows that a browser draws at once without being asked for more.
+LISTED = 1_000
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,9 @@ def show(view: View) -> None:
         if sources.recommended is None:
             nothing_yet(view, AbsentError(RECOMMENDED, view.run_date, view.published.option))
         filters = _ask(view, table)
-        found, shown = _ordered(view, chosen(table, filters))
+        found = _ordered(view, chosen(table, filters))
         _summary(view, found, len(table))
-        _table(view, found, shown)
+        _table(view, found)
 
 
 def _ask(view: View, table: pd.DataFrame) -> Filters:
@@ -176,8 +178,8 @@ def _ask(view: View, table: pd.DataFrame) -> Filters:
     )
 
 
-def _ordered(view: View, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows in the order asked for, of equal ones the riskier first; and the same as they are shown and exported."""
+def _ordered(view: View, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order asked for, of equal ones the riskier first."""
     names = {name: label for name, label in columns_of(view).items() if table[name].notna().any()} or {"risk": "risk"}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = st.selectbox(
@@ -202,17 +204,16 @@ def _ordered(view: View, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
         st.space("stretch")
         place = st.empty()
     found = table.sort_values(by, ascending=way == "up", kind="stable", ignore_index=True)
-    shown = as_shown(view, found)
     place.download_button(
         view.say("Download as CSV", "Descargar en CSV"),
-        data=lambda: view.fmt.csv(shown),
+        data=lambda: view.fmt.csv(as_shown(view, found)),
         file_name=f"{view.say('at-risk', 'en-riesgo')}-{view.settings.data}-{view.run_date}.csv",
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
         key="download",
     )
-    return found, shown
+    return found
 
 
 def _summary(view: View, found: pd.DataFrame, total: int) -> None:
@@ -227,20 +228,29 @@ def _summary(view: View, found: pd.DataFrame, total: int) -> None:
     st.markdown(" · ".join(parts))
 
 
-def _table(view: View, found: pd.DataFrame, shown: pd.DataFrame) -> None:
-    say = view.say
+def _table(view: View, found: pd.DataFrame) -> None:
+    say, fmt = view.say, view.fmt
     if found.empty:
         st.info(
             say("No customer passes these filters.", "Ningún cliente cumple estos filtros."),
             icon=":material/filter_alt_off:",
         )
         return
-    names = columns_of(view)
+    names, listed = columns_of(view), found
+    if len(found) > LISTED:
+        told = say(
+            f"The first {fmt.number(LISTED)} are listed; the file holds all {fmt.number(len(found))}.",
+            f"Se muestran los primeros {fmt.number(LISTED)}; el fichero los contiene todos ({fmt.number(len(found))}).",
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if not st.toggle(say("List all", "Mostrar todos"), key="list_all", persist_state="session"):
+                st.caption(told)
+                listed = found.head(LISTED)
     config = st.column_config
     customer_table(
         view,
-        found,
-        shown,
+        listed,
+        as_shown(view, listed),
         key="list",
         height=TABLE_HEIGHT,
         config={
