@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV_PIN := $(shell sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)
-COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --fork-strategy fewest \
+	--python-version 3.11
 SOURCES := spanishgas pipelines tests
 BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
@@ -77,7 +78,8 @@ clean: ## remove the environment, outputs and caches
 	@rm -rf .import_linter_cache *.egg-info
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock, and the images' parts of it
-	$(COMPILE) --extra serving --extra monitoring --extra dashboard --extra dev --extra team pyproject.toml -o requirements.lock
+	$(COMPILE) --extra serving --extra monitoring --extra dashboard --extra dev --extra team --extra adbc pyproject.toml \
+		-o requirements.lock
 	$(COMPILE) --constraint requirements.lock --extra monitoring --extra dashboard --extra team pyproject.toml \
 		-o requirements-pipelines.lock
 	$(COMPILE) --constraint requirements.lock --group serving-image -o requirements-serving.lock
