@@ -8,7 +8,8 @@ RUN python3 -m venv /opt/spanishgas \
     && /opt/spanishgas/bin/pip install --require-hashes --only-binary :all: --no-deps -r /build/requirements-serving.lock \
     && /opt/spanishgas/bin/pip uninstall --yes --quiet pip setuptools \
     && find /opt/spanishgas -depth -type d \( -name tests -o -name __pycache__ \) -exec rm -r {} +
-COPY spanishgas /opt/spanishgas/lib/python3.11/site-packages/spanishgas
+COPY spanishgas /build/spanishgas
+RUN mv /build/spanishgas "$(/opt/spanishgas/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0

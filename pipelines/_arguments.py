@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from spanishgas.errors import ConfigError
 
 FLAGS = {"-m": "multirun", "--multirun": "multirun", "--cfg": "show", "-h": "help", "--help": "help"}
+CONFIG_DIR = "config_dir"
+# Other names of settings.
+ALIASES = {"asof_date": "as_of"}
+# Flags of Hydra's own command line that mean nothing here; as settings they would be unknown, or be taken for another.
+HYDRAS = {
+    "-cn", "--config-name", "-cp", "--config-path", "-i", "--info", "-r", "--run", "-p", "--package", "-c", "--resolve",
+    "--hydra-help", "--version", "-sc", "--shell-completion", "--experimental-rerun",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -21,41 +29,73 @@ class Arguments:
         multirun: Run once per combination of comma-separated values.
         show: Print the resolved settings and stop.
         help: Print how to call the stage and stop.
+        config_dirs: Folders of options beside ours.
     """
 
     overrides: tuple[str, ...]
     multirun: bool = False
     show: bool = False
     help: bool = False
+    config_dirs: tuple[str, ...] = ()
 
 
 def read_arguments(argv: list[str]) -> Arguments:
     """Reads a command line.
 
     Raises:
-        ConfigError: An option has no value, or an argument is neither an option nor an override.
+        ConfigError: An option has no value, an argument is neither an option nor an override, or a setting is given
+            under two names with two values.
     """
     overrides: list[str] = []
+    folders: list[str] = []
     flags: set[str] = set()
     waiting = list(argv)
     while waiting:
         argument = waiting.pop(0)
         if argument in FLAGS:
             flags.add(FLAGS[argument])
-        elif argument.startswith("--"):
-            name, given, value = argument[2:].partition("=")
+        elif argument.partition("=")[0] in HYDRAS:
+            raise ConfigError(
+                "is a flag of Hydra's that has no use here",
+                where=argument,
+                todo="--cfg prints the resolved settings, -m sweeps, --config-dir adds a folder of options",
+            )
+        elif argument.startswith("--") or argument.partition("=")[0] == "-cd":
+            name, given, value = argument.lstrip("-").partition("=")
             if not given:
                 if not waiting:
                     raise ConfigError("has no value", where=argument, todo=f"Write {argument} VALUE or {name}=VALUE")
                 value = waiting.pop(0)
             if name == "overrides":
                 waiting[:0] = shlex.split(value)
+            elif name in ("cd", CONFIG_DIR, "config-dir"):
+                folders.append(value)
             else:
                 overrides.append(f"{name.replace('-', '_')}={value}")
+        elif argument.startswith(f"{CONFIG_DIR}="):
+            folders.append(argument.partition("=")[2])
         elif "=" in argument or argument.startswith("~"):
             overrides.append(argument)
         else:
             raise ConfigError(
                 f"{argument!r} is not a setting", where="command line", todo="Write key=value, or --key value"
             )
-    return Arguments(tuple(overrides), "multirun" in flags, "show" in flags, "help" in flags)
+    return Arguments(_one_name(overrides), "multirun" in flags, "show" in flags, "help" in flags, tuple(folders))
+
+
+def _one_name(overrides: list[str]) -> tuple[str, ...]:
+    """Overrides with every setting under the name that the configuration has.
+
+    Raises:
+        ConfigError: A setting is given under both of its names, with different values.
+    """
+    values = dict(override.partition("=")[::2] for override in overrides)
+    for alias, name in ALIASES.items():
+        if alias in values and values.get(name, values[alias]) != values[alias]:
+            raise ConfigError(
+                f"is another name of {name}, and the two have different values",
+                where=f"{alias}={values[alias]}, {name}={values[name]}",
+                todo="Give one of them",
+            )
+    renamed = (override.partition("=") for override in overrides)
+    return tuple(f"{ALIASES.get(name, name)}{given}{value}" for name, given, value in renamed)

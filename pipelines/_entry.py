@@ -2,6 +2,8 @@
 
 import difflib
 import itertools
+import json
+import os
 import re
 import signal
 import sys
@@ -28,6 +30,8 @@ from spanishgas.stages.retrain_signal import SIGNAL, says_yes
 from spanishgas.stages.runner import Outcome, run_stage
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+# Folders of options beside ours, for this process and those that it starts.
+CONFIG_DIRS_VARIABLE = "SPANISHGAS_CONFIG_DIR"
 # Keys of the composed configuration that only serve interpolation.
 INTERNAL = ("data_root", "experiment", "action")
 DEMO_DATA = "demo_data"
@@ -45,6 +49,9 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         arguments = read_arguments(list(sys.argv[1:] if argv is None else argv))
+        if arguments.config_dirs:
+            folders = [*arguments.config_dirs, os.environ.get(CONFIG_DIRS_VARIABLE, "")]
+            os.environ[CONFIG_DIRS_VARIABLE] = os.pathsep.join(filter(None, folders))
         if arguments.help:
             print(describe(name))
             return 0
@@ -240,12 +247,52 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
                 where=str(override.input_line),
                 todo="Add -m to run once for each of them",
             )
+    outside = [f"file://{folder}" for folder in _config_dirs()[1:]]
+    places = [f"hydra.searchpath=[{','.join(map(json.dumps, outside))}]"] if outside else []
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3", job_name="spanishgas"):
         try:
-            return compose("config", overrides=list(overrides))
+            return compose("config", overrides=[*places, *overrides])
         except (HydraException, OmegaConfBaseException) as error:
             known = _known_names(compose("config"))
             raise _explain(error, overrides, known) from error
+
+
+def _config_dirs() -> list[Path]:
+    """Folders of options: ours first, then those from outside.
+
+    Raises:
+        ConfigError: A folder is not there, or two folders have the same option: which one is meant would be a guess.
+    """
+    named = [Path(text).expanduser() for text in os.environ.get(CONFIG_DIRS_VARIABLE, "").split(os.pathsep) if text]
+    folders = [CONF, *dict.fromkeys(folder.resolve() for folder in named)]
+    lacking = [str(folder) for folder in named if not folder.is_dir()]
+    if lacking:
+        raise ConfigError("no such folder of options", where=f"--config-dir, {CONFIG_DIRS_VARIABLE}", examples=lacking)
+    seen: dict[Path, Path] = {}
+    twice: list[str] = []
+    for folder in folders:
+        for file in sorted(folder.rglob("*.yaml")):
+            first = seen.setdefault(file.relative_to(folder), folder)
+            if first != folder:
+                twice.append(f"{file.relative_to(folder)} in {first} and {folder}")
+    if twice:
+        raise ConfigError(
+            "the same option is in two folders",
+            where=f"--config-dir, {CONFIG_DIRS_VARIABLE}",
+            count=len(twice),
+            examples=twice,
+            todo="Give yours another name; `defaults: [other_option]` in it takes over what the other says",
+        )
+    return folders
+
+
+def _options() -> dict[str, list[str]]:
+    """Group -> its options, in all folders."""
+    found: dict[str, set[str]] = {}
+    for folder in _config_dirs():
+        for group in (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))):
+            found.setdefault(group.name, set()).update(file.stem for file in group.glob("*.yaml"))
+    return {group: sorted(options) for group, options in sorted(found.items())}
 
 
 def _explain(error: Exception, overrides: Sequence[str], known: Iterable[str]) -> ConfigError:
@@ -255,7 +302,7 @@ def _explain(error: Exception, overrides: Sequence[str], known: Iterable[str]) -
     options = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
     if options:
         group, option = options.groups()
-        available = sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+        available = _options().get(group, [])
         return ConfigError(
             f"has no option {option!r}", where=group, todo=f"Known options: {', '.join(available) or 'none'}"
         )
@@ -276,7 +323,7 @@ def _nearest(name: str, known: Sequence[str]) -> list[str]:
 
 def _known_names(config: DictConfig) -> list[str]:
     """Every key of the default configuration, and every group."""
-    names: list[str] = [folder.name for folder in CONF.iterdir() if folder.is_dir()]
+    names: list[str] = list(_options())
 
     def walk(node: dict[Any, Any], prefix: str) -> None:
         for key, inner in node.items():
@@ -298,10 +345,9 @@ def describe(name: str) -> str:
         "",
         "-m       run once per combination of comma-separated values, as children of one run",
         "--cfg    print the resolved settings and stop",
+        f"--config-dir DIR    options beside ours (DIR/data/mine.yaml: data=mine), also by {CONFIG_DIRS_VARIABLE}",
         "",
         "Groups and their options:",
     ]
-    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
-        options = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        lines.append(f"  {folder.name}: {options or '(none)'}")
+    lines += [f"  {group}: {', '.join(options) or '(none)'}" for group, options in _options().items()]
     return "\n".join(lines)

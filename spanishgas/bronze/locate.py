@@ -91,6 +91,9 @@ def locate_sources(data: DataSettings, contracts: Sequence[Contract] = SOURCES) 
 def _advice(data: DataSettings) -> str:
     if isinstance(data, DemoSettings) and not data.raw.exists():
         return "Run `demo_data` first: it writes the demo retailer's raw files"
+    if not data.raw.is_dir():
+        page = "docs/bring_your_own_data.md"
+        return f"There is no folder {data.raw}: {page} says where files are expected, data.raw names another folder"
     return f"Correct the addresses in conf/data/{data.name}.yaml, or declare a source absent there with the reason"
 
 

@@ -40,7 +40,7 @@ def _days(name: str, description: str) -> Column:
 
 
 CUSTOMER_SCORES = Contract(
-    name="customer_scores",
+    name="scoring",
     layer="gold",
     version=1,
     grain="run date x customer active at the features' date",

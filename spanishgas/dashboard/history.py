@@ -59,7 +59,7 @@ def figures_of(published: Published, day: date) -> RunFigures | None:
         return _of_recommendations(published, recommended, day)
     if scored is None:
         return None
-    risk = published.table(scored, "customer_scores", ["risk"])["risk"]
+    risk = published.table(scored, "scoring", ["risk"])["risk"]
     return RunFigures(
         run_date=day,
         customers=len(risk),

@@ -91,7 +91,7 @@ def _joined(key: str, language: Language, run_date: date, _published: Published,
         )
     else:
         assert _sources.scored is not None
-        table = _published.table(_sources.scored, "customer_scores", SCORED)
+        table = _published.table(_sources.scored, "scoring", SCORED)
         table = table.reindex(columns=["risk" if name == "risk_score" else name for name in DECIDED])
     table = table.sort_values(["risk", "customer_id"], ascending=[False, True], ignore_index=True)
     table["rank"] = range(1, len(table) + 1)

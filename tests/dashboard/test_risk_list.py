@@ -143,5 +143,5 @@ def test_scores_alone_make_a_list(opened: Opened, copied: Path) -> None:
     sound(test)
     assert any("pipelines.recommend run_date=2026-02-09" in one.value for one in test.code)
     assert len(test.dataframe[0].value) == 90
-    scores = published(copied.parent, "customer_scores")
+    scores = published(copied.parent, "scoring")
     assert test.dataframe[0].value["Risk"].tolist() == scores["risk"].sort_values(ascending=False).round(3).tolist()

@@ -154,7 +154,7 @@ def publish_decision(
         }
     )
     on = f"run_date={day.isoformat()}"
-    publish(root, Publication(layer="gold", name="scoring", partition=on), {"customer_scores": scores}, tags=tags)
+    publish(root, Publication(layer="gold", name="scoring", partition=on), {"scoring": scores}, tags=tags)
     offers = table[table["action"] != "none"]
     file = root / "terms.json"
     terms.save(file)

@@ -115,7 +115,7 @@ def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them
     assert {
         "consumption_hourly", "customer_interactions", "churn_label", "consumption_daily", "quarantine", "rejects",
         "customer_features_asof_date", "customer_month_margin", "churn_training_dataset", "model_predictions",
-        "customer_scores", "recommendations", "decision_standing",
+        "scoring", "recommendations", "decision_standing",
     } <= places  # fmt: skip
 
     untouched = manifests(decided)

@@ -44,7 +44,7 @@ def test_drift_leaves_its_report_on_the_run(retailer: Retailer) -> None:
     summary = retailer.table(outcome, "drift_summary").iloc[0]
     checks = retailer.table(outcome, "drift_checks")
     bins = retailer.table(outcome, "drift_bins")
-    scores = retailer.table(retailer.run(score.STAGE), "customer_scores")
+    scores = retailer.table(retailer.run(score.STAGE), "scoring")
     assert summary["customers"] == len(scores)
     assert summary["mean_risk"] == pytest.approx(scores["risk"].mean(), rel=1e-9)
     assert summary["alarms"] == (checks["state"] == "alarm").sum() == run.data.metrics["drift_alarms"]
@@ -127,7 +127,7 @@ def test_scores_meet_their_outcomes_once_these_are_mature(retailer: Retailer) ->
     assert set(table["status"]) <= {"estimated", "unknown"}
     assert retailer.table(early, "business_months")["status"].tolist() == ["unknown"]
     made = retailer.table(retailer.run(recommend.STAGE), "recommendations").set_index("customer_id")
-    scores = retailer.table(retailer.run(score.STAGE), "customer_scores").set_index("customer_id")
+    scores = retailer.table(retailer.run(score.STAGE), "scoring").set_index("customer_id")
     actions = retailer.root / "actions.parquet"
     made.reset_index().to_parquet(actions)
     later = ("data.until=2025-04-30", f"data.actions={actions}")

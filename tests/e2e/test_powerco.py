@@ -13,7 +13,7 @@ from spanishgas.registry import Tracker
 from spanishgas.stages import features, ingest, silver, training_set
 from spanishgas.stages.runner import run_stage
 
-REAL = Path(os.environ.get("SPANISHGAS_REAL_DATA", "../shared/data")) / "powerco"
+REAL = Path(os.environ.get("SPANISHGAS_REAL_DATA", "datasets")) / "powerco"
 pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="SPANISHGAS_REAL_DATA has no powerco")
 
 

@@ -16,7 +16,7 @@ from tests.support import without_tracking_variables
 
 
 def published(retailer: Retailer, *overrides: str) -> pd.DataFrame:
-    return retailer.table(retailer.run(score.STAGE, *overrides), "customer_scores")
+    return retailer.table(retailer.run(score.STAGE, *overrides), "scoring")
 
 
 def the_features(retailer: Retailer, as_of: str = "2024-11-30") -> pd.DataFrame:
@@ -58,7 +58,7 @@ def test_scoring_again_gives_the_same_scores(retailer: Retailer) -> None:
     again = retailer.run(score.STAGE, "force=true", "scoring.chunk_rows=33")
     assert not again.cached
     one, two = (outcome.manifests[0] for outcome in (first, again))
-    assert one.tables["customer_scores"].content_hash == two.tables["customer_scores"].content_hash
+    assert one.tables["scoring"].content_hash == two.tables["scoring"].content_hash
     assert one.fingerprint == two.fingerprint
 
 
@@ -71,7 +71,7 @@ def test_another_model_or_other_features_are_scored_anew(retailer: Retailer) -> 
     other = second.manifests[0]
     assert other.tags["model_version"] != first.tags["model_version"]
     assert other.tags["features_hash"] == first.tags["features_hash"]
-    assert other.tables["customer_scores"].content_hash != first.tables["customer_scores"].content_hash
+    assert other.tables["scoring"].content_hash != first.tables["scoring"].content_hash
     third = retailer.run(score.STAGE, "run_date=2024-09-30").manifests[0]
     assert third.tags["as_of"] == "2024-08-31"
     assert third.tags["features_hash"] != first.tags["features_hash"]
@@ -93,7 +93,7 @@ def test_counts_and_speed_are_logged(retailer: Retailer) -> None:
     outcome = retailer.run(score.STAGE, "scoring.chunk_rows=10")
     run = retailer.tracker.client.get_run(outcome.run_id)
     told = run.data.metrics
-    assert told["customers"] == told["rows_customer_scores"] == len(the_features(retailer))
+    assert told["customers"] == told["rows_scoring"] == len(the_features(retailer))
     assert told["rows_per_second"] > 0
     assert told["latency_ms_per_thousand_p95"] >= told["latency_ms_per_thousand_p50"] > 0
     assert run.data.tags["run_date"] == "2024-12-09"
@@ -121,7 +121,7 @@ def test_a_decision_scores_first_and_takes_what_is_published(retailer: Retailer)
     outcome = retailer.run(recommend.STAGE)
     scored = retailer.run(score.STAGE)
     assert scored.cached
-    scores = retailer.table(scored, "customer_scores").set_index("customer_id")
+    scores = retailer.table(scored, "scoring").set_index("customer_id")
     decided = retailer.table(outcome, "recommendations").set_index("customer_id")
     assert np.array_equal(decided["risk_score"], scores.loc[decided.index, "risk"])
     assert scored.manifests[0].tags["model_digest"] == decided["model_digest"].iloc[0]

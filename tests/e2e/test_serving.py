@@ -52,7 +52,7 @@ class House:
         self.retailer = retailer
         retailer.run(segment.STAGE)
         self.decided = retailer.run(recommend.STAGE)
-        self.scores = retailer.table(retailer.run(score.STAGE), "customer_scores")
+        self.scores = retailer.table(retailer.run(score.STAGE), "scoring")
         self.decisions = retailer.table(self.decided, "recommendations")
         retailer.run(train.STAGE, "model.c=0.0001")
         self.registry = ModelRegistry(retailer.tracker.client)

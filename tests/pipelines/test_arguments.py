@@ -21,6 +21,9 @@ from spanishgas.errors import ConfigError
          ("note=two words", "as_of=[2026-01-31,2025-12-31]")),
         (["--shift", "-5"], ("shift=-5",)),
         (["~experiment"], ("~experiment",)),
+        (["--asof-date", "2026-01-31"], ("as_of=2026-01-31",)),
+        (["asof_date=[2026-01-31,2025-12-31]"], ("as_of=[2026-01-31,2025-12-31]",)),
+        (["--overrides", "asof_date=2026-01-31 as_of=2026-01-31"], ("as_of=2026-01-31", "as_of=2026-01-31")),
     ],
 )  # fmt: skip
 def test_every_way_gives_the_same_overrides(argv: list[str], overrides: tuple[str, ...]) -> None:
@@ -36,7 +39,28 @@ def test_flags_are_told_from_settings() -> None:
     assert together == Arguments(("run_date=2025-12-31,2026-01-31", "data=demo"), multirun=True)
 
 
-@pytest.mark.parametrize(("argv", "message"), [(["--model"], "has no value"), (["xgboost"], "is not a setting")])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--config-dir", "a", "-cd=b"],
+        ["--config-dir=a", "--config_dir", "b"],
+        ["--overrides", "config_dir=a config_dir=b"],
+    ],
+)
+def test_folders_of_options_are_no_settings(argv: list[str]) -> None:
+    assert read_arguments([*argv, "data=mine"]) == Arguments(("data=mine",), config_dirs=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--model"], "has no value"),
+        (["xgboost"], "is not a setting"),
+        (["--asof-date", "2026-01-31", "as_of=2025-12-31"], "another name of as_of"),
+        (["--config-name", "other"], "flag of Hydra's"),
+        (["--info=defaults"], "flag of Hydra's"),
+    ],
+)
 def test_what_is_no_setting_is_a_clear_error(argv: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_arguments(argv)

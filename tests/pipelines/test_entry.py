@@ -64,6 +64,67 @@ def test_a_wrong_setting_is_told_with_what_would_be_right(overrides: tuple[str, 
     assert WRONG[overrides] in str(caught.value)
 
 
+MINE = """
+defaults: [meters, _self_]
+name: mine
+raw: files/mine
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of options outside the project, with a data set and a policy."""
+    folder = tmp_path / "our options, 2026"
+    for group in ("data", "policy", "experiment"):
+        (folder / group).mkdir(parents=True)
+    (folder / "data" / "mine.yaml").write_text(MINE)
+    (folder / "policy" / "ours.yaml").write_text("defaults: [default, _self_]\nbudget: {eur: 77}\n")
+    (folder / "experiment" / "wide.yaml").write_text("# @package _global_\nengine: {threads: 1}\n")
+    monkeypatch.setenv("SPANISHGAS_CONFIG_DIR", str(folder))
+    return folder
+
+
+def test_options_from_outside_compose_with_ours(outside: Path) -> None:
+    settings = load_settings(("data=mine", "policy=ours", "experiment=wide"))
+    assert (settings.data.name, settings.data.raw) == ("mine", Path("files/mine"))
+    assert settings.data.sources == load_settings(("data=meters",)).data.sources
+    assert (settings.policy.budget.eur, settings.engine.threads) == (77, 1)
+    with pytest.raises(ConfigError, match="Known options: demo, demo_large, meters, mine, powerco"):
+        load_settings(("data=minee",))
+
+
+def test_an_option_in_two_folders_is_refused(outside: Path) -> None:
+    (outside / "data" / "demo.yaml").write_text(MINE)
+    with pytest.raises(ConfigError, match=r"data/demo\.yaml in .*conf and .*our options"):
+        load_settings(())
+
+
+def test_a_folder_of_options_that_is_not_there_is_named(outside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("ingest", [INGEST], ["--cfg", "--config-dir", str(outside / "gone")]) == 2
+    assert str(outside / "gone") in capsys.readouterr().err.replace("\n", "")
+
+
+def test_the_command_line_adds_folders_to_those_of_the_environment(
+    outside: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    (other / "data").mkdir(parents=True)
+    (other / "data" / "third.yaml").write_text(MINE.replace("mine", "third"))
+    assert run("ingest", [INGEST], ["--config-dir", str(other), "--help"]) == 0
+    assert "data: demo, demo_large, meters, mine, powerco, third" in capsys.readouterr().out
+    assert load_settings(("data=third",)).data.name == "third"
+
+
+def test_public_files_that_are_not_there_are_told_with_the_page_that_says_where_from(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("SPANISHGAS_REAL_DATA", raising=False)
+    assert run("ingest", [INGEST], ["data=powerco"]) == 1
+    told = capsys.readouterr().err.replace("\n", " ")
+    assert "datasets/powerco" in told
+    assert "docs/bring_your_own_data.md" in told
+
+
 def test_a_sweep_is_expanded_in_order() -> None:
     found = expand_sweep(("labels.horizon_days=30,60", "engine.threads=1", "features.margin_months=6,12"))
     assert [combination[0] for combination in found] == ["labels.horizon_days=30"] * 2 + ["labels.horizon_days=60"] * 2

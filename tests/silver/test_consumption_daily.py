@@ -315,7 +315,7 @@ def test_an_hour_index_beyond_the_day_is_rejected(tmp_path: Path) -> None:
     assert sorted(rejected["reason"]) == ["invalid_hour_index", "invalid_hour_index", "invalid_timestamp"]
 
 
-REAL = Path(os.environ.get("SPANISHGAS_REAL_DATA", "../shared/data")) / "meters"
+REAL = Path(os.environ.get("SPANISHGAS_REAL_DATA", "datasets")) / "meters"
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="SPANISHGAS_REAL_DATA has no meters")
