@@ -20,7 +20,7 @@ from rich.console import Console
 from pipelines._arguments import Arguments, read_arguments
 from pipelines._summary import closing, summarise
 from spanishgas.config import DemoData, Settings
-from spanishgas.errors import ConfigError, SpanishGasError
+from spanishgas.errors import ConfigError, SpanishGasError, TrackingError
 from spanishgas.registry import RunLog, Tracker
 from spanishgas.stages.base import Stage
 from spanishgas.stages.display import Steps
@@ -178,7 +178,7 @@ def _leave_failed_run(name: str, error: ConfigError) -> None:
     try:
         with tracker.run(name, tags={"stage": name}):
             raise error
-    except ConfigError:
+    except (ConfigError, TrackingError):  # a store that is away must not hide what is wrong with the settings
         return
 
 

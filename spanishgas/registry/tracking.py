@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
+from spanishgas.registry.answering import ask, masked, without_secrets
 from spanishgas.registry.locks import SQLITE, exclusive, lock_address
 from spanishgas.registry.processes import is_dead, process_tags, user_name
 from spanishgas.registry.runs import RunLog
@@ -54,6 +55,7 @@ class Tracker:
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
+            ask(self.uri)
             with nullcontext() if self._is_ready() else self._initialising():
                 _make_file(self.uri)
                 client = mlflow.MlflowClient(self.uri, self.uri)
@@ -62,8 +64,8 @@ class Tracker:
             raise
         except Exception as error:
             raise TrackingError(
-                f"the tracking store does not answer: {error}",
-                where=self.uri,
+                f"the tracking store does not answer: {without_secrets(str(error), self.uri)}",
+                where=masked(self.uri),
                 todo="Check MLFLOW_TRACKING_URI, or unset it to use the local store",
             ) from error
         return client

@@ -23,7 +23,6 @@ from spanishgas.registry import ModelPackage, ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import (
     BASELINE,
-    CHALLENGER,
     MODEL_BASELINE,
     MODEL_FILES,
     collect_files,
@@ -68,7 +67,8 @@ class Train(PlainStage):
     One partition per model and settings: trying others and coming back costs nothing.
 
     Attributes:
-        role: Which alias the version is given: a candidate becomes ``challenger``; the baseline keeps its own.
+        role: Which alias the version is given: a candidate becomes ``challenger`` unless it is champion;
+            the baseline keeps its own.
     """
 
     role: Literal["candidate", "baseline"] = "candidate"
@@ -169,7 +169,7 @@ class Train(PlainStage):
             package = replace(_package(files, manifest, _dataset(store, manifest)), beside=beside)
             version, made = run.models.ensure(run.id, run.experiment_id, name, package)
             if self.role == "candidate":
-                run.models.point(name, CHALLENGER, version)
+                run.champions.challenge(version)
             if self.role == "baseline" or _is_baseline(settings):
                 run.models.point(name, BASELINE, version)
         run.set_tags({"model_version": f"{name}/{version.version}", "registered": "now" if made else "before"})
