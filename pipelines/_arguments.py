@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from spanishgas.errors import ConfigError
 
+FROM_RUN = "from_run"
 FLAGS = {"-m": "multirun", "--multirun": "multirun", "--cfg": "show", "-h": "help", "--help": "help"}
 
 
@@ -21,12 +22,14 @@ class Arguments:
         multirun: Run once per combination of comma-separated values.
         show: Print the resolved settings and stop.
         help: Print how to call the stage and stop.
+        from_run: Run whose settings are taken; overrides come on top.
     """
 
     overrides: tuple[str, ...]
     multirun: bool = False
     show: bool = False
     help: bool = False
+    from_run: str | None = None
 
 
 def read_arguments(argv: list[str]) -> Arguments:
@@ -37,6 +40,7 @@ def read_arguments(argv: list[str]) -> Arguments:
     """
     overrides: list[str] = []
     flags: set[str] = set()
+    from_run: str | None = None
     waiting = list(argv)
     while waiting:
         argument = waiting.pop(0)
@@ -50,12 +54,16 @@ def read_arguments(argv: list[str]) -> Arguments:
                 value = waiting.pop(0)
             if name == "overrides":
                 waiting[:0] = shlex.split(value)
+            elif name.replace("-", "_") == FROM_RUN:
+                from_run = value
             else:
                 overrides.append(f"{name.replace('-', '_')}={value}")
+        elif argument.startswith(f"{FROM_RUN}="):
+            from_run = argument.partition("=")[2]
         elif "=" in argument or argument.startswith("~"):
             overrides.append(argument)
         else:
             raise ConfigError(
                 f"{argument!r} is not a setting", where="command line", todo="Write key=value, or --key value"
             )
-    return Arguments(tuple(overrides), "multirun" in flags, "show" in flags, "help" in flags)
+    return Arguments(tuple(overrides), "multirun" in flags, "show" in flags, "help" in flags, from_run or None)

@@ -2,7 +2,7 @@
 
 from spanishgas.registry.champions import CHALLENGER, CHAMPION, Champions, Decision, Verdict
 from spanishgas.registry.models import ModelPackage, ModelRegistry, ModelVersion
-from spanishgas.registry.reading import Reader, RegisteredVersion
+from spanishgas.registry.reading import Reader, RegisteredVersion, RunRecord
 from spanishgas.registry.runs import RunLog
 from spanishgas.registry.tracking import Tracker
 
@@ -17,6 +17,7 @@ __all__ = [
     "Reader",
     "RegisteredVersion",
     "RunLog",
+    "RunRecord",
     "Tracker",
     "Verdict",
 ]

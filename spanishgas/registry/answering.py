@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 T = TypeVar("T")
 # A server that is up answers its first request in a fraction of this, a busy one within it.
-PATIENCE_SECONDS = 6.0
+PATIENCE_SECONDS = 5.0
 RETRIES = 2
 SERVER_ERROR = 500
 # Who sets one of these has said how long to wait; nothing is cut short then.
@@ -72,12 +72,14 @@ def is_patient(address: str) -> bool:
 
 def _ask_server(address: str) -> bool:
     """By MLflow's own request: with its credentials, certificates and proxies."""
-    from mlflow.tracking._tracking_service.utils import get_default_host_creds
+    from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
-    own: dict[str, Any] = {} if is_patient(address) else {"timeout": PATIENCE_SECONDS, "max_retries": RETRIES, "backoff_factor": 1}
-    answer = http_request(
-        get_default_host_creds(address),
+    own: dict[str, Any] = (
+        {} if is_patient(address) else {"timeout": PATIENCE_SECONDS, "max_retries": RETRIES, "backoff_factor": 1}
+    )
+    answer = http_request(  # type: ignore[no-untyped-call]
+        get_default_host_creds(address),  # type: ignore[no-untyped-call]
         "/api/2.0/mlflow/experiments/search",
         "POST",
         json={"max_results": 1},
@@ -105,7 +107,9 @@ def masked(address: str) -> str:
 def without_secrets(text: str, address: str) -> str:
     """A text without the passwords of an address, which clients like to quote in their errors."""
     parts = urlsplit(address)
-    for secret in filter(None, [parts.password, *(one for key in SECRETS for one in parse_qs(parts.query).get(key, ()))]):
+    for secret in filter(
+        None, [parts.password, *(one for key in SECRETS for one in parse_qs(parts.query).get(key, ()))]
+    ):
         for form in {secret, unquote(secret), quote(secret, safe="")}:
             for mark in (f":{form}@", *(f"{key}={form}" for key in SECRETS)):
                 kept = mark.removesuffix("@").removesuffix(form)

@@ -19,12 +19,14 @@ class Page:
         tables: Contracts of its tables.
         files: Publication's further files -> what they hold.
         settings: Dotted names of groups or settings that it reads beside those of every stage.
+        depends: Further ones that its result depends on; the pages of other stages tell what they mean.
     """
 
     place: str = ""
     tables: tuple[Contract, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
 
 
 # Read by every stage: they say where and how, and never what comes out.

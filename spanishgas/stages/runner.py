@@ -5,12 +5,14 @@ repeats the figures of the run that made it.
 """
 
 import hashlib
+import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ibis.expr.types as ir
 from rich.console import Console
@@ -26,7 +28,13 @@ from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Targ
 from spanishgas.stages.checks import check_table
 from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.display import Display
+from spanishgas.stages.figures import MOST, TABLE, metrics_of, table_of
 from spanishgas.stages.memory import peak_mib, reset_peak
+from spanishgas.stages.parameters import parameters_of, recorded
+
+PROVENANCE = "provenance.json"
+# Name of a stage, its run, and what the run's result hangs on beside its settings.
+Begun = Callable[[str, RunLog, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ def run_stage(
     *,
     parent: RunLog | None = None,
     console: Display | None = None,
+    begun: Begun | None = None,
 ) -> Outcome:
     """Runs one stage as a tracked run.
 
@@ -66,6 +75,7 @@ def run_stage(
         tracker: The tracking store.
         parent: The run to nest under.
         console: Where progress is shown; None shows it on standard error.
+        begun: Told of the run's provenance before anything is made.
 
     Raises:
         SpanishGasError: An input is missing or breaks its contract, an output does, or another run holds the partition.
@@ -76,7 +86,8 @@ def run_stage(
     tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
     with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run:
         started = time.perf_counter()
-        run.log_settings(settings.model_dump(mode="json"))
+        run.log_parameters(parameters_of(stage.name, settings))
+        run.log_config(recorded(settings))
         store = TableStore(settings.data.root)
         for request in stage.requests(settings, store):
             if request.if_stale and is_current(request.stage, request.settings, store, run.models):
@@ -90,6 +101,10 @@ def run_stage(
         run.log_models(version for target in targets for version in target.models.values())
         prints = _fingerprints(stage, targets)
         run.set_tags({"fingerprint": ",".join(sorted({prints[target.publication][:16] for target in targets}))})
+        provenance = _provenance(stage, targets, prints)
+        run.log_text(json.dumps(provenance, indent=1), PROVENANCE)
+        if begun is not None:
+            begun(stage.name, run, provenance)
         with store.lock(*(target.publication for target in targets)):
             published = _published(store, prints, force=settings.force)
             pending = [target for target in targets if target.publication not in published]
@@ -106,12 +121,21 @@ def run_stage(
         except SpanishGasError:
             # What was published stays published: a run that fails after it shows the same figures as any other.
             seconds = time.perf_counter() - started
-            _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
+            _log_outcome(stage.name, run, store, manifests, build.report, cached=cached, seconds=seconds)
             raise
         seconds = time.perf_counter() - started
-        _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
+        _log_outcome(stage.name, run, store, manifests, build.report, cached=cached, seconds=seconds)
     headline = build.report.headline or told or _cached_headline(manifests)
     return Outcome(stage.name, run.id, cached, seconds, manifests, headline)
+
+
+def _provenance(stage: Stage, targets: Sequence[Target], prints: Mapping[Publication, str]) -> dict[str, Any]:
+    """All that a fingerprint covers but for the settings, as it is kept with the run."""
+    publications = {
+        str(target.publication): {"fingerprint": prints[target.publication], "inputs": dict(target.inputs)}
+        for target in targets
+    }
+    return {"code": code_digest(stage.module), "lock": lock_digest(), "publications": publications}
 
 
 def _name_of(stage: str, tags: Mapping[str, str]) -> str:
@@ -285,6 +309,7 @@ def _log_tables(run: RunLog, store: TableStore, manifests: Sequence[Manifest], c
 
 
 def _log_outcome(
+    stage: str,
     run: RunLog,
     store: TableStore,
     manifests: Sequence[Manifest],
@@ -308,10 +333,11 @@ def _log_outcome(
             else:
                 metrics[f"{name}.{label}"] = value
         tags.update(manifest.tags)
-    metrics["seconds"] = seconds
-    metrics["peak_memory_mib"] = peak_mib()
-    metrics["cached"] = float(cached)
-    run.log_metrics(metrics)
+    cost = {"seconds": seconds, "peak_memory_mib": peak_mib(), "cached": float(cached)}
+    own = metrics_of(stage, metrics, MOST - len(run.metric_names | set(cost)))
+    run.log_metrics({**own, **cost})
+    if len(own) < len(metrics):
+        run.log_text(table_of(metrics).to_csv(index=False), TABLE)
     if cached:
         tags["cached_from"] = ",".join(sorted({manifest.run_id for manifest in manifests}))
     run.set_tags(tags)

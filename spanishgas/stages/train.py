@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import AnyModelSettings, EvaluationSettings, Settings
+from spanishgas.config.flat import flat, spelled
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, MODEL_PREDICTIONS
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.evaluation import METRICS
@@ -215,7 +216,8 @@ def _study(view: TrainSettings, training: Manifest) -> str:
 
 def _log_trial(workspace: Workspace, trial: "Trial") -> None:
     with workspace.child(f"trial {trial.number}", {"stage": "train", "trial": str(trial.number)}) as run:
-        run.log_settings({"model": trial.settings.model_dump(mode="json", exclude={"tuning"})})
+        told = trial.settings.model_dump(mode="json", exclude={"tuning"})
+        run.log_parameters({name: spelled(value) for name, value in flat(told, "model.")})
         run.log_metrics({**trial.metrics, "valid_window_log_loss": trial.loss})
     workspace.progress(f"trial {trial.number + 1}: log-loss {trial.loss:.5f}")
 
