@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CONFIG = "config.yaml"
+NOTE = "mlflow.note.content"
 OVERRULED = "settings_overruled"
 BATCH = 100
 MAX_PARAM = 6000
@@ -61,6 +62,9 @@ class RunLog:
         experiment_id: Experiment that it stands in.
         lock: Holds a named lock that all who share the store share.
         given: Parameters that the run has already: those that it was launched with.
+
+    Attributes:
+        is_described: Whether it has a description.
     """
 
     def __init__(
@@ -76,12 +80,7 @@ class RunLog:
         self._client = client
         self._lock = lock
         self._given = dict(given or {})
-        self._metrics: set[str] = set()
-
-    @property
-    def metric_names(self) -> frozenset[str]:
-        """Names of the figures that were logged."""
-        return frozenset(self._metrics)
+        self.is_described = False
 
     @property
     def models(self) -> ModelRegistry:
@@ -135,7 +134,6 @@ class RunLog:
             (time.time() if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
         )
         entries = [Metric(_name(name), float(value), now, step) for name, value in metrics.items()]
-        self._metrics.update(entry.key for entry in entries)
         for start in range(0, len(entries), BATCH):
             self._client.log_batch(self.id, metrics=entries[start : start + BATCH])
 
@@ -161,7 +159,22 @@ class RunLog:
 
     def describe(self, text: str) -> None:
         """Sets the description that the run's page shows, in Markdown."""
-        self.set_tags({"mlflow.note.content": text})
+        self.set_tags({NOTE: text})
+        self.is_described = True
+
+    def describe_as(self, run_id: str, sentence: str) -> None:
+        """Repeats the description of another run, above a sentence that names it as ``{run}``.
+
+        Args:
+            run_id: The other run; where it is gone, or has no description, the sentence stands alone.
+            sentence: The sentence.
+        """
+        from mlflow.exceptions import MlflowException
+
+        text = ""
+        with suppress(MlflowException):  # it was deleted
+            text = self._client.get_run(run_id).data.tags.get(NOTE, "")
+        self.describe(f"{text}\n\n*{sentence.format(run=run_id)}*".strip())
 
     def log_text(self, text: str, file: str) -> None:
         """Stores a text as an artifact."""
@@ -227,6 +240,8 @@ def _means(one: str, other: str) -> bool:
     def read(text: str) -> Any:
         try:
             value = yaml.safe_load(text)
+            if isinstance(value, str) and value != text:  # MLflow keeps a launch parameter as its shell quotes it
+                value = yaml.safe_load(value)
         except yaml.YAMLError:
             return text
         return value[0] if isinstance(value, list) and len(value) == 1 else value

@@ -73,6 +73,7 @@ class DriftStage(PlainStage):
 
     name = "drift"
     module = __name__
+    charted = CHARTED
 
     def tags(self, settings: Settings) -> Mapping[str, str]:
         """The run date."""

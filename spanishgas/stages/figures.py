@@ -9,6 +9,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 MOST = 40
+# What every run costs, and whether it had to make anything.
+COST = ("seconds", "peak_memory_mib", "cached")
+ROWS = "rows_"
 # Runs that are compared figure by figure: all of theirs are metrics.
 COMPARED = ("train", "promote")
 TABLE = "tables/figures.csv"
@@ -17,7 +20,7 @@ BETWEEN = "."
 
 
 def metrics_of(stage: str, figures: Mapping[str, float], room: int = MOST) -> dict[str, float]:
-    """The figures that are metrics of a run.
+    """The figures that are metrics of a run, in the order in which its page shows them.
 
     Of too many, ends of intervals go first, then what the stage names last.
 
@@ -26,10 +29,11 @@ def metrics_of(stage: str, figures: Mapping[str, float], room: int = MOST) -> di
         figures: All figures, the most telling first.
         room: How many metrics the run may still have.
     """
+    # Sizes of tables say least.
+    ordered = {name: figures[name] for name in sorted(figures, key=lambda name: name.startswith(ROWS))}
     if stage in COMPARED:
-        return dict(figures)
-    ordered = sorted(figures, key=lambda name: name.startswith("rows_"))  # sizes of tables say least
-    chosen = {name: figures[name] for name in ordered if BETWEEN not in name}
+        return ordered
+    chosen = {name: value for name, value in ordered.items() if BETWEEN not in name}
     if len(chosen) > room:
         chosen = {name: value for name, value in chosen.items() if not name.endswith(ENDS_OF_INTERVALS)}
     return dict(list(chosen.items())[: max(room, 0)])

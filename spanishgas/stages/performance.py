@@ -60,6 +60,7 @@ class PerformanceStage(PlainStage):
 
     name = "performance"
     module = __name__
+    charted = CHARTED
 
     def tags(self, settings: Settings) -> Mapping[str, str]:
         """The run date."""

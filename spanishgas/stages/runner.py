@@ -28,7 +28,7 @@ from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Targ
 from spanishgas.stages.checks import check_table
 from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.display import Display
-from spanishgas.stages.figures import MOST, TABLE, metrics_of, table_of
+from spanishgas.stages.figures import COST, MOST, ROWS, TABLE, metrics_of, table_of
 from spanishgas.stages.memory import peak_mib, reset_peak
 from spanishgas.stages.parameters import parameters_of, recorded
 
@@ -116,15 +116,16 @@ def run_stage(
                 build = Build(products={}, report=Report(markdown=""))
         cached = bool(targets) and not pending
         manifests = tuple(published[target.publication] for target in targets)
+        _log_figures(stage, run, manifests)
         try:
             told = stage.finish(settings, store, manifests, run)
         except SpanishGasError:
             # What was published stays published: a run that fails after it shows the same figures as any other.
             seconds = time.perf_counter() - started
-            _log_outcome(stage.name, run, store, manifests, build.report, cached=cached, seconds=seconds)
+            _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
             raise
         seconds = time.perf_counter() - started
-        _log_outcome(stage.name, run, store, manifests, build.report, cached=cached, seconds=seconds)
+        _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
     headline = build.report.headline or told or _cached_headline(manifests)
     return Outcome(stage.name, run.id, cached, seconds, manifests, headline)
 
@@ -308,8 +309,30 @@ def _log_tables(run: RunLog, store: TableStore, manifests: Sequence[Manifest], c
     )
 
 
+def _log_figures(stage: Stage, run: RunLog, manifests: Sequence[Manifest]) -> None:
+    """Logs the figures of what is published: the chosen ones as metrics, all as a table where these are not all.
+
+    The stage's own come first, before whatever it logs when it finishes: in this order a page shows them.
+    """
+    metrics: dict[str, float] = {}
+    for manifest in manifests:
+        label = manifest.publication.value
+        for name, value in manifest.metrics.items():
+            # Row counts of several partitions add up; other figures of several partitions stand under their own name.
+            if len(manifests) == 1 or not label:
+                metrics[name] = value
+            elif name.startswith(ROWS):
+                metrics[name] = metrics.get(name, 0.0) + value
+                metrics[f"{name}.{label}"] = value
+            else:
+                metrics[f"{name}.{label}"] = value
+    chosen = metrics_of(stage.name, metrics, MOST - len(COST) - len(stage.charted))
+    run.log_metrics(chosen)
+    if len(chosen) < len(metrics):
+        run.log_text(table_of(metrics).to_csv(index=False), TABLE)
+
+
 def _log_outcome(
-    stage: str,
     run: RunLog,
     store: TableStore,
     manifests: Sequence[Manifest],
@@ -319,31 +342,16 @@ def _log_outcome(
     seconds: float,
 ) -> None:
     _log_tables(run, store, manifests, "output")
-    metrics: dict[str, float] = {}
-    tags: dict[str, str] = {}
-    for manifest in manifests:
-        label = manifest.publication.value
-        for name, value in manifest.metrics.items():
-            # Row counts of several partitions add up; other figures of several partitions stand under their own name.
-            if len(manifests) == 1 or not label:
-                metrics[name] = value
-            elif name.startswith("rows_"):
-                metrics[name] = metrics.get(name, 0.0) + value
-                metrics[f"{name}.{label}"] = value
-            else:
-                metrics[f"{name}.{label}"] = value
-        tags.update(manifest.tags)
-    cost = {"seconds": seconds, "peak_memory_mib": peak_mib(), "cached": float(cached)}
-    own = metrics_of(stage, metrics, MOST - len(run.metric_names | set(cost)))
-    run.log_metrics({**own, **cost})
-    if len(own) < len(metrics):
-        run.log_text(table_of(metrics).to_csv(index=False), TABLE)
+    tags = {name: value for manifest in manifests for name, value in manifest.tags.items()}
+    run.log_metrics(dict(zip(COST, (seconds, peak_mib(), float(cached)), strict=True)))
     if cached:
         tags["cached_from"] = ",".join(sorted({manifest.run_id for manifest in manifests}))
     run.set_tags(tags)
     if report.markdown:
         run.log_text(report.markdown, "report.md")
         run.describe(report.markdown)
+    elif cached and not run.is_described:
+        run.describe_as(manifests[0].run_id, "Nothing was made: run {run} had published it, and this is its report.")
     for name, figure in report.figures.items():
         run.log_figure(figure, f"figures/{name}.png")
     for name, text in report.texts.items():

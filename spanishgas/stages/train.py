@@ -155,7 +155,7 @@ class Train(PlainStage):
                 MODEL_FILES: [LandedFile.of(file, files) for file in sorted(files.iterdir())],
                 MODEL_BASELINE: [LandedFile.of(baseline_file, baseline_file.parent)],
             },
-            metrics={**(_no_gain(run) if baseline is None else {}), **run.metrics},
+            metrics={**run.metrics, **(_no_gain(run) if baseline is None else {})},
             tags=run.tags,
         )
         return Build({target.publication: product}, _report(run))
