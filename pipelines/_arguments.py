@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from spanishgas.errors import ConfigError
 
+FROM_RUN = "from_run"
 FLAGS = {"-m": "multirun", "--multirun": "multirun", "--cfg": "show", "-h": "help", "--help": "help"}
 CONFIG_DIR = "config_dir"
 # Other names of settings.
@@ -30,6 +31,7 @@ class Arguments:
         show: Print the resolved settings and stop.
         help: Print how to call the stage and stop.
         config_dirs: Folders of options beside ours.
+        from_run: Run whose settings are taken; overrides come on top.
     """
 
     overrides: tuple[str, ...]
@@ -37,6 +39,7 @@ class Arguments:
     show: bool = False
     help: bool = False
     config_dirs: tuple[str, ...] = ()
+    from_run: str | None = None
 
 
 def read_arguments(argv: list[str]) -> Arguments:
@@ -47,7 +50,6 @@ def read_arguments(argv: list[str]) -> Arguments:
             under two names with two values.
     """
     overrides: list[str] = []
-    folders: list[str] = []
     flags: set[str] = set()
     waiting = list(argv)
     while waiting:
@@ -68,19 +70,31 @@ def read_arguments(argv: list[str]) -> Arguments:
                 value = waiting.pop(0)
             if name == "overrides":
                 waiting[:0] = shlex.split(value)
-            elif name in ("cd", CONFIG_DIR, "config-dir"):
-                folders.append(value)
             else:
-                overrides.append(f"{name.replace('-', '_')}={value}")
-        elif argument.startswith(f"{CONFIG_DIR}="):
-            folders.append(argument.partition("=")[2])
+                name = CONFIG_DIR if name == "cd" else name.replace("-", "_")
+                overrides.append(f"{name}={value}")
         elif "=" in argument or argument.startswith("~"):
             overrides.append(argument)
         else:
             raise ConfigError(
                 f"{argument!r} is not a setting", where="command line", todo="Write key=value, or --key value"
             )
-    return Arguments(_one_name(overrides), "multirun" in flags, "show" in flags, "help" in flags, tuple(folders))
+    folders = [value for name, value in map(_split, overrides) if name == CONFIG_DIR]
+    runs = [value for name, value in map(_split, overrides) if name == FROM_RUN and value]
+    settings = [override for override in overrides if _split(override)[0] not in (CONFIG_DIR, FROM_RUN)]
+    return Arguments(
+        _one_name(settings),
+        "multirun" in flags,
+        "show" in flags,
+        "help" in flags,
+        tuple(folders),
+        runs[-1] if runs else None,
+    )
+
+
+def _split(override: str) -> tuple[str, str]:
+    name, _, value = override.partition("=")
+    return name, value
 
 
 def _one_name(overrides: list[str]) -> tuple[str, ...]:
@@ -89,7 +103,7 @@ def _one_name(overrides: list[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: A setting is given under both of its names, with different values.
     """
-    values = dict(override.partition("=")[::2] for override in overrides)
+    values = dict(map(_split, overrides))
     for alias, name in ALIASES.items():
         if alias in values and values.get(name, values[alias]) != values[alias]:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""The only place that knows Hydra: from a command line to validated settings, and a stage that runs with them."""
+"""The door to Hydra: from a command line to validated settings, and a stage that runs with them."""
 
 import difflib
 import itertools
@@ -20,12 +20,14 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from pipelines._arguments import Arguments, read_arguments
+from pipelines._repeat import Repeat
 from pipelines._summary import closing, summarise
 from spanishgas.config import DemoData, Settings
-from spanishgas.errors import ConfigError, SpanishGasError
+from spanishgas.errors import ConfigError, SpanishGasError, TrackingError
 from spanishgas.registry import RunLog, Tracker
 from spanishgas.stages.base import Stage
 from spanishgas.stages.display import Steps
+from spanishgas.stages.parameters import parameters_of, recorded
 from spanishgas.stages.retrain_signal import SIGNAL, says_yes
 from spanishgas.stages.runner import Outcome, run_stage
 
@@ -56,7 +58,8 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
             print(describe(name))
             return 0
         if arguments.show:
-            print(OmegaConf.to_yaml(_compose(arguments.overrides), resolve=True), end="")
+            chosen = _choices(_repeated(name, arguments), arguments)
+            print(OmegaConf.to_yaml(_compose((*chosen, *arguments.overrides)), resolve=True), end="")
             return 0
         return _run(name, stages, arguments, console)
     except SpanishGasError as error:
@@ -71,20 +74,36 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
 def _run(name: str, stages: Sequence[Stage], arguments: Arguments, console: Console) -> int:
     combinations = expand_sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]
     try:
-        jobs = [(overrides, load_settings(overrides)) for overrides in combinations]
+        repeat = _repeated(name, arguments)
+        chosen = _choices(repeat, arguments)
+        jobs = [(overrides, load_settings((*chosen, *overrides))) for overrides in combinations]
     except ConfigError as error:
         _leave_failed_run(name, error)
         raise
     tracker = Tracker(jobs[0][1].tracking)
     if not arguments.multirun:
-        return _run_job(name, stages, jobs[0][1], tracker, None, console)
+        return _run_job(name, stages, jobs[0][1], tracker, None, console, repeat)
     tags = {"stage": name, "sweep": " ".join(arguments.overrides), "data": jobs[0][1].data.name}
     with tracker.run(f"{name} sweep", tags=tags) as parent:
         parent.log_metrics({"children": float(len(jobs))})
         for overrides, settings in jobs:
             console.print(f"{name} {' '.join(overrides)}", markup=False)
-            _run_job(name, stages, settings, tracker, parent, console)
+            _run_job(name, stages, settings, tracker, parent, console, repeat)
     return 0
+
+
+def _repeated(name: str, arguments: Arguments) -> Repeat | None:
+    """The run whose settings are taken, if one was named."""
+    if arguments.from_run is None:
+        return None
+    places = [override for override in arguments.overrides if override.startswith("tracking")]
+    return Repeat.of(arguments.from_run, name, load_settings(places))
+
+
+def _choices(repeat: Repeat | None, arguments: Arguments) -> tuple[str, ...]:
+    """Overrides that choose the settings of the run that is repeated."""
+    named = [override.get_key_element().lstrip("+~") for override in _parse(arguments.overrides)]
+    return () if repeat is None else repeat.choices(named)
 
 
 def _run_job(
@@ -94,10 +113,12 @@ def _run_job(
     tracker: Tracker,
     parent: RunLog | None,
     console: Console,
+    repeat: Repeat | None,
 ) -> int:
     """Runs one stage, or a pipeline of them; returns the exit code of a run that went well."""
+    begun = None if repeat is None else repeat.begin(settings, console)
     if len(stages) == 1:
-        outcome = run_stage(stages[0], settings, tracker, parent=parent, console=console)
+        outcome = run_stage(stages[0], settings, tracker, parent=parent, console=console, begun=begun)
         if name == "promote" and settings.promotion.action == "history":  # an answer, for `> file`; not news on a run
             print(outcome.headline)
         else:
@@ -109,11 +130,14 @@ def _run_job(
     steps = Steps(console, len(wanted))
     outcomes: list[Outcome] = []
     with tracker.run(name, tags={"stage": name, "data": settings.data.name}, parent=parent) as run:
-        run.log_settings(settings.model_dump(mode="json"))
+        if repeat is not None:
+            repeat.begin_pipeline(run)
+        run.log_parameters(parameters_of(name, settings))
+        run.log_config(recorded(settings))
         for stage in wanted:
             with steps.step(stage.name):
                 try:
-                    outcomes.append(run_stage(stage, settings, tracker, parent=run, console=steps))
+                    outcomes.append(run_stage(stage, settings, tracker, parent=run, console=steps, begun=begun))
                 except SpanishGasError:
                     console.print(
                         f"{steps.label} {stage.name} failed; the {len(outcomes)} steps before it stay published, the "
@@ -185,7 +209,7 @@ def _leave_failed_run(name: str, error: ConfigError) -> None:
     try:
         with tracker.run(name, tags={"stage": name}):
             raise error
-    except ConfigError:
+    except (ConfigError, TrackingError):  # a store that is away must not hide what is wrong with the settings
         return
 
 

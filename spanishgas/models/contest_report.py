@@ -108,7 +108,13 @@ def metrics_of(contest: Contest) -> dict[str, float]:
                 f"over_{role}_{name}_lo": one.lo if np.isfinite(one.lo) else one.difference,
                 f"over_{role}_{name}_hi": one.hi if np.isfinite(one.hi) else one.difference,
             }
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+    return {name: found[name] for name in sorted(found, key=_place) if np.isfinite(found[name])}
+
+
+def _place(name: str) -> int:
+    """Figures of one metric stand together, the most telling metric first."""
+    whole = name.removesuffix("_lo").removesuffix("_hi")
+    return next((place for place, metric in enumerate(METRICS) if whole.endswith(f"_{metric}")), len(METRICS))
 
 
 def _calibration(contest: Contest, role: str) -> pd.DataFrame:

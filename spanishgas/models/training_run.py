@@ -270,7 +270,9 @@ def _told(found: _Findings) -> TrainingRun:
 
 def _metrics(found: _Findings) -> dict[str, float]:
     line, counts = found.model.calibration_, found.counts
-    metrics = {name: value for judgement in found.judgements for name, value in judgement.metrics.items()}
+    # What judges comes first: pages of runs show figures in this order.
+    judgements = sorted(found.judgements, key=lambda one: one.split != counts)
+    metrics = {name: value for judgement in judgements for name, value in judgement.metrics.items()}
     metrics |= {
         "features_used": float(found.rows.features.shape[1]),
         "train_rows": float(len(found.splits["train"])),

@@ -198,8 +198,8 @@ def _bins(facts: Facts) -> pd.DataFrame:
 
 
 def figures(drift: Drift) -> dict[str, float]:
-    """Figures of a comparison under stable names, to be charted over run dates."""
-    checks = drift.checks
+    """Figures of a comparison under stable names; ``<figure>.<of what>`` is one thing's among many."""
+    checks, whole = drift.checks, summary(drift)
     told = {
         "drift_alarms": float((checks["state"] == ALARM).sum()),
         "drift_roots": float((checks["role"] == ROOT).sum()),
@@ -208,6 +208,8 @@ def figures(drift: Drift) -> dict[str, float]:
         "reference_rows": float(drift.facts.reference[RISK].rows),
         "mean_risk": drift.facts.current[RISK].mean,
         "reference_mean_risk": drift.facts.reference[RISK].mean,
+        "prediction_psi": whole["prediction_psi"],
+        "largest_psi": whole["largest_psi"],
     }
     for name, check in (("psi", distribution.NAME), ("missing_change", missingness.NAME), ("psi", prediction.NAME)):
         for row in checks[checks["check"] == check].itertuples():

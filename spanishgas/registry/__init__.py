@@ -1,12 +1,13 @@
 """The only door to MLflow: runs, datasets, models and who is champion."""
 
-from spanishgas.registry.champions import CHAMPION, Champions, Decision, Verdict
+from spanishgas.registry.champions import CHALLENGER, CHAMPION, Champions, Decision, Verdict
 from spanishgas.registry.models import ModelPackage, ModelRegistry, ModelVersion
-from spanishgas.registry.reading import Reader, RegisteredVersion
+from spanishgas.registry.reading import Reader, RegisteredVersion, RunRecord
 from spanishgas.registry.runs import RunLog
 from spanishgas.registry.tracking import Tracker
 
 __all__ = [
+    "CHALLENGER",
     "CHAMPION",
     "Champions",
     "Decision",
@@ -16,6 +17,7 @@ __all__ = [
     "Reader",
     "RegisteredVersion",
     "RunLog",
+    "RunRecord",
     "Tracker",
     "Verdict",
 ]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION = "champion"
+# Who wants to become champion: what was trained last. Nobody, where that is the champion.
+CHALLENGER = "challenger"
 PREFIX = "decision."
 # On a version: the champion before it; empty for the first.
 BEFORE_TAG = "champion_before"
@@ -232,6 +234,23 @@ class Champions:
             todo="See `promote action=history`; promotion.candidate=VERSION names any other version",
         )
 
+    def challenge(self, version: ModelVersion) -> None:
+        """Makes a version the challenger, unless it is champion: then nobody challenges it.
+
+        Takes no lock. Whoever makes the version champion at the same moment writes the champion's alias first and then
+        looks at the challenger's, and here it is the other way round: one of both sees the other.
+        """
+        self._models.point(version.name, CHALLENGER, version)
+        self._retire_challenger(version.name)
+
+    def _retire_challenger(self, name: str) -> None:
+        """Takes the challenger's alias from whoever is champion."""
+        challenger, champion = (self._models.with_alias(name, alias) for alias in (CHALLENGER, CHAMPION))
+        if challenger is None or champion is None:
+            return
+        if challenger.version == champion.version or challenger.digest == champion.digest:
+            self._client.delete_registered_model_alias(name, CHALLENGER)
+
     def history(self, name: str) -> list[Decision]:
         """All decisions on a model, oldest first; dry runs decided nothing and are left out."""
         found = self._decisions(f"tags.`{PREFIX}model` = '{name}'")
@@ -241,6 +260,7 @@ class Champions:
     def _exclusive(self, name: str) -> Iterator[None]:
         with self._lock(name):
             self._settle(name)
+            self._retire_challenger(name)
             yield
 
     def _judged(self, run_id: str, verdict: Verdict, champion: ModelVersion | None) -> Decision:
@@ -302,6 +322,7 @@ class Champions:
     def _complete(self, decision: Decision) -> None:
         """Everything that follows from a switch; harmless when done again."""
         model, after = decision.model, decision.after
+        self._retire_challenger(model)
         stack = self._stack_after(decision)
         if decision.action == "rolled back":
             told = f"{decision.minute} by {decision.by}: {decision.reason}"

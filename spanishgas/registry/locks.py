@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlparse
 from filelock import FileLock, Timeout
 
 from spanishgas.errors import TrackingError
+from spanishgas.registry.answering import in_time, masked, without_secrets
 
 LOCK_VARIABLE = "SPANISHGAS_LOCK_URI"
 SQLITE = "sqlite:///"
@@ -49,7 +50,7 @@ def exclusive(address: str, name: str, *, wait_seconds: float = WAIT_SECONDS) ->
     else:
         raise TrackingError(
             f"offers no lock that all who promote share ({name})",
-            where=_without_password(address),
+            where=masked(address),
             todo=f"Set {LOCK_VARIABLE} or tracking.lock to the server's database (postgresql://...), or to a file "
             "(file:///...) where everybody promotes from one machine; see docs/team_server.md",
         )
@@ -75,14 +76,14 @@ def _advisory_lock(address: str, name: str, wait_seconds: float) -> Iterator[Non
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
-    where = _without_password(address)
+    where = masked(address)
     key = int.from_bytes(hashlib.sha256(f"spanishgas {name}".encode()).digest()[:8], "big", signed=True)
     try:
         engine = create_engine(address, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        connection = engine.connect()
-    except (SQLAlchemyError, ImportError) as error:
+        connection = in_time(address, engine.connect)
+    except (SQLAlchemyError, ImportError, TimeoutError) as error:
         raise TrackingError(
-            f"the database does not answer: {error}",
+            f"the database does not answer: {without_secrets(str(error), address)}",
             where=where,
             todo=f"Check the address, and that its driver is installed ({LOCK_VARIABLE}, tracking.lock)",
         ) from error
@@ -104,8 +105,3 @@ def _timeout(where: str, name: str, wait_seconds: float) -> TrackingError:
         where=where,
         todo="Wait for it, then run this again",
     )
-
-
-def _without_password(address: str) -> str:
-    parts = urlparse(address)
-    return address if parts.password is None else address.replace(f":{parts.password}@", ":***@")

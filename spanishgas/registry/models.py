@@ -103,6 +103,11 @@ class ModelRegistry:
         ready = [one for one in found if one.status == "READY"]
         return version_of(max(ready, key=lambda one: int(one.version))) if ready else None
 
+    def newest(self, name: str) -> ModelVersion | None:
+        """The version registered last, or None."""
+        ready = [one for one in self._client.search_model_versions(f"name='{name}'") if one.status == "READY"]
+        return version_of(max(ready, key=lambda one: int(one.version))) if ready else None
+
     def with_alias(self, name: str, alias: str) -> ModelVersion | None:
         """The version that an alias points to, or None."""
         return self._found(name, f"@{alias}", lambda: self._client.get_model_version_by_alias(name, alias))

@@ -3,7 +3,7 @@
 Nothing is written, and a store that is not there is not made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
+from spanishgas.registry.answering import masked
 from spanishgas.registry.champions import Champions, Decision
 from spanishgas.registry.locks import SQLITE
 from spanishgas.registry.models import ModelVersion, quiet, version_of
@@ -20,6 +21,7 @@ from spanishgas.registry.tracking import Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,21 @@ class RegisteredVersion:
     version: ModelVersion
     aliases: tuple[str, ...]
     created_at: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as a reader sees it.
+
+    Attributes:
+        run_id: Its identity.
+        status: How it ended, as ``FINISHED``; or ``RUNNING``.
+        tags: Its tags.
+    """
+
+    run_id: str
+    status: str
+    tags: Mapping[str, str]
 
 
 class Reader:
@@ -61,7 +78,9 @@ class Reader:
     @property
     def _client(self) -> "MlflowClient":
         if not self.exists:
-            raise TrackingError("there is no tracking store", where=self.uri, todo="Run a stage first, or `make demo`")
+            raise TrackingError(
+                "there is no tracking store", where=masked(self.uri), todo="Run a stage first, or `make demo`"
+            )
         return self._tracker.client
 
     def versions(self, name: str) -> Sequence[RegisteredVersion]:
@@ -95,6 +114,26 @@ class Reader:
         """
         return Champions(self._client, lambda _: nullcontext()).history(name)
 
+    def run(self, run_id: str) -> RunRecord:
+        """A run.
+
+        Raises:
+            TrackingError: There is no store, it does not answer, or there is no such run.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return _record(self._client.get_run(run_id))
+        except MlflowException as error:
+            raise TrackingError(f"there is no run {run_id!r}", where=masked(self.uri)) from error
+
+    def children(self, run_id: str) -> Sequence[RunRecord]:
+        """Runs directly below a run, the first first."""
+        info = self._client.get_run(run_id).info
+        wanted = f"tags.`mlflow.parentRunId` = '{run_id}'"
+        found = self._client.search_runs([info.experiment_id], wanted, order_by=["attributes.start_time ASC"])
+        return [_record(one) for one in found]
+
     def files(self, run_id: str, folder: str | None = None) -> Sequence[str]:
         """Paths of a run's artifacts in a folder, or at its top.
 
@@ -122,3 +161,7 @@ class Reader:
             raise
         except Exception as error:
             raise TrackingError(f"the artifact cannot be read: {error}", where=f"{run_id}/{file}") from error
+
+
+def _record(run: "Run") -> RunRecord:
+    return RunRecord(run.info.run_id, run.info.status, dict(run.data.tags))

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
-SETTINGS_PREFIX = "conf."
+CONFIG = "config.yaml"
+NOTE = "mlflow.note.content"
+OVERRULED = "settings_overruled"
 BATCH = 100
 MAX_PARAM = 6000
 MAX_DIGEST = 36
@@ -59,6 +61,10 @@ class RunLog:
         run_id: Identity of the run.
         experiment_id: Experiment that it stands in.
         lock: Holds a named lock that all who share the store share.
+        given: Parameters that the run has already: those that it was launched with.
+
+    Attributes:
+        is_described: Whether it has a description.
     """
 
     def __init__(
@@ -67,11 +73,14 @@ class RunLog:
         run_id: str,
         experiment_id: str,
         lock: Callable[[str], AbstractContextManager[None]],
+        given: Mapping[str, str] | None = None,
     ) -> None:
         self.id = run_id
         self.experiment_id = experiment_id
         self._client = client
         self._lock = lock
+        self._given = dict(given or {})
+        self.is_described = False
 
     @property
     def models(self) -> ModelRegistry:
@@ -83,20 +92,31 @@ class RunLog:
         """Who decides, and how that came about."""
         return Champions(self._client, self._lock)
 
-    def log_settings(self, settings: Mapping[str, Any]) -> None:
-        """Logs resolved settings as parameters under a prefix that no launch parameter uses.
+    def log_parameters(self, parameters: Mapping[str, str]) -> None:
+        """Logs settings under their own names.
 
-        Source mappings are long and never compared: they go into the artifact ``settings.json`` only, which holds all.
+        A launched run has those that it was given already, as they were typed, and no parameter ever changes: they
+        stay as they are. Where another value was used in the end, the tag ``settings_overruled`` says so.
         """
         from mlflow.entities import Param
 
-        flat = {
-            name: value for name, value in _flatten(settings) if not name.startswith(("data.sources", "data.extras"))
-        }
-        params = [Param(_name(SETTINGS_PREFIX + name), value[:MAX_PARAM]) for name, value in flat.items()]
+        named = {_name(name): value[:MAX_PARAM] for name, value in parameters.items()}
+        params = [Param(name, value) for name, value in named.items() if name not in self._given]
         for start in range(0, len(params), BATCH):
             self._client.log_batch(self.id, params=params[start : start + BATCH])
-        self.log_text(json.dumps(settings, indent=1, sort_keys=True), "settings.json")
+        other = [
+            f"{name}={named[name]}"
+            for name, given in self._given.items()
+            if name in named and not _means(given, named[name])
+        ]
+        if other:
+            self.set_tags({OVERRULED: ", ".join(other)})
+
+    def log_config(self, settings: Mapping[str, Any]) -> None:
+        """Stores the whole resolved configuration, to be read back, as the artifact ``config.yaml``."""
+        import yaml
+
+        self.log_text(yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120), CONFIG)
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0, day: date | None = None) -> None:
         """Logs figures; names that the store does not accept are made acceptable.
@@ -139,7 +159,22 @@ class RunLog:
 
     def describe(self, text: str) -> None:
         """Sets the description that the run's page shows, in Markdown."""
-        self.set_tags({"mlflow.note.content": text})
+        self.set_tags({NOTE: text})
+        self.is_described = True
+
+    def describe_as(self, run_id: str, sentence: str) -> None:
+        """Repeats the description of another run, above a sentence that names it as ``{run}``.
+
+        Args:
+            run_id: The other run; where it is gone, or has no description, the sentence stands alone.
+            sentence: The sentence.
+        """
+        from mlflow.exceptions import MlflowException
+
+        text = ""
+        with suppress(MlflowException):  # it was deleted
+            text = self._client.get_run(run_id).data.tags.get(NOTE, "")
+        self.describe(f"{text}\n\n*{sentence.format(run=run_id)}*".strip())
 
     def log_text(self, text: str, file: str) -> None:
         """Stores a text as an artifact."""
@@ -198,15 +233,21 @@ def _schema(columns: Mapping[str, str]) -> str:
     return json.dumps({"mlflow_colspec": fields})
 
 
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    for key, inner in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(inner, Mapping) and inner:
-            yield from _flatten(inner, f"{name}.")
-        elif isinstance(inner, (list, tuple, Mapping)):
-            yield name, json.dumps(inner)
-        else:
-            yield name, str(inner)
+def _means(one: str, other: str) -> bool:
+    """Whether two texts are the same value: `4` and `4.0`, `True` and `true`, a date and a list of that date."""
+    import yaml
+
+    def read(text: str) -> Any:
+        try:
+            value = yaml.safe_load(text)
+            if isinstance(value, str) and value != text:  # MLflow keeps a launch parameter as its shell quotes it
+                value = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return text
+        return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+    found, wanted = read(one), read(other)
+    return bool(found == wanted) or str(found) == str(wanted)
 
 
 def _name(name: str) -> str:

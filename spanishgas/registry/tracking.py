@@ -12,16 +12,22 @@ from urllib.parse import unquote, urlsplit
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
+from spanishgas.registry.answering import ask, masked, without_secrets
 from spanishgas.registry.locks import SQLITE, exclusive, lock_address
 from spanishgas.registry.processes import is_dead, process_tags, user_name
 from spanishgas.registry.runs import RunLog
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 DATABASES = (SQLITE, "postgresql")
 RUN_ID_VARIABLE = "MLFLOW_RUN_ID"
 UNFINISHED = ".unfinished-"
+# What an experiment is for. Without it MLflow's pages open as for language models: traces and prompts, no runs.
+KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
+# On a run: whether the working tree had changes that the commit does not have.
+COMMIT_TAG, CHANGED_TAG = "mlflow.source.git.commit", "git_changed"
 
 
 class Tracker:
@@ -54,6 +60,7 @@ class Tracker:
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
+            ask(self.uri)
             with nullcontext() if self._is_ready() else self._initialising():
                 _make_file(self.uri)
                 client = mlflow.MlflowClient(self.uri, self.uri)
@@ -62,8 +69,8 @@ class Tracker:
             raise
         except Exception as error:
             raise TrackingError(
-                f"the tracking store does not answer: {error}",
-                where=self.uri,
+                f"the tracking store does not answer: {without_secrets(str(error), self.uri)}",
+                where=masked(self.uri),
                 todo="Check MLFLOW_TRACKING_URI, or unset it to use the local store",
             ) from error
         return client
@@ -87,14 +94,20 @@ class Tracker:
         client = self.client
         found = client.get_experiment_by_name(self.experiment)
         if found is not None:
-            return str(found.experiment_id)
+            return self._for_models(found)
         with self._initialising():
             found = client.get_experiment_by_name(self.experiment)
             if found is not None:  # another was faster
                 return str(found.experiment_id)
             local = self.uri.startswith(SQLITE)
             location = self._settings.artifacts.resolve().as_uri() if local else None
-            return str(client.create_experiment(self.experiment, artifact_location=location))
+            return str(client.create_experiment(self.experiment, artifact_location=location, tags={KIND_TAG: KIND}))
+
+    def _for_models(self, experiment: "Experiment") -> str:
+        """Marks our experiment as one of models, unless somebody has said what it is for; returns its id."""
+        if experiment.name == self.experiment and not experiment.tags.get(KIND_TAG):
+            self.client.set_experiment_tag(experiment.experiment_id, KIND_TAG, KIND)
+        return str(experiment.experiment_id)
 
     @contextmanager
     def run(self, name: str, *, tags: Mapping[str, str], parent: RunLog | None = None) -> Iterator[RunLog]:
@@ -122,11 +135,13 @@ class Tracker:
         self.client.set_terminated(run.id, "FINISHED")
 
     def _open(self, name: str, tags: Mapping[str, str], parent: RunLog | None) -> RunLog:
-        marks = {**tags, **process_tags(), "mlflow.runName": name}
+        marks = {**tags, **process_tags(), **self._checkout, "mlflow.runName": name}
         resumed = os.environ.pop(RUN_ID_VARIABLE, None) if parent is None else None
         if resumed is not None:
-            info = self.client.get_run(resumed).info
-            run = RunLog(self.client, info.run_id, info.experiment_id, self._promoting)
+            found = self.client.get_run(resumed)
+            info = found.info
+            run = RunLog(self.client, info.run_id, info.experiment_id, self._promoting, found.data.params)
+            self._for_models(self.client.get_experiment(info.experiment_id))
             self.mark_dead_runs(run.experiment_id)
             run.set_tags(marks)
             return run
@@ -139,6 +154,14 @@ class Tracker:
         marks.update(_origin_tags(tags.get("stage", name)))
         created = self.client.create_run(experiment_id, run_name=name, tags=marks)
         return RunLog(self.client, created.info.run_id, experiment_id, self._promoting)
+
+    @cached_property
+    def _checkout(self) -> dict[str, str]:
+        """Commit of the working tree, and whether it has changes beside; nothing outside a checkout."""
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no") if commit else None
+        told = {COMMIT_TAG: commit, CHANGED_TAG: None if changed is None else str(bool(changed)).lower()}
+        return {name: value for name, value in told.items() if value}
 
     def folder_of(self, run_id: str) -> Path | None:
         """Folder of a run's artifacts, seen from where we are; None where a server keeps them or the run is not there.
@@ -209,21 +232,17 @@ def is_prepared(uri: str) -> bool:
 
 def _origin_tags(stage: str) -> dict[str, str]:
     """Tags that a launched run gets from its launcher, for one that was not launched."""
-    tags = {
+    return {
         "mlflow.user": user_name(),
         "mlflow.source.name": f"pipelines.{stage}",
         "mlflow.source.type": "LOCAL",
     }
-    commit = git_commit()
-    if commit:
-        tags["mlflow.source.git.commit"] = commit
-    return tags
 
 
-def git_commit() -> str | None:
-    """Commit of the working tree, or None outside a checkout."""
+def _git(*words: str) -> str | None:
+    """What git says; None where there is no git, or no checkout."""
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        found = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip() or None
+    return found.stdout.strip()

@@ -159,6 +159,10 @@ class Stage(Protocol):
         """Name of the stage, its entry point and its runs."""
 
     @property
+    def charted(self) -> tuple[str, ...]:
+        """Figures that its runs chart over run dates, beside their own."""
+
+    @property
     def module(self) -> str:
         """The module whose import closure is the stage's code."""
 
@@ -198,7 +202,9 @@ class Stage(Protocol):
 
 
 class PlainStage:
-    """What most stages need of the rest of the protocol: nothing to run before, nothing to derive after."""
+    """What most stages need of the rest of the protocol: nothing to run before, nothing to derive after, no charts."""
+
+    charted: tuple[str, ...] = ()
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """Nothing: what is published is used as it is."""

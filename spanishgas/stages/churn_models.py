@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MODEL_FILES = "model_files"
 MODEL_BASELINE = "model_baseline"
 CHAMPION_MODEL = "champion"
-CHALLENGER, BASELINE = "challenger", "baseline"
+BASELINE = "baseline"
 
 
 def registered_name(settings: Settings) -> str:

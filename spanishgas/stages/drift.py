@@ -28,6 +28,7 @@ from spanishgas.stages.churn_models import (
 )
 from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.features import declared_extras
+from spanishgas.stages.figures import table_of
 from spanishgas.stages.places import features_at
 from spanishgas.stages.score import PARTITION, features_for
 from spanishgas.stages.silver import SILVER
@@ -48,7 +49,11 @@ EVENTS = {
 }
 MONTHS = 4
 CHUNK_ROWS = 50_000
-CHARTED = ("drift_", "psi.", "mean_risk", "reference_mean_risk", "customers")
+CHARTED = (
+    *("drift_alarms", "drift_roots", "drift_unknown", "prediction_psi", "largest_psi"),
+    *("mean_risk", "reference_mean_risk", "customers"),
+)
+RUN_DATES = "tables/run_dates.csv"
 
 
 class DriftStageSettings(BaseModel):
@@ -68,6 +73,7 @@ class DriftStage(PlainStage):
 
     name = "drift"
     module = __name__
+    charted = CHARTED
 
     def tags(self, settings: Settings) -> Mapping[str, str]:
         """The run date."""
@@ -158,27 +164,31 @@ def drift_on(day: date) -> Publication:
     return Publication(layer="gold", name=DRIFT, partition=f"{PARTITION}={day.isoformat()}")
 
 
-def chart_run_dates(run: RunLog, store: TableStore, manifest: Manifest, count: int, prefixes: tuple[str, ...]) -> None:
-    """Logs the figures of a run date and of those before it, each at its own date: a chart of one run runs over them.
+def chart_run_dates(run: RunLog, store: TableStore, manifest: Manifest, count: int, charted: tuple[str, ...]) -> None:
+    """Logs some figures of a run date and of those before it, each at its own date: a chart of one run runs over them.
 
-    They stand under ``run_dates/``, apart from the run's own figures, which have the time of the run.
+    They stand under ``run_dates/``, apart from the run's own figures, which have the time of the run. A table beside
+    has all figures of all these run dates.
 
     Args:
         run: The run.
         store: The published tables.
         manifest: What the run has published.
         count: Run dates before it at most.
-        prefixes: Figures to chart, by how they begin.
+        charted: Figures to chart.
     """
     publication = manifest.publication
     earlier = [one for one in store.partitions(publication.layer, publication.name) if one.value < publication.value]
+    tables = []
     for one in [*earlier[max(len(earlier) - count, 0) :], publication]:
         found = manifest if one == publication else store.find(one)
         if found is None:
             continue
         day = date.fromisoformat(one.value)
-        told = {f"run_dates/{name}": value for name, value in found.metrics.items() if name.startswith(prefixes)}
+        told = {f"run_dates/{name}": found.metrics[name] for name in charted if name in found.metrics}
         run.log_metrics(told, step=int(day.strftime("%Y%m%d")), day=day)
+        tables.append(table_of(found.metrics).assign(run_date=one.value))
+    run.log_text(pd.concat(tables)[["run_date", "figure", "of", "value"]].to_csv(index=False), RUN_DATES)
 
 
 def _compare(workspace: Workspace, target: Target, view: DriftStageSettings, version: ModelVersion) -> Drift:

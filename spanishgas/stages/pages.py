@@ -19,12 +19,14 @@ class Page:
         tables: Contracts of its tables.
         files: Publication's further files -> what they hold.
         settings: Dotted names of groups or settings that it reads beside those of every stage.
+        depends: Further ones that its result depends on; the pages of other stages tell what they mean.
     """
 
     place: str = ""
     tables: tuple[Contract, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
 
 
 # Read by every stage: they say where and how, and never what comes out.
@@ -71,6 +73,7 @@ PAGES: Mapping[str, Page] = {
             "model_baseline": "Counts per bin of what it learned from, for `drift`; registered beside the model.",
         },
         ("model", "baseline", "evaluation", *SPLIT),
+        ("features", "labels"),
     ),
     "segment": Page(
         "gold/segments, one partition per asof_date",
@@ -83,6 +86,7 @@ PAGES: Mapping[str, Page] = {
         (of_gold.PROMOTION_SCORES, of_gold.PROMOTION_FIGURES, of_gold.PROMOTION_GATES),
         {"comparison": "Report, curves, groups and gates of the comparison."},
         ("promotion", "evaluation.replicates", "evaluation.groups"),
+        ("features", *SPLIT),
     ),
     "score": Page(
         "gold/scoring, one partition per run_date", (of_decisions.CUSTOMER_SCORES,), {}, ("run_date", "scoring")
@@ -122,12 +126,14 @@ PAGES: Mapping[str, Page] = {
         ),
         {},
         ("run_date", "policy.simulation", "scoring.max_feature_age_days"),
+        ("policy",),
     ),
     "drift": Page(
         "gold/drift, one partition per run_date",
         (of_monitoring.DRIFT_CHECKS, of_monitoring.DRIFT_BINS, of_monitoring.DRIFT_SUMMARY),
         {},
         ("run_date", "monitoring.drift", "monitoring.evidently", "scoring.max_feature_age_days"),
+        ("features",),
     ),
     "performance": Page(
         "gold/performance, one partition per run_date",
@@ -143,6 +149,7 @@ PAGES: Mapping[str, Page] = {
             "data.cut",
             *SPLIT,
         ),
+        ("labels",),
     ),
     "retrain_signal": Page(
         "gold/retrain_signal, one partition per run_date",
@@ -172,7 +179,8 @@ PAGES: Mapping[str, Page] = {
         (of_gold.BACKTEST_METRICS, of_gold.BACKTEST_FEATURES),
         {},
         ("model", "evaluation.backtest", "evaluation.replicates", "labels", "data.cut"),
+        ("features", "evaluation"),
     ),
     "erase": Page(settings=("erasure",)),
-    "run_pipeline": Page(settings=("pipeline", "monitoring.signal.obey")),
+    "run_pipeline": Page(settings=("pipeline", "monitoring.signal.obey"), depends=("run_date", "as_of", "data.name")),
 }

@@ -34,7 +34,10 @@ EVENTS, PAST_OFFERS = "churn_events", "retention_offers"
 CONTRACTS: dict[str, Contract] = {
     table.name: table for table in (MODEL_PERFORMANCE, PERFORMANCE_RELIABILITY, BUSINESS_MONTHS)
 }
-CHARTED = ("perf_", "estimated_")
+CHARTED = (
+    *("perf_pr_auc", "perf_roc_auc", "perf_recall_at_10", "perf_log_loss", "perf_observed_over_expected"),
+    *("perf_alarms", "estimated_pr_auc", "estimated_observed_over_expected"),
+)
 
 
 class PerformanceStageSettings(BaseModel):
@@ -57,6 +60,7 @@ class PerformanceStage(PlainStage):
 
     name = "performance"
     module = __name__
+    charted = CHARTED
 
     def tags(self, settings: Settings) -> Mapping[str, str]:
         """The run date."""

@@ -14,12 +14,11 @@ from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, PROMOTION_FIGURES,
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import PromotionError
 from spanishgas.features import declared
-from spanishgas.registry import CHAMPION, Decision, ModelRegistry, ModelVersion, RunLog, Verdict
+from spanishgas.registry import CHALLENGER, CHAMPION, Decision, ModelRegistry, ModelVersion, RunLog, Verdict
 from spanishgas.registry.validation import unmet
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import (
     BASELINE,
-    CHALLENGER,
     fetch_model,
     read_rows,
     registered_name,
@@ -178,13 +177,15 @@ class Promote(PlainStage):
 
 
 def find_candidate(settings: Settings, models: ModelRegistry) -> ModelVersion:
-    """The version that wants to become champion.
+    """The version that wants to become champion; the champion where nobody challenges it.
 
     Raises:
         PromotionError: There is none.
     """
     name, wanted = registered_name(settings), settings.promotion.candidate
     found = models.with_number(name, wanted) if wanted.isdigit() else models.with_alias(name, wanted)
+    if found is None and wanted == CHALLENGER:
+        found = models.with_alias(name, CHAMPION)
     if found is None:
         raise PromotionError(
             f"there is no version {wanted}" if wanted.isdigit() else f"no version has the alias {wanted!r}",

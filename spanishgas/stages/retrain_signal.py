@@ -14,9 +14,9 @@ from spanishgas.contracts.monitoring import DRIFT_CHECKS, RETRAIN_SIGNAL
 from spanishgas.engine.store import Manifest, Publication, TableStore, write_atomically
 from spanishgas.errors import ModelFileError
 from spanishgas.monitoring.signal import DriftPeriod, Evidence, Signal, decide, render_markdown
-from spanishgas.registry import CHAMPION, ModelRegistry, ModelVersion, RunLog
+from spanishgas.registry import CHALLENGER, CHAMPION, ModelRegistry, ModelVersion, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
-from spanishgas.stages.churn_models import CHALLENGER, CHAMPION_MODEL, fetch_baseline, registered_name
+from spanishgas.stages.churn_models import CHAMPION_MODEL, fetch_baseline, registered_name
 from spanishgas.stages.drift import drift_on
 from spanishgas.stages.performance import performance_on
 from spanishgas.stages.score import PARTITION
@@ -27,6 +27,7 @@ SIGNAL = "retrain_signal"
 FILE = "retrain_signal.json"
 EVENTS = "churn_events"
 DRIFTS, PERFORMED = "drift.", "performance"
+TRAINED_LAST = "trained_last"
 YES, NO = "true", "false"
 
 
@@ -59,9 +60,10 @@ class RetrainSignal(PlainStage):
         name = registered_name(settings)
         champion = models.with_alias(name, CHAMPION)
         contenders = {} if champion is None else {CHAMPION_MODEL: champion}
-        challenger = models.with_alias(name, CHALLENGER)
-        if challenger is not None:
-            contenders[CHALLENGER] = challenger
+        # Of a challenger that became champion and was rolled back, only its number tells that it was trained last.
+        last = models.with_alias(name, CHALLENGER) or models.newest(name)
+        if last is not None and (champion is None or last.digest != champion.digest):
+            contenders[TRAINED_LAST] = last
         silver = store.read(SILVER, made_by="silver")
         manifests: dict[str, Manifest] = {"silver": silver}
         if champion is not None:
@@ -174,10 +176,10 @@ def _newest(store: TableStore, run_date: date, champion: ModelVersion) -> Manife
 
 
 def _evidence(workspace: Workspace, target: Target, view: RetrainSignalSettings) -> Evidence:
-    champion, challenger = target.models.get(CHAMPION_MODEL), target.models.get(CHALLENGER)
+    champion, last = target.models.get(CHAMPION_MODEL), target.models.get(TRAINED_LAST)
     if champion is None:
         return Evidence(view.run_date)
-    learned, trained = _dates(workspace, champion), None if challenger is None else _dates(workspace, challenger)
+    learned, trained = _dates(workspace, champion), None if last is None else _dates(workspace, last)
     known = [one[1] for one in (learned, trained) if one is not None and one[1] is not None]
     performed = target.manifests.get(PERFORMED)
     own = performed is not None and performed.tags["performance_is_of_champion"] == YES

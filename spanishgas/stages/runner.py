@@ -5,12 +5,14 @@ repeats the figures of the run that made it.
 """
 
 import hashlib
+import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ibis.expr.types as ir
 from rich.console import Console
@@ -26,7 +28,13 @@ from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Targ
 from spanishgas.stages.checks import check_table
 from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.display import Display
+from spanishgas.stages.figures import COST, MOST, ROWS, TABLE, metrics_of, table_of
 from spanishgas.stages.memory import peak_mib, reset_peak
+from spanishgas.stages.parameters import parameters_of, recorded
+
+PROVENANCE = "provenance.json"
+# Name of a stage, its run, and what the run's result hangs on beside its settings.
+Begun = Callable[[str, RunLog, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ def run_stage(
     *,
     parent: RunLog | None = None,
     console: Display | None = None,
+    begun: Begun | None = None,
 ) -> Outcome:
     """Runs one stage as a tracked run.
 
@@ -66,6 +75,7 @@ def run_stage(
         tracker: The tracking store.
         parent: The run to nest under.
         console: Where progress is shown; None shows it on standard error.
+        begun: Told of the run's provenance before anything is made.
 
     Raises:
         SpanishGasError: An input is missing or breaks its contract, an output does, or another run holds the partition.
@@ -76,7 +86,8 @@ def run_stage(
     tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
     with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run:
         started = time.perf_counter()
-        run.log_settings(settings.model_dump(mode="json"))
+        run.log_parameters(parameters_of(stage.name, settings))
+        run.log_config(recorded(settings))
         store = TableStore(settings.data.root)
         for request in stage.requests(settings, store):
             if request.if_stale and is_current(request.stage, request.settings, store, run.models):
@@ -90,6 +101,10 @@ def run_stage(
         run.log_models(version for target in targets for version in target.models.values())
         prints = _fingerprints(stage, targets)
         run.set_tags({"fingerprint": ",".join(sorted({prints[target.publication][:16] for target in targets}))})
+        provenance = _provenance(stage, targets, prints)
+        run.log_text(json.dumps(provenance, indent=1), PROVENANCE)
+        if begun is not None:
+            begun(stage.name, run, provenance)
         with store.lock(*(target.publication for target in targets)):
             published = _published(store, prints, force=settings.force)
             pending = [target for target in targets if target.publication not in published]
@@ -101,6 +116,7 @@ def run_stage(
                 build = Build(products={}, report=Report(markdown=""))
         cached = bool(targets) and not pending
         manifests = tuple(published[target.publication] for target in targets)
+        _log_figures(stage, run, manifests)
         try:
             told = stage.finish(settings, store, manifests, run)
         except SpanishGasError:
@@ -112,6 +128,15 @@ def run_stage(
         _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
     headline = build.report.headline or told or _cached_headline(manifests)
     return Outcome(stage.name, run.id, cached, seconds, manifests, headline)
+
+
+def _provenance(stage: Stage, targets: Sequence[Target], prints: Mapping[Publication, str]) -> dict[str, Any]:
+    """All that a fingerprint covers but for the settings, as it is kept with the run."""
+    publications = {
+        str(target.publication): {"fingerprint": prints[target.publication], "inputs": dict(target.inputs)}
+        for target in targets
+    }
+    return {"code": code_digest(stage.module), "lock": lock_digest(), "publications": publications}
 
 
 def _name_of(stage: str, tags: Mapping[str, str]) -> str:
@@ -284,6 +309,29 @@ def _log_tables(run: RunLog, store: TableStore, manifests: Sequence[Manifest], c
     )
 
 
+def _log_figures(stage: Stage, run: RunLog, manifests: Sequence[Manifest]) -> None:
+    """Logs the figures of what is published: the chosen ones as metrics, all as a table where these are not all.
+
+    The stage's own come first, before whatever it logs when it finishes: in this order a page shows them.
+    """
+    metrics: dict[str, float] = {}
+    for manifest in manifests:
+        label = manifest.publication.value
+        for name, value in manifest.metrics.items():
+            # Row counts of several partitions add up; other figures of several partitions stand under their own name.
+            if len(manifests) == 1 or not label:
+                metrics[name] = value
+            elif name.startswith(ROWS):
+                metrics[name] = metrics.get(name, 0.0) + value
+                metrics[f"{name}.{label}"] = value
+            else:
+                metrics[f"{name}.{label}"] = value
+    chosen = metrics_of(stage.name, metrics, MOST - len(COST) - len(stage.charted))
+    run.log_metrics(chosen)
+    if len(chosen) < len(metrics):
+        run.log_text(table_of(metrics).to_csv(index=False), TABLE)
+
+
 def _log_outcome(
     run: RunLog,
     store: TableStore,
@@ -294,30 +342,16 @@ def _log_outcome(
     seconds: float,
 ) -> None:
     _log_tables(run, store, manifests, "output")
-    metrics: dict[str, float] = {}
-    tags: dict[str, str] = {}
-    for manifest in manifests:
-        label = manifest.publication.value
-        for name, value in manifest.metrics.items():
-            # Row counts of several partitions add up; other figures of several partitions stand under their own name.
-            if len(manifests) == 1 or not label:
-                metrics[name] = value
-            elif name.startswith("rows_"):
-                metrics[name] = metrics.get(name, 0.0) + value
-                metrics[f"{name}.{label}"] = value
-            else:
-                metrics[f"{name}.{label}"] = value
-        tags.update(manifest.tags)
-    metrics["seconds"] = seconds
-    metrics["peak_memory_mib"] = peak_mib()
-    metrics["cached"] = float(cached)
-    run.log_metrics(metrics)
+    tags = {name: value for manifest in manifests for name, value in manifest.tags.items()}
+    run.log_metrics(dict(zip(COST, (seconds, peak_mib(), float(cached)), strict=True)))
     if cached:
         tags["cached_from"] = ",".join(sorted({manifest.run_id for manifest in manifests}))
     run.set_tags(tags)
     if report.markdown:
         run.log_text(report.markdown, "report.md")
         run.describe(report.markdown)
+    elif cached and not run.is_described:
+        run.describe_as(manifests[0].run_id, "Nothing was made: run {run} had published it, and this is its report.")
     for name, figure in report.figures.items():
         run.log_figure(figure, f"figures/{name}.png")
     for name, text in report.texts.items():

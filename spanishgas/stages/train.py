@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import AnyModelSettings, EvaluationSettings, Settings
+from spanishgas.config.flat import flat, spelled
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, MODEL_PREDICTIONS
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.evaluation import METRICS
@@ -23,7 +24,6 @@ from spanishgas.registry import ModelPackage, ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import (
     BASELINE,
-    CHALLENGER,
     MODEL_BASELINE,
     MODEL_FILES,
     collect_files,
@@ -68,7 +68,8 @@ class Train(PlainStage):
     One partition per model and settings: trying others and coming back costs nothing.
 
     Attributes:
-        role: Which alias the version is given: a candidate becomes ``challenger``; the baseline keeps its own.
+        role: Which alias the version is given: a candidate becomes ``challenger`` unless it is champion;
+            the baseline keeps its own.
     """
 
     role: Literal["candidate", "baseline"] = "candidate"
@@ -154,7 +155,7 @@ class Train(PlainStage):
                 MODEL_FILES: [LandedFile.of(file, files) for file in sorted(files.iterdir())],
                 MODEL_BASELINE: [LandedFile.of(baseline_file, baseline_file.parent)],
             },
-            metrics={**(_no_gain(run) if baseline is None else {}), **run.metrics},
+            metrics={**run.metrics, **(_no_gain(run) if baseline is None else {})},
             tags=run.tags,
         )
         return Build({target.publication: product}, _report(run))
@@ -169,7 +170,7 @@ class Train(PlainStage):
             package = replace(_package(files, manifest, _dataset(store, manifest)), beside=beside)
             version, made = run.models.ensure(run.id, run.experiment_id, name, package)
             if self.role == "candidate":
-                run.models.point(name, CHALLENGER, version)
+                run.champions.challenge(version)
             if self.role == "baseline" or _is_baseline(settings):
                 run.models.point(name, BASELINE, version)
         run.set_tags({"model_version": f"{name}/{version.version}", "registered": "now" if made else "before"})
@@ -215,7 +216,8 @@ def _study(view: TrainSettings, training: Manifest) -> str:
 
 def _log_trial(workspace: Workspace, trial: "Trial") -> None:
     with workspace.child(f"trial {trial.number}", {"stage": "train", "trial": str(trial.number)}) as run:
-        run.log_settings({"model": trial.settings.model_dump(mode="json", exclude={"tuning"})})
+        told = trial.settings.model_dump(mode="json", exclude={"tuning"})
+        run.log_parameters({name: spelled(value) for name, value in flat(told, "model.")})
         run.log_metrics({**trial.metrics, "valid_window_log_loss": trial.loss})
     workspace.progress(f"trial {trial.number + 1}: log-loss {trial.loss:.5f}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tests.pages import undeclared, unexplained
+from tests.pages import crowded, undeclared, unexplained
 from tests.support import without_tracking_variables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,4 +105,5 @@ def test_the_commands_of_the_guide_work_in_its_order(copy: Path) -> None:
     # What these runs hold and publish is what the pages of the stages tell.
     client = MlflowClient(environment["MLFLOW_TRACKING_URI"])
     assert sorted(unexplained(client)) == []
+    assert list(crowded(client)) == []
     assert sorted(undeclared(copy / "data")) == []

@@ -1,8 +1,10 @@
 """Monitoring on a small retailer: reports on the runs, faults planted in raw files, outcomes that come in later."""
 
+import io
 import json
 from datetime import date
 
+import mlflow
 import pandas as pd
 import pytest
 
@@ -20,9 +22,14 @@ from spanishgas.stages import (
     silver,
     train,
 )
+from spanishgas.stages.catalog import STAGES
 from spanishgas.stages.churn_models import champion_of, fetch_baseline
 from spanishgas.stages.runner import Outcome
 from tests.e2e.worlds import SIZE, WIDE, Retailer, settings_of
+from tests.pages import crowded, hidden_settings
+
+# They plan something in other worlds only.
+LOOKED_AT_ELSEWHERE = ("promote", "measure", "replay", "erase")
 
 
 def artifacts(retailer: Retailer, outcome: Outcome, folder: str = "") -> set[str]:
@@ -50,7 +57,13 @@ def test_drift_leaves_its_report_on_the_run(retailer: Retailer) -> None:
     assert summary["alarms"] == (checks["state"] == "alarm").sum() == run.data.metrics["drift_alarms"]
     shares = bins.groupby("subject")[["reference_share", "current_share"]].sum()
     assert (shares - 1).abs().to_numpy().max() < 1e-9
-    assert {"psi.risk", "psi.tenure_days", "missing_change.tenure_days", "mean_risk"} <= set(run.data.metrics)
+    assert {"prediction_psi", "largest_psi", "mean_risk"} <= set(run.data.metrics)
+    figures = pd.read_csv(io.StringIO(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/tables/figures.csv")))
+    psi = figures[figures["figure"] == "psi"].set_index("of")["value"]
+    told = checks[checks["check"] == "distribution"].dropna(subset="value").set_index("subject")["value"]
+    assert psi.drop("risk").to_dict() == pytest.approx(told.to_dict())
+    assert psi["risk"] == run.data.metrics["prediction_psi"]
+    assert psi.max() >= run.data.metrics["largest_psi"] == told.max()
     assert run.data.tags["drift"] == summary["state"]
     assert run.data.tags["drift_roots"].replace("none", "") == summary["roots"]
     used = set(checks[checks["is_used"] & (checks["check"] == "distribution")]["subject"])
@@ -82,10 +95,11 @@ def test_the_baseline_goes_with_the_champion_whatever_is_trained_after_it(retail
 def test_charts_of_one_run_go_over_run_dates(retailer: Retailer) -> None:
     retailer.run(drift.STAGE, "monitoring.evidently=none")
     later = retailer.run(drift.STAGE, "run_date=2024-12-20", "monitoring.evidently=none")
-    history = retailer.tracker.client.get_metric_history(later.run_id, "run_dates/psi.tenure_days")
+    history = retailer.tracker.client.get_metric_history(later.run_id, "run_dates/largest_psi")
     told = [(pd.Timestamp(point.timestamp, unit="ms").date().isoformat(), point.step) for point in history]
     assert sorted(told) == [("2024-12-09", 20241209), ("2024-12-20", 20241220)]
     assert artifacts(retailer, later, "evidently") == set()
+    assert "tables/run_dates.csv" in artifacts(retailer, later, "tables")
 
 
 def test_doubled_prices_in_a_file_are_told_by_their_root(retailer: Retailer) -> None:
@@ -123,6 +137,12 @@ def test_scores_meet_their_outcomes_once_these_are_mature(retailer: Retailer) ->
     for stage in (score.STAGE, recommend.STAGE, segment.STAGE):
         retailer.run(stage)
     early = retailer.run(performance.STAGE, "monitoring.evidently=none")
+    settings = settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE)
+    with retailer.tracker.run("look", tags={}) as run:
+        for stage in STAGES:
+            if stage.name not in LOOKED_AT_ELSEWHERE:
+                assert hidden_settings(stage, settings, retailer.store, run.models) == ""
+    assert list(crowded(retailer.tracker.client)) == []
     table = retailer.table(early, "model_performance")
     assert set(table["status"]) <= {"estimated", "unknown"}
     assert retailer.table(early, "business_months")["status"].tolist() == ["unknown"]

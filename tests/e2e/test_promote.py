@@ -17,10 +17,11 @@ from spanishgas.config import TrackingSettings
 from spanishgas.engine.store import TableStore
 from spanishgas.errors import ConfigError, PromotionError
 from spanishgas.models import contest
-from spanishgas.registry import CHAMPION, Decision, ModelRegistry, Tracker
+from spanishgas.registry import CHALLENGER, CHAMPION, Decision, ModelRegistry, Tracker
 from spanishgas.stages import promote, train
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.e2e.worlds import QUIET, WORLD, prepare, settings_of
+from tests.pages import hidden_settings
 
 SIZE = (
     "data.customers=1200",
@@ -117,10 +118,14 @@ def test_the_whole_story(house: House) -> None:
     assert {"challenger_row_ms", "challenger_thousand_rows_ms"} <= set(told.data.metrics)
     assert not {"challenger_row_ms"} & set(second.manifests[0].metrics)
     assert "failed_gates" not in told.data.tags
-    # Again: there is nothing to decide.
+    # Who became champion challenges nobody any more. Again: there is nothing to decide.
+    assert ModelRegistry(house.tracker.client).with_alias("churn", CHALLENGER) is None
     assert house.decision(house.promote()).action == "unchanged"
     # A worse one is refused, and told what it failed.
     house.train(*WEAK, "model.c=0.01")
+    settings = settings_of(house.root, house.tracking, *WIDE)
+    models = ModelRegistry(house.tracker.client)
+    assert hidden_settings(promote.STAGE, settings, TableStore(house.root), models) == ""
     refused = house.promote()
     decision = house.decision(refused)
     assert (decision.action, house.champion) == ("refused", "2")

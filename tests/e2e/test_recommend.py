@@ -12,10 +12,12 @@ from spanishgas.config import TrackingSettings
 from spanishgas.errors import ContractError, PromotionError, PublishError
 from spanishgas.policy.reasons import REASONS
 from spanishgas.policy.terms import Terms
+from spanishgas.registry import ModelRegistry
 from spanishgas.stages import demo_data, ingest, measure, recommend, silver, simulate
 from spanishgas.stages.places import TERMS, features_at
 from spanishgas.stages.response import RESPONSE, read_response
 from tests.e2e.worlds import SIZE, WIDE, Retailer, settings_of
+from tests.pages import hidden_settings
 
 
 def newest(table: pd.DataFrame, day: str, key: str = "customer_id") -> pd.DataFrame:
@@ -140,6 +142,8 @@ def test_the_effect_is_measured_once_the_world_has_gone_on(retailer: Retailer) -
     for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE):
         retailer.run(stage, *later, *(() if stage is demo_data.STAGE else ("run_date=2025-05-10",)))
     outcome = retailer.run(measure.STAGE, *later)
+    settings = settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE, *later)
+    assert hidden_settings(measure.STAGE, settings, retailer.store, ModelRegistry(retailer.tracker.client)) == ""
     measured = retailer.table(outcome, "measured_effect").set_index("group")
     planned = table["planned_action"] != "none"
     assert measured.loc["all", "held_out"] == table["is_held_out"].sum()

@@ -6,10 +6,11 @@ import pandas as pd
 
 from spanishgas.config import TrackingSettings
 from spanishgas.engine.store import TableStore
-from spanishgas.registry import Tracker
+from spanishgas.registry import ModelRegistry, Tracker
 from spanishgas.stages import replay
 from spanishgas.stages.runner import run_stage
 from tests.e2e.worlds import QUIET, WIDE, settings_of
+from tests.pages import hidden_settings
 
 STUDY = (
     "model=logistic",
@@ -40,6 +41,7 @@ def test_a_world_is_made_replayed_and_not_made_again(tmp_path: Path, tracking: T
     assert champion.version
     assert [run.data.tags["mode"] for run in runs] == ["force"]
     made = len(tracker.client.search_runs([runs[0].info.experiment_id], "tags.stage = 'replay_world'"))
+    assert hidden_settings(replay.STAGE, settings, store, ModelRegistry(tracker.client)) == ""
     again = run_stage(replay.STAGE, settings, tracker, console=QUIET)
     assert again.cached
     assert len(tracker.client.search_runs([runs[0].info.experiment_id], "tags.stage = 'replay_world'")) == made == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
+import yaml
 from rich.console import Console
 
 from pipelines._entry import load_settings
@@ -20,6 +21,8 @@ from spanishgas.engine.store import Publication, TableStore
 from spanishgas.registry import Tracker
 from spanishgas.stages import features, ingest, silver, training_set
 from spanishgas.stages.catalog import STAGES
+from spanishgas.stages.figures import COMPARED, MOST
+from spanishgas.stages.parameters import parameters_of
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.support import without_tracking_variables
 
@@ -128,7 +131,10 @@ def _check_runs(settings: Settings, outcomes: dict[str, Outcome]) -> None:
         assert run.info.status == "FINISHED"
         assert run.data.tags["stage"] == name
         assert len(run.data.tags["fingerprint"]) >= 16
-        assert run.data.params["conf.data.customers"] == "40"
+        assert dict(run.data.params) == parameters_of(name, settings)
+        assert len(run.data.metrics) <= MOST or name in COMPARED
+        kept = yaml.safe_load(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/config.yaml"))
+        assert Settings.model_validate(kept) == settings
         assert {"seconds", "peak_memory_mib", "cached"} <= set(run.data.metrics)
         assert any(metric.startswith("rows_") for metric in run.data.metrics)
         artifacts = {artifact.path for artifact in client.list_artifacts(outcome.run_id)}
@@ -139,7 +145,11 @@ def _check_runs(settings: Settings, outcomes: dict[str, Outcome]) -> None:
     assert [artifact.path for artifact in quality] == ["figures/quality.png"]
     split_rows = client.get_run(outcomes["training_set"].run_id).data.metrics
     assert split_rows["rows_train"] > 0
-    assert f"churners_train.{date(2024, 2, 29)}" in split_rows
+    figures = pd.read_csv(
+        mlflow.artifacts.download_artifacts(run_id=outcomes["training_set"].run_id, artifact_path="tables/figures.csv")
+    )
+    of_a_date = figures[(figures["figure"] == "churners_train") & (figures["of"] == f"{date(2024, 2, 29)}")]
+    assert len(of_a_date) == 1
     children = client.search_runs(
         [client.get_run(outcomes["training_set"].run_id).info.experiment_id],
         f"tags.`mlflow.parentRunId` = '{outcomes['training_set'].run_id}'",

@@ -150,7 +150,7 @@ def test_the_three_ways_of_giving_settings_do_the_same(here: Path) -> None:
     for arguments in ways:
         assert run("demo_data", [DEMO_DATA], arguments) == 0
     first, *others = runs(here)
-    assert first.data.params["conf.data.customers"] == "4"
+    assert first.data.params["data.customers"] == "4"
     for other in others:
         assert other.data.tags["fingerprint"] == first.data.tags["fingerprint"]
         assert other.data.metrics["cached"] == 1.0
@@ -161,7 +161,7 @@ def test_a_sweep_is_one_parent_with_comparable_children(here: Path) -> None:
     assert run("demo_data", [DEMO_DATA], ["-m", "data.customers=2,3", "data.end=2024-02-29"]) == 0
     parent, *children = runs(here)
     assert parent.info.run_name == "demo_data sweep"
-    assert [child.data.params["conf.data.customers"] for child in children] == ["2", "3"]
+    assert [child.data.params["data.customers"] for child in children] == ["2", "3"]
     assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import PromotionError
-from spanishgas.registry import CHAMPION, Champions, Decision, ModelRegistry, ModelVersion, Tracker, Verdict
+from spanishgas.registry import CHALLENGER, CHAMPION, Champions, Decision, ModelRegistry, ModelVersion, Tracker, Verdict
 from spanishgas.registry.models import DIGEST_TAG
 
 NAME = "churn"
@@ -36,6 +36,11 @@ class Office:
     @property
     def champion(self) -> str:
         found = self.models.with_alias(NAME, CHAMPION)
+        return "" if found is None else found.version
+
+    @property
+    def challenger(self) -> str:
+        found = self.models.with_alias(NAME, CHALLENGER)
         return "" if found is None else found.version
 
     def run(self) -> str:
@@ -295,7 +300,14 @@ class Killed(BaseException):
 class Dying:
     """A client whose process dies right before or right after its n-th write."""
 
-    WRITES = ("log_batch", "set_registered_model_alias", "set_model_version_tag", "update_registered_model", "set_tag")
+    WRITES = (
+        "log_batch",
+        "set_registered_model_alias",
+        "set_model_version_tag",
+        "update_registered_model",
+        "set_tag",
+        "delete_registered_model_alias",
+    )
 
     def __init__(self, client: mlflow.MlflowClient, at: int, *, after: bool) -> None:
         self._client, self._at, self._after, self.writes = client, at, after, 0
@@ -329,6 +341,7 @@ def test_killed_at_any_point_the_old_or_the_new_one_is_champion(office: Office, 
         candidate = office.version(f"candidate {at} {after}")
         dying = Dying(office.client, at, after=after)
         champions, run = office.champions(dying), office.run()
+        office.models.point(NAME, CHALLENGER, candidate if action == "promote" else old)
         try:
             if action == "promote":
                 champions.decide(run, Verdict(candidate, old.digest, passed=True, reason="Better."))
@@ -343,6 +356,7 @@ def test_killed_at_any_point_the_old_or_the_new_one_is_champion(office: Office, 
         assert now in (old.version, wanted)
         # Whoever comes next settles it: the record says what the alias says.
         office.decide(office.version(f"next {at} {after}"), passed=False)
+        assert office.challenger != office.champion
         told = {one.run_id: one for one in office.champions().history(NAME)}
         assert all(one.state in ("done", "undone") for one in told.values())
         if run in told:
@@ -363,6 +377,60 @@ def test_killed_at_any_point_the_old_or_the_new_one_is_champion(office: Office, 
             break
     assert ends == {"done", "undone", "nothing written"}
     assert at > 5
+
+
+def test_who_became_champion_challenges_nobody(office: Office) -> None:
+    one, two, three = (office.version(digest) for digest in "abc")
+    office.champions().challenge(one)
+    assert office.challenger == "1"
+    office.decide(one)
+    assert (office.champion, office.challenger) == ("1", "")
+    # The champion trained again, or the same files under a new number, challenge nobody either.
+    office.champions().challenge(one)
+    office.champions().challenge(office.version("a"))
+    assert office.challenger == ""
+    # Who is refused stays challenger; who is promoted past another leaves it the alias.
+    office.champions().challenge(two)
+    office.decide(two, passed=False)
+    assert office.challenger == "2"
+    office.decide(three)
+    assert (office.champion, office.challenger) == ("3", "2")
+    office.decide(two, passed=False, forced=True)
+    office.rollback()
+    assert (office.champion, office.challenger) == ("3", "")
+
+
+def test_a_store_of_an_earlier_release_is_put_right_by_the_next_decision(office: Office) -> None:
+    one = office.version("a")
+    office.decide(one)
+    office.models.point(NAME, CHALLENGER, one)
+    assert office.decide(one).action == "unchanged"
+    assert (office.champion, office.challenger) == ("1", "")
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["promoted before the alias is set", "promoted after"])
+def test_whoever_is_made_champion_while_he_becomes_challenger_ends_without_the_alias(
+    office: Office, before: bool
+) -> None:
+    version = office.version("a")
+
+    class Busy:
+        """A client beside which another promotes at the moment at which the alias is set."""
+
+        def __getattr__(self, name: str) -> Any:
+            call = getattr(office.client, name)
+
+            def promoting(*arguments: Any) -> Any:
+                if before:
+                    office.decide(version)
+                call(*arguments)
+                if not before:
+                    office.decide(version)
+
+            return promoting if name == "set_registered_model_alias" else call
+
+    office.champions(Busy()).challenge(version)
+    assert (office.champion, office.challenger) == ("1", "")
 
 
 def test_twenty_at_once_end_in_one_champion_and_twenty_explained_outcomes(office: Office) -> None:

@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+import mlflow
 import pytest
+import yaml
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
@@ -68,6 +70,46 @@ def test_a_launched_run_is_resumed_once(tracking: TrackingSettings, monkeypatch:
         assert alone.id != launched.info.run_id
 
 
+def test_what_a_run_was_launched_with_and_what_is_logged_are_one_column(
+    tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MLflow keeps them: typed differently, or quoted for a shell; it refuses to change a parameter."""
+    tracker = Tracker(tracking)
+    launched = tracker.client.create_run(tracker.client.create_experiment("elsewhere")).info.run_id
+    given = {"model.max_depth": "4", "model.l2": "5.0", "as_of": "'[2025-12-31]'", "model.monotone": "True"}
+    for name, value in {**given, "model.seed": "1", "overrides": "model.seed=2"}.items():
+        tracker.client.log_param(launched, name, value)
+    monkeypatch.setenv("MLFLOW_RUN_ID", launched)
+    ours = {"model.max_depth": "4", "model.l2": "5", "as_of": "2025-12-31", "model.monotone": "true"}
+    with tracker.run("train", tags={}) as run:
+        run.log_parameters({**ours, "model.rounds": "30"})
+        assert "settings_overruled" not in tracker.client.get_run(run.id).data.tags
+        run.log_parameters({**ours, "model.seed": "2"})
+    told = tracker.client.get_run(launched).data
+    assert told.params == {**given, "model.seed": "1", "overrides": "model.seed=2", "model.rounds": "30"}
+    assert told.tags["settings_overruled"] == "model.seed=2"
+
+
+def test_an_experiment_of_ours_is_one_of_models_unless_somebody_said_otherwise(
+    tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow opens others as for language models."""
+    tracker = Tracker(tracking)
+    kinds = {}
+    for name, tags in {
+        "new": None,
+        "ours before": {},
+        "theirs": {"mlflow.experimentKind": "genai_development"},
+    }.items():
+        if tags is not None:
+            tracker.client.create_experiment(name, tags=tags)
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+        with Tracker(tracking).run("silver", tags={}) as run:
+            kinds[name] = tracker.client.get_experiment(run.experiment_id).tags.get("mlflow.experimentKind")
+    model = "custom_model_development"
+    assert kinds == {"new": model, "ours before": model, "theirs": "genai_development"}
+
+
 def test_the_folder_of_a_run_is_where_its_artifacts_lie(
     tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -119,17 +161,20 @@ def test_a_run_whose_process_died_is_killed_at_the_next_start(tracking: Tracking
 def test_settings_datasets_and_texts_are_on_record(tracking: TrackingSettings) -> None:
     tracker = Tracker(tracking)
     with tracker.run("silver", tags={}) as run:
-        run.log_settings({"engine": {"threads": 2, "list": [1, 2]}, "data": {"sources": {"x": 1}, "name": "demo"}})
+        run.log_parameters({"model.max_depth": "4", "model.kind": "xgboost"})
+        run.log_config({"model": {"max_depth": 4, "words": "año: sí"}, "as_of": ["2026-01-31"], "none": None})
         run.log_datasets([DatasetFacts("silver/prices", "d" * 64, "data/silver/prices", {"a": "DOUBLE"}, 7)], "output")
         run.log_text("# Report\n", "report.md")
     found = tracker.client.get_run(run.id)
-    assert found.data.params == {"conf.engine.threads": "2", "conf.engine.list": "[1, 2]", "conf.data.name": "demo"}
+    assert found.data.params == {"model.max_depth": "4", "model.kind": "xgboost"}
+    kept = yaml.safe_load(mlflow.artifacts.load_text(f"{found.info.artifact_uri}/config.yaml"))
+    assert kept == {"model": {"max_depth": 4, "words": "año: sí"}, "as_of": ["2026-01-31"], "none": None}
     (entry,) = found.inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.digest) == ("silver/prices", "d" * 36)
     assert json.loads(entry.dataset.profile) == {"num_rows": 7}
     assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "output")]
     stored = {item.path for item in tracker.client.list_artifacts(run.id)}
-    assert stored == {"report.md", "settings.json"}
+    assert stored == {"report.md", "config.yaml"}
 
 
 def test_runs_that_bring_the_same_data_set_at_the_same_moment_all_have_it(tracking: TrackingSettings) -> None:
@@ -154,7 +199,7 @@ def test_runs_that_bring_the_same_data_set_at_the_same_moment_all_have_it(tracki
 def test_more_than_a_batch_of_parameters_is_logged(tracking: TrackingSettings) -> None:
     tracker = Tracker(tracking)
     with tracker.run("silver", tags={}) as run:
-        run.log_settings({"many": {f"key{number}": number for number in range(250)}})
+        run.log_parameters({f"key{number}": str(number) for number in range(250)})
     assert len(tracker.client.get_run(run.id).data.params) == 250
 
 

@@ -1,18 +1,29 @@
 """What every stage shares: caching, checking, publishing, logging."""
 
+import json
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
-from spanishgas.config import TrackingSettings
+from spanishgas.config import Settings, TrackingSettings
 from spanishgas.engine.store import TableStore
 from spanishgas.errors import ContractError
 from spanishgas.registry import Tracker
 from spanishgas.stages.base import Request
+from spanishgas.stages.pages import PAGES, Page
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.stages.toy import Toy, settings_for
+
+
+@pytest.fixture(autouse=True)
+def page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy's page, which says what its result depends on."""
+    told = Page(settings=("run_date", "as_of"), depends=("features.margin_months",))
+    monkeypatch.setitem(PAGES, "toy", told)  # type: ignore[arg-type]
+
 
 JANUARY, FEBRUARY = date(2026, 1, 31), date(2026, 2, 28)
 
@@ -40,7 +51,15 @@ def test_a_stage_publishes_and_tells_the_run(tmp_path: Path, tracking: TrackingS
         "as_of": "2026-01-31",
     }
     assert run.data.tags["fingerprint"] == outcome.manifests[0].fingerprint[:16]
-    assert run.data.params["conf.run_date"] == "2026-02-09"
+    assert run.data.params == {"run_date": "2026-02-09", "as_of": "2026-01-31", "features.margin_months": "12"}
+    folder = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert Settings.model_validate(yaml.safe_load((folder / "config.yaml").read_text())) == settings
+    provenance = json.loads((folder / "provenance.json").read_text())
+    (manifest,) = outcome.manifests
+    assert provenance["publications"] == {
+        str(manifest.publication): {"fingerprint": manifest.fingerprint, "inputs": {"first": "0"}}
+    }
+    assert (len(provenance["code"]), len(provenance["lock"])) == (64, 64)
     (output,) = run.inputs.dataset_inputs
     assert output.dataset.name == "gold/doubles/asof_date=2026-01-31"
     assert output.dataset.digest == outcome.manifests[0].tables["doubles"].content_hash[:36]
@@ -90,8 +109,12 @@ def test_only_the_partitions_that_are_missing_are_made(tmp_path: Path, tracking:
     run_stage(stage, settings_for(tmp_path, tracking, JANUARY), tracker)
     outcome = run_stage(stage, settings_for(tmp_path, tracking, JANUARY, FEBRUARY), tracker)
     assert stage.calls == [["2026-01-31"], ["2026-02-28"]]
-    metrics = tracker.client.get_run(outcome.run_id).data.metrics
-    assert (metrics["rows_doubles"], metrics["rows_doubles.2026-02-28"]) == (6.0, 3.0)
+    run = tracker.client.get_run(outcome.run_id)
+    assert run.data.metrics["rows_doubles"] == 6.0
+    assert not [name for name in run.data.metrics if "." in name]
+    table = pd.read_csv(f"{run.info.artifact_uri.removeprefix('file://')}/tables/figures.csv")
+    assert table.to_numpy().tolist()[-1] == ["largest", "2026-02-28", 4.0]
+    assert table[table["figure"] == "rows_doubles"]["value"].tolist() == [6.0, 3.0, 3.0]
 
 
 def test_what_breaks_its_contract_is_not_published(tmp_path: Path, tracking: TrackingSettings) -> None:
