@@ -65,6 +65,11 @@ class FileContent:
     notes: dict[str, str]
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether the file ends in the middle of a row."""
+        return any(fault.reason == "cut_off" for fault in self.faults)
+
 
 def quiet(_: str) -> None:
     """Progress for nobody."""
