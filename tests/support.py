@@ -28,9 +28,9 @@ from spanishgas.config import (
 )
 from spanishgas.contracts import SOURCES
 from spanishgas.demo import build_world, hourly_blocks
-from spanishgas.engine.raw_files import HashCache
 from spanishgas.engine.session import Engine, open_engine
 from spanishgas.features import FAMILIES, FeatureResult, build_features
+from spanishgas.readers import HashCache
 from spanishgas.silver import RawPart, RawSource, SilverResult, build_silver
 
 CONTRACTS = {contract.name: contract for contract in SOURCES}

@@ -2,6 +2,7 @@
 
 from spanishgas.bronze.differences import Difference, compare_schema
 from spanishgas.bronze.erased import digest_without, take_out, without_erased
+from spanishgas.bronze.fetched import drop_rows, fetch_rows, fetched_rows
 from spanishgas.bronze.land import REJECTS_COLUMNS, Landed, LandedRawFile, content_hash, land_source
 from spanishgas.bronze.locate import RawFile, extras_dataset, locate_sources
 from spanishgas.bronze.log import build_ingestion_log, build_rejects
@@ -17,7 +18,10 @@ __all__ = [
     "compare_schema",
     "content_hash",
     "digest_without",
+    "drop_rows",
     "extras_dataset",
+    "fetch_rows",
+    "fetched_rows",
     "land_source",
     "locate_sources",
     "take_out",

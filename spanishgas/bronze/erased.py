@@ -9,8 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.bronze.land import Landed, LandedRawFile
-from spanishgas.config import ColumnMapping, SourcePart
-from spanishgas.engine.raw_files import FileContent
+from spanishgas.config import SourcePart
 from spanishgas.engine.session import Engine
 from spanishgas.engine.suppression import Suppression
 
@@ -39,7 +38,7 @@ def customer_of(table: ir.Table, part: SourcePart) -> ir.StringValue | None:
         table: A landed file with its ``source_file``.
         part: Configuration of the files.
     """
-    mapping = part.columns.get(CUSTOMER) or ColumnMapping(column=CUSTOMER)
+    mapping = part.mapping(CUSTOMER)
     found: ir.Value
     if mapping.value is not None:
         found = ibis.literal(str(mapping.value))
@@ -49,7 +48,7 @@ def customer_of(table: ir.Table, part: SourcePart) -> ir.StringValue | None:
         return None
     elif mapping.column in table.columns:
         found = table[mapping.column].cast("string")
-    elif RECORD in table.columns:
+    elif RECORD in table.columns:  # JSON as it was landed by earlier versions
         node = table[RECORD].cast("json")
         for key in mapping.column.split("."):
             node = node[key]
@@ -117,7 +116,7 @@ def _without(engine: Engine, file: LandedRawFile, erased: Suppression) -> Landed
         digest, rows = digest_without(digest, erased, found.customers), found.left
     left_out = len(content.rejects) - len(rejects) + (found.rows if found is not None else 0)
     notes = content.notes | ({"rows_of_erased_customers_left_out": str(left_out)} if left_out else {})
-    told = FileContent(rows=rows, rejects=rejects, schema=content.schema, notes=notes)
+    told = replace(content, rows=rows, rejects=rejects, notes=notes)
     return replace(file, content=told, content_hash=digest)
 
 

@@ -10,9 +10,9 @@ from spanishgas.bronze.differences import Difference, compare_schema
 from spanishgas.bronze.locate import RawFile
 from spanishgas.config import ExtraTable
 from spanishgas.contracts import Contract
-from spanishgas.engine.raw_files import FileContent, HashCache, Progress, land_file, quiet
 from spanishgas.engine.session import Engine
 from spanishgas.errors import SourceError
+from spanishgas.readers import Fault, FileContent, HashCache, Progress, land_file, quiet
 
 REJECTS_COLUMNS = ("source", "source_file", "source_line", "reason", "detail", "row")
 
@@ -24,8 +24,8 @@ class LandedRawFile:
     Attributes:
         raw: The raw file.
         path: The Parquet file.
-        bytes: Size of the raw file.
-        sha256: Digest of the raw file's bytes.
+        bytes: Size of the raw file, of the archive for a member.
+        sha256: Digest of the raw file's bytes, or of the rows of a database.
         content_hash: Digest of what was landed: the bytes, and how they were read.
         content: Rows, rejects, inferred schema, and how the file had to be read.
         differences: Differences to the contract, with the mapping applied.
@@ -65,6 +65,11 @@ class Landed:
     def rejected(self) -> int:
         """Rows that could not be parsed."""
         return sum(len(file.content.rejects) for file in self.files)
+
+    @property
+    def faults(self) -> list[tuple[str, Fault]]:
+        """What is wrong with files as a whole, with the name of each file."""
+        return [(file.raw.origin, fault) for file in self.files for fault in file.content.faults]
 
 
 def land_source(
@@ -122,17 +127,18 @@ def _land(
     progress: Progress,
 ) -> LandedRawFile:
     started = time.perf_counter()
-    sha256 = hashes.digest(raw.path, progress)
+    sha256 = raw.digest or hashes.digest(raw.path, progress)
     content = land_file(
         engine,
         raw.path,
         path,
         format=raw.format,
-        delimiter=raw.settings.delimiter,
-        encoding=raw.settings.encoding,
+        part=raw.settings,
+        member=raw.member,
+        where=raw.origin if raw.settings.sql is not None else None,
         progress=progress,
     )
-    if hashes.digest(raw.path, progress) != sha256:
+    if raw.digest is None and hashes.digest(raw.path, progress) != sha256:
         raise SourceError("changed while it was landed", where=str(raw.path), todo="Run again when it is complete")
     return LandedRawFile(
         raw=raw,
@@ -148,5 +154,6 @@ def _land(
 
 def content_hash(raw: RawFile, sha256: str) -> str:
     """Digest of what a raw file is landed as: its bytes and the settings that they are read with."""
-    read_with = (sha256, raw.format, raw.settings.delimiter, raw.settings.encoding)
+    part = raw.settings
+    read_with = (sha256, raw.format, raw.member, part.delimiter, part.encoding, part.header_row, part.sheet)
     return hashlib.sha256(repr(read_with).encode()).hexdigest()

@@ -7,21 +7,23 @@ from pathlib import Path
 
 from spanishgas.config import DataSettings, DemoSettings, SourcePart
 from spanishgas.contracts import SOURCES, Contract
-from spanishgas.engine.raw_files import ENDINGS, Format, detect_format, find_files, names_in
 from spanishgas.errors import ConfigError, SourceError
+from spanishgas.readers import ENDINGS, Format, detect_format, find_files, is_zip, members_of, names_in
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """One raw file of a data set.
+    """One raw file of a data set, one member of an archive, or the rows of a database.
 
     Attributes:
         dataset: Name of the source contract, or ``customer_extras_<n>``.
         part: Which part of the source's configuration it belongs to, from 0.
-        path: Where it lies.
-        origin: Its name as rows carry it: relative to the raw folder.
+        path: Where it lies; for a database, the rows that were fetched, or no file yet.
+        origin: Its name as rows carry it: relative to the raw folder, with the member of an archive.
         format: How it is read.
         settings: The part's configuration.
+        member: Its path in a zip archive, or None.
+        digest: Digest of the rows of a database; None where it is that of the file's bytes.
     """
 
     dataset: str
@@ -30,6 +32,8 @@ class RawFile:
     origin: str
     format: Format
     settings: SourcePart
+    member: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,17 +135,34 @@ def _locate_parts(dataset: str, parts: Sequence[SourcePart], raw: Path) -> tuple
     files: list[RawFile] = []
     gaps: list[_Gap] = []
     for number, part in enumerate(parts):
+        if part.sql is not None:
+            files.append(RawFile(dataset, number, Path(), part.place, "sql", part))
+            continue
         paths = find_files(raw, part.files)
         if not paths:
             gaps.append(_Gap(dataset, f"(tried {part.files}; {_what_lies_near(raw, part.files)})"))
         for path in paths:
-            format_ = detect_format(path) if part.format == "auto" else part.format
-            if format_ is None:
-                known = " ".join(ENDINGS)
-                gaps.append(_Gap(dataset, f"({path.name}: the ending tells no format; set `format`, or use {known})"))
-                continue
-            files.append(RawFile(dataset, number, path, _origin(path, raw), format_, part))
+            origin = _origin(path, raw)
+            members = _members(path, part) if is_zip(path.name) else [None]
+            if not members:
+                wanted = part.member or "any data file"
+                gaps.append(_Gap(dataset, f"({path.name}: the archive has no member {wanted})"))
+            for member in members:
+                format_ = detect_format(member or path.name) if part.format == "auto" else part.format
+                name = origin if member is None else f"{origin}/{member}"
+                if format_ is None:
+                    known = " ".join(ENDINGS)
+                    gaps.append(_Gap(dataset, f"({name}: the ending tells no format; set `format`, or use {known})"))
+                else:
+                    files.append(RawFile(dataset, number, path, name, format_, part, member))
     return tuple(files), gaps
+
+
+def _members(path: Path, part: SourcePart) -> list[str | None]:
+    """Members of an archive that are read: as told, else those whose ending tells a format."""
+    found = members_of(path, part.member)
+    told = part.member is not None or part.format != "auto"
+    return [member for member in found if told or detect_format(member) is not None]
 
 
 def _origin(path: Path, raw: Path) -> str:

@@ -19,7 +19,8 @@ def build_ingestion_log(run_date: date, landed: Sequence[Landed]) -> pd.DataFram
 
     Returns:
         Columns run_date (ISO text), dataset, part, source_file, format, bytes, sha256, rows, rejected, schema
-        (JSON object: raw column -> inferred type), differences (JSON list), notes (JSON object), contract_version.
+        (JSON object: raw column -> inferred type), differences (JSON list), faults (JSON list of reason, line and
+        detail: what is wrong with the file as a whole), notes (JSON object), contract_version.
     """
     rows = [
         {
@@ -34,6 +35,7 @@ def build_ingestion_log(run_date: date, landed: Sequence[Landed]) -> pd.DataFram
             "rejected": len(file.content.rejects),
             "schema": _text(file.content.schema),
             "differences": _text([asdict(difference) for difference in file.differences]),
+            "faults": _text([asdict(fault) for fault in file.content.faults]),
             "notes": _text(file.content.notes),
             "contract_version": source.contract_version,
         }
@@ -72,6 +74,7 @@ LOG_TYPES = {
     "rejected": "int64",
     "schema": "string",
     "differences": "string",
+    "faults": "string",
     "notes": "string",
     "contract_version": "int64",
 }

@@ -20,6 +20,7 @@ from spanishgas.config.data import (
     ExtraTable,
     SourcePart,
     SourceSettings,
+    SqlSource,
 )
 from spanishgas.config.erasure import ErasureSettings
 from spanishgas.config.models import (
@@ -182,6 +183,7 @@ __all__ = [
     "SourcePart",
     "SourceSettings",
     "SplitRange",
+    "SqlSource",
     "TrackingSettings",
     "TuningSettings",
     "XGBoostSettings",

@@ -1,10 +1,11 @@
 """Settings of a data set: where its raw files lie and how they map to the contracts; the demo retailer's world."""
 
+import codecs
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from spanishgas.config.base import SettingsModel
 
@@ -63,6 +64,7 @@ class ColumnMapping(SettingsModel):
         codes: Raw code -> contract value. Codes that are not listed stay as they are.
         zero: What a zero means: a value, or that the value is missing.
         date_format: strptime format of a date written as text; None for ISO 8601.
+        decimal: Decimal mark of a number written as text; ``auto`` takes the part's.
     """
 
     column: str | None = None
@@ -74,6 +76,7 @@ class ColumnMapping(SettingsModel):
     codes: dict[str, str] = Field(default_factory=dict)
     zero: Literal["value", "missing"] = "value"
     date_format: str | None = None
+    decimal: Literal["auto", "point", "comma"] = "auto"
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ColumnMapping":
@@ -93,23 +96,103 @@ def _as_mapping(value: object) -> object:
 Mappings = dict[str, Annotated[ColumnMapping, BeforeValidator(_as_mapping)]]
 
 
+class SqlSource(SettingsModel):
+    """A table or query of a database, instead of files.
+
+    Attributes:
+        address_env: Name of the environment variable that holds the address, credentials included: a URL, or for an
+            ADBC driver also a JSON object of its options. The address itself is never a setting, so that it is never
+            logged.
+        table: Table to read, with its schema where it has one: ``billing.prices``.
+        query: Query to read instead; without an order of its own the rows have none.
+        driver: ``sqlalchemy`` for any SQLAlchemy address, or the name of an ADBC driver (``postgresql``, ``snowflake``,
+            ``bigquery``, ``mssql``), which is faster and keeps types.
+        fetch_rows: Rows fetched at a time; bounds memory.
+    """
+
+    address_env: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    table: str | None = None
+    query: str | None = None
+    driver: str = Field(default="sqlalchemy", pattern=r"^[a-z][a-z0-9_]*$")
+    fetch_rows: int = Field(default=50_000, ge=1)
+
+    @model_validator(mode="after")
+    def _table_or_query(self) -> "SqlSource":
+        if (self.table is None) == (self.query is None):
+            raise ValueError("give either a table or a query")
+        return self
+
+
 class SourcePart(SettingsModel):
-    """One set of raw files that feeds a source.
+    """One set of raw files, or one table of a database, that feeds a source.
 
     Attributes:
         files: Path or glob, relative to the data set's ``raw`` folder; a folder means every data file in it.
-        format: File format; ``auto`` goes by the ending (.csv, .csv.gz, .json, .jsonl, .parquet).
+        sql: A table or query of a database instead of files.
+        format: File format; ``auto`` goes by the ending (.csv .tsv .json .jsonl .ndjson .parquet .xlsx .xls .xlsb .ods,
+            each also as .gz or in a .zip). For a .zip it is the format of its members.
+        member: Which members of a .zip are read, as a glob on their path in it; None: every data file.
+        unpacked_limit_mib: What one .gz, or one member of a .zip, may hold unpacked; more is refused.
         delimiter: CSV delimiter, or None to detect it.
-        encoding: Text encoding of CSV files.
+        encoding: Text encoding of CSV and JSON files; a byte order mark wins over it.
+        decimal: Decimal mark of numbers written as text. ``auto`` reads ``12,5``, ``1.234,5`` and ``1,234.5`` rightly
+            and takes the one mark of ``1.234`` and ``1,234`` for a decimal mark; ``point`` and ``comma`` take the other
+            mark for thousands.
+        header_row: Line of a CSV file, or row of a sheet, that names the columns, from 1; what stands above is passed
+            over.
+        sheet: Sheet of a workbook by name, or by number from 1; None: the first.
+        sentinel_dates: Days that stand for "no date" beside the usual ones (0000-00-00, 0001-01-01, 1753-01-01,
+            1899-12-30, 1899-12-31, 1900-01-01, 2999-12-31, 3000-01-01, 9999-01-01, 9999-12-31): null, and counted.
+        first_year: Dates before this year are impossible; their rows go to quarantine.
+        last_year: Dates after this year are impossible.
         columns: Contract column -> origin. Contract columns that are not listed are taken from the raw column of the
             same name, if there is one.
     """
 
-    files: str
-    format: Literal["auto", "csv", "json", "parquet"] = "auto"
-    delimiter: str | None = None
+    files: str = ""
+    sql: SqlSource | None = None
+    format: Literal["auto", "csv", "json", "parquet", "excel"] = "auto"
+    member: str | None = None
+    unpacked_limit_mib: int = Field(default=16_384, ge=1)
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     encoding: str = "utf-8"
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    header_row: int = Field(default=1, ge=1)
+    sheet: str | int | None = None
+    sentinel_dates: tuple[date, ...] = ()
+    first_year: int = Field(default=1920, ge=1, le=9999)
+    last_year: int = Field(default=2100, ge=1, le=9999)
     columns: Mappings = Field(default_factory=dict)
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        try:
+            "".encode(name)  # refuses codecs that are no text encodings, too
+            codecs.lookup(name)
+        except LookupError as error:
+            raise ValueError(f"no such text encoding: {name}") from error
+        return name
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SourcePart":
+        if bool(self.files) == (self.sql is not None):
+            raise ValueError("give either files or sql")
+        if self.first_year > self.last_year:
+            raise ValueError(f"first_year ({self.first_year}) is after last_year ({self.last_year})")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where the rows come from, for messages and as name of the origin of rows from a database."""
+        if self.sql is None:
+            return self.files
+        return f"sql/{self.sql.table or 'query'}"
+
+    def mapping(self, column: str) -> ColumnMapping:
+        """Where a contract column comes from, with what the part says for all columns."""
+        told = self.columns.get(column) or ColumnMapping(column=column)
+        return told if told.decimal != "auto" else told.model_copy(update={"decimal": self.decimal})
 
 
 class SourceSettings(SettingsModel):

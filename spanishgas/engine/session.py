@@ -96,6 +96,15 @@ class Engine:
         """A table without rows; column name -> Ibis type."""
         return self._backend.create_table(self.fresh_name("empty"), schema=ibis.schema(dict(schema)), temp=True)
 
+    def stage(self, expression: ir.Table) -> ir.Table:
+        """A step of a long expression under a name of its own, computed when it is used.
+
+        Without it everything that uses a column repeats how the column is made, and so does what uses that.
+        """
+        name = self.fresh_name("stage")
+        self.run_sql(f"CREATE TEMP VIEW {name} AS {self._backend.compile(expression)}")
+        return self._backend.table(name, database=("temp", "main"))
+
     def materialize(self, expression: ir.Table) -> ir.Table:
         """Computes an expression once; later uses read the result, which spills to disk when it is large."""
         return self._backend.create_table(self.fresh_name("step"), expression, temp=True)

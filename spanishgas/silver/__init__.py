@@ -77,6 +77,7 @@ def build_silver(
     Raises:
         ContractError: Columns that the contracts require are not in the files; all are listed.
     """
+    sources = {name: source.with_columns() for name, source in sources.items()}
     require_columns(list(sources.values()))
     findings: list[Finding] = []
     tables: dict[str, ir.Table] = {}

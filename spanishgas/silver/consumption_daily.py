@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from spanishgas.config import ColumnMapping
 from spanishgas.contracts.silver import CONSUMPTION_DAILY
 from spanishgas.domain.tariff import Zone
 from spanishgas.domain.units import GAS_KWH_PER_M3
 from spanishgas.engine.chunks import Chunk, Spool
 from spanishgas.engine.session import Engine
+from spanishgas.silver.dates import DateRule
 from spanishgas.silver.hour_keys import Clock, Ints
 from spanishgas.silver.hour_runs import (
     REJECT_SCHEMA,
@@ -122,18 +122,17 @@ def build_consumption_daily(
     columns = CONSUMPTION_DAILY.column_names
     daily = simple.select(*columns).union(resolved.select(*columns))
     counts = {name: int(found[name]) for name in COUNTS}
+    counts["sentinel_recorded_at"] = collected.sentinels
     return DailyResult(daily, engine.spooled(rejects), {"rows": collected.read, **counts})
 
 
 def _reader(source: RawSource, part: RawPart, zones: Mapping[str, Zone]) -> HourlyReader:
-    columns = {
-        column.name: part.settings.columns.get(column.name) or ColumnMapping(column=column.name)
-        for column in source.contract.columns
-    }
+    columns = {column.name: part.settings.mapping(column.name) for column in source.contract.columns}
     kind = part.table[columns["timestamp"].column].type() if columns["timestamp"].column else None
     zoned = kind is not None and kind.is_timestamp() and kind.timezone is not None
     clock: Clock = "utc" if zoned else source.settings.clock
-    return HourlyReader(source.contract.name, columns, clock, source.contract.known_at.delay_days, zones)
+    dates = DateRule.of(part.settings)
+    return HourlyReader(source.contract.name, columns, clock, source.contract.known_at.delay_days, zones, dates)
 
 
 def _reducing(reader: HourlyReader) -> Callable[[Chunk], Runs]:
@@ -149,6 +148,7 @@ class _Collected:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
         self.read = 0
+        self.sentinels = 0
         self.parts: list[Arrays] = []
         self._odd: list[Ints] = []
         self._odd_count = 0
@@ -156,6 +156,7 @@ class _Collected:
     def add(self, runs: Runs) -> None:
         """Adds the runs of the next chunk."""
         self.read += runs.read
+        self.sentinels += runs.sentinels
         if not runs.columns:
             return
         number = np.array([self.numbers.setdefault(name, len(self.numbers)) for name in runs.customers], np.int32)

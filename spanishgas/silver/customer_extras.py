@@ -6,7 +6,7 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from spanishgas.config import ColumnMapping, ExtraColumn, ExtraTable
+from spanishgas.config import ExtraColumn, ExtraTable
 from spanishgas.contracts.silver import CUSTOMER_EXTRAS
 from spanishgas.engine.session import Engine
 from spanishgas.errors import ContractError
@@ -40,13 +40,13 @@ def map_extras(engine: Engine, extras: Sequence[tuple[ExtraTable, RawPart]], ext
     rejected: list[ir.Table] = []
     read = 0
     for extra, part in extras:
-        mapping = extra.part.columns.get("customer_id") or ColumnMapping(column="customer_id")
+        mapping = extra.part.mapping("customer_id")
         customer = raw_value(part, mapping)
         lacking = [column.column for column in extra.columns.values() if column.column not in part.table.columns]
         if customer is None or lacking:
             raise ContractError(
                 "declared extra columns are not in the files",
-                where=extra.part.files,
+                where=extra.part.place,
                 count=len(lacking) or None,
                 examples=lacking or ["customer_id"],
                 todo="Correct conf/data/<name>.yaml, extras",
@@ -75,7 +75,7 @@ def _long(part: RawPart, customer: ir.StringValue, name: str, column: ExtraColum
     number: ir.Value = ibis.null("float64")
     text: ir.Value = ibis.null("string")
     if column.type == "float":
-        number = as_number(raw)
+        number = as_number(raw, part.settings.decimal)
     elif column.type == "bool":
         number = as_bool(raw).cast("float64")
     else:

@@ -5,8 +5,9 @@ Text is dictionary-encoded: each distinct text is read once.
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import TypeVar, cast
 
 import numpy as np
@@ -16,13 +17,17 @@ import pyarrow as pa
 
 from spanishgas.config import ColumnMapping
 from spanishgas.engine.chunks import Chunk
-from spanishgas.silver.values import DECIMAL_COMMA, FALSE, TRUE
+from spanishgas.silver.dates import DateRule
+from spanishgas.silver.numbers import numbers_of_texts
+from spanishgas.silver.values import FALSE, TRUE
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Made = TypeVar("Made")
-NO_DAY = np.iinfo(np.int32).min
+NO_DAY = int(np.iinfo(np.int32).min)
+DAY_SECONDS = 86_400
+EPOCH = date(1970, 1, 1)
 
 
 class Memo:
@@ -122,7 +127,7 @@ def numbers(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Floats, M
     if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         found = coded(chunk, mapping, memo)
         assert found is not None
-        read = numbers_of_texts(found.texts)
+        read = numbers_of_texts(found.texts, mapping.decimal)
         known = found.codes >= 0
         values = np.where(known, read[found.codes] if len(read) else np.nan, np.nan)
         odd = known & np.isnan(values)
@@ -138,20 +143,6 @@ def numbers(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Floats, M
 
 def _filled(column: pa.Array, value: object) -> pa.Array:
     return column.fill_null(value) if column.null_count else column
-
-
-def numbers_of_texts(texts: Sequence[str | None]) -> Floats:
-    """Numbers of distinct texts, NaN where one is none; a decimal comma is understood."""
-    series = pd.Series(list(texts), dtype="object")
-    direct = pd.to_numeric(series, errors="coerce")
-    odd = direct.isna() & series.notna()
-    if odd.any():
-        comma = odd & series.str.contains(DECIMAL_COMMA, na=False, regex=True)
-        plain = series[comma].str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-        direct = direct.astype("float64")
-        direct[comma] = pd.to_numeric(plain, errors="coerce")
-    values = direct.to_numpy(dtype=np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def flags(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Mask, Mask | None] | None:
@@ -171,26 +162,70 @@ def flags(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Mask, Mask 
     return known & truth[found.codes], unreadable if unreadable.any() else None
 
 
-def days(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Codes, Mask | None] | None:
-    """A column of days since 1970, ``NO_DAY`` where missing, and the rows with a text that is no day."""
+@dataclass(frozen=True)
+class Days:
+    """A column of days.
+
+    Attributes:
+        values: Days since 1970; ``NO_DAY`` where missing, unreadable or impossible.
+        unreadable: Rows with a text that is no day; None: there are none.
+        impossible: Rows outside the years that can be; None: there are none.
+        sentinels: Rows whose day stands for no date.
+    """
+
+    values: Codes
+    unreadable: Mask | None
+    impossible: Mask | None
+    sentinels: int
+
+
+def days(chunk: Chunk, mapping: ColumnMapping, memo: Memo, rule: DateRule) -> Days | None:
+    """A column of days, or None where the file has no such column."""
     column = raw_column(chunk, mapping)
     if column is None:
         return None
+    none = odd = None
     if pa.types.is_date32(column.type):
-        return _filled(column.cast(pa.int32()), NO_DAY).to_numpy(zero_copy_only=False), None
-    if pa.types.is_timestamp(column.type) or pa.types.is_date64(column.type):
+        values = _filled(column.cast(pa.int32()), NO_DAY).to_numpy(zero_copy_only=False)
+    elif pa.types.is_timestamp(column.type) or pa.types.is_date64(column.type):
         read = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-        whole = read.to_numpy(zero_copy_only=False)
-        return np.where(np.isnan(whole), NO_DAY, np.nan_to_num(whole) // 86_400).astype(np.int32), None
-    found = coded(chunk, mapping, memo)
-    assert found is not None
+        whole = _filled(read, NO_DAY * DAY_SECONDS).to_numpy(zero_copy_only=False) // DAY_SECONDS
+        values = np.clip(whole, NO_DAY, -(NO_DAY + 1)).astype(np.int32)
+    else:
+        found = coded(chunk, mapping, memo)
+        assert found is not None
+        values, none, odd = _days_of_texts(found, mapping, rule)
+    return _judged(values, none, odd, rule)
+
+
+def _days_of_texts(found: Coded, mapping: ColumnMapping, rule: DateRule) -> tuple[Codes, Mask, Mask]:
+    """Days of texts, which of them stand for no date, and which are unreadable."""
     times = pd.to_datetime(
         pd.Series(found.texts, dtype="object"), format=mapping.date_format or "ISO8601", errors="coerce", utc=False
     )
     read_days = np.where(times.isna(), NO_DAY, times.to_numpy().astype("datetime64[D]").astype(np.int64)).astype(
         np.int32
     )
+    nothing = np.array([text is not None and rule.is_sentinel(text) for text in found.texts], np.bool_)
     known = found.codes >= 0
-    values = np.where(known, read_days[found.codes] if len(read_days) else NO_DAY, NO_DAY).astype(np.int32)
-    odd = known & (values == NO_DAY)
-    return values, odd if odd.any() else None
+    if not len(read_days):
+        return np.full(len(known), NO_DAY, np.int32), known & False, known & False
+    none = known & nothing[found.codes]
+    values = np.where(known & ~none, read_days[found.codes], NO_DAY).astype(np.int32)
+    return values, none, known & ~none & (values == NO_DAY)
+
+
+def _judged(values: Codes, none: Mask | None, odd: Mask | None, rule: DateRule) -> Days:
+    """Days without those that mean nothing or cannot be."""
+    first, last = ((day - EPOCH).days for day in (rule.first, rule.last))
+    sentinels = [(day - EPOCH).days for day in rule.sentinels]
+    found = int(none.sum()) if none is not None else 0
+    unreadable = odd if odd is not None and odd.any() else None
+    usual = len(values) == 0 or (first <= values.min() and values.max() <= last)
+    if usual and not any(first <= day <= last for day in sentinels):
+        return Days(values, unreadable, None, found)
+    given = values != NO_DAY
+    nothing = given & np.isin(values, sentinels)
+    outside = given & ~nothing & ((values < first) | (values > last))
+    values = np.where(outside | nothing, NO_DAY, values).astype(np.int32)
+    return Days(values, unreadable, outside if outside.any() else None, found + int(nothing.sum()))

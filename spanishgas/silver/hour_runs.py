@@ -18,6 +18,7 @@ from spanishgas.config import ColumnMapping
 from spanishgas.domain.tariff import Zone
 from spanishgas.engine.chunks import Chunk
 from spanishgas.silver import hour_columns
+from spanishgas.silver.dates import DateRule
 from spanishgas.silver.hour_keys import (
     DAY_SHIFT,
     INDEX_SLOTS,
@@ -71,6 +72,7 @@ class HourlyReader:
         clock: Clock of the timestamps.
         delay_days: Days from a reading to its arrival, where the source tells none.
         zones: Customers outside the mainland's tariff zone -> zone.
+        dates: Which arrivals mean nothing, and which can be.
     """
 
     source: str
@@ -78,6 +80,7 @@ class HourlyReader:
     clock: Clock
     delay_days: int
     zones: Mapping[str, Zone]
+    dates: DateRule
     memo: hour_columns.Memo = field(default_factory=hour_columns.Memo)
     kept: dict[Zone, tuple[Ints, HourFacts]] = field(default_factory=dict)
 
@@ -104,6 +107,7 @@ class Runs:
         rows: Their rows, in ``ROW_SCHEMA``.
         rejected: Rejected rows, in ``REJECT_SCHEMA``.
         read: Rows read.
+        sentinels: Rows whose arrival is a day that stands for no date.
     """
 
     customers: list[str]
@@ -112,6 +116,7 @@ class Runs:
     rows: pa.Table
     rejected: pa.Table
     read: int
+    sentinels: int
 
 
 @dataclass
@@ -129,6 +134,7 @@ class _Rows:
     elec: Floats
     gas: Floats
     estimated: Mask | None
+    sentinels: int
     faults: list[tuple[str, Mask, "pa.Array | None"]] = field(default_factory=list)
 
     @property
@@ -179,7 +185,7 @@ def reduce_chunk(chunk: Chunk, reader: HourlyReader) -> Runs:
     rows, rejected = _accept(chunk, reader)
     if not len(rows.codes):
         none = (np.zeros(0, np.int32), np.zeros(0, np.int32))
-        return Runs([], {}, none, ROW_SCHEMA.empty_table(), rejected, chunk.batch.num_rows)
+        return Runs([], {}, none, ROW_SCHEMA.empty_table(), rejected, chunk.batch.num_rows, rows.sentinels)
     cut = _cut(rows, reader)
     starts = cut.starts
     customer: npt.NDArray[np.generic]
@@ -196,7 +202,7 @@ def reduce_chunk(chunk: Chunk, reader: HourlyReader) -> Runs:
     names = [str(rows.texts[code]) for code in used]
     odd = (customer[~plain], columns["day"][~plain])
     columns = {name: values[plain] for name, values in columns.items()}
-    return Runs(names, columns, odd, cut.rows_of(~plain), rejected, chunk.batch.num_rows)
+    return Runs(names, columns, odd, cut.rows_of(~plain), rejected, chunk.batch.num_rows, rows.sentinels)
 
 
 def whole_days(chunk: Chunk, reader: HourlyReader, wanted: Mapping[str, Ints]) -> pa.Table:
@@ -338,15 +344,17 @@ def _read(chunk: Chunk, reader: HourlyReader) -> _Rows:
     elec = hour_columns.numbers(chunk, columns["consumption_elec_kwh"], reader.memo)
     gas = hour_columns.numbers(chunk, columns["consumption_gas_m3"], reader.memo)
     flags = hour_columns.flags(chunk, columns["is_estimated"], reader.memo)
-    known = hour_columns.days(chunk, columns["recorded_at"], reader.memo)
+    arrival = hour_columns.days(chunk, columns["recorded_at"], reader.memo, reader.dates)
     for found, name in (
         (elec, "consumption_elec_kwh"),
         (gas, "consumption_gas_m3"),
         (flags, "is_estimated"),
-        (known, "recorded_at"),
     ):
         if found is not None:
             fault(f"invalid_{name}", found[1], name)
+    if arrival is not None:
+        fault("invalid_recorded_at", arrival.unreadable, "recorded_at")
+        fault("outside_recorded_at", arrival.impossible, "recorded_at")
     return _Rows(
         codes=customer.codes,
         texts=customer.texts,
@@ -355,10 +363,11 @@ def _read(chunk: Chunk, reader: HourlyReader) -> _Rows:
         keys=keys,
         zone_offset=offsets,
         facts=facts,
-        known=known[0] if known is not None else None,
+        known=arrival.values if arrival is not None else None,
         elec=elec[0] if elec is not None else np.zeros(count),
         gas=gas[0] if gas is not None else np.zeros(count),
         estimated=flags[0] if flags is not None else None,
+        sentinels=arrival.sentinels if arrival is not None else 0,
         faults=faults,
     )
 

@@ -7,12 +7,12 @@ from difflib import get_close_matches
 import ibis
 import ibis.expr.types as ir
 
-from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column, Contract
 from spanishgas.engine.session import Engine
 from spanishgas.errors import ContractError
-from spanishgas.silver.raw import PROVENANCE, RECORD, RawPart, RawSource
-from spanishgas.silver.values import IBIS_TYPES, as_number, as_text, raw_value, typed_value
+from spanishgas.silver.dates import DateRule
+from spanishgas.silver.raw import PROVENANCE, RawPart, RawSource
+from spanishgas.silver.values import IBIS_TYPES, as_text, raw_value, typed_value
 
 UNKNOWN = "unknown"
 SEPARATOR = "\x1f"
@@ -50,14 +50,14 @@ def lacking_columns(sources: Sequence[RawSource]) -> list[str]:
     for source in sources:
         for part in source.parts:
             for column in source.contract.columns:
-                mapping = _mapping(part, column)
+                mapping = part.settings.mapping(column.name)
                 if mapping.absent is not None or raw_value(part, mapping) is not None:
                     continue
                 if column.required or column.name in part.settings.columns:
                     wanted = mapping.column or column.name
                     near = get_close_matches(wanted, part.table.columns, n=2, cutoff=0.4)
                     hint = f" (nearest: {', '.join(near)})" if near else ""
-                    lacking.append(f"{source.contract.name} in {part.settings.files}: {wanted}{hint}")
+                    lacking.append(f"{source.contract.name} in {part.settings.place}: {wanted}{hint}")
     return lacking
 
 
@@ -94,7 +94,7 @@ def map_source(engine: Engine, source: RawSource, timezone: str) -> Mapped:
     contract = source.contract
     if not source.parts:
         return Mapped(_empty(engine, contract), empty_quarantine(engine), 0)
-    typed = ibis.union(*[_typed(part, source, timezone) for part in source.parts])
+    typed = ibis.union(*[_typed(engine, part, source, timezone) for part in source.parts])
     table = engine.materialize(typed)
     good = table.faults.length() == 0
     accepted = table.filter(good)
@@ -141,50 +141,90 @@ def _empty(engine: Engine, contract: Contract) -> ir.Table:
     )
 
 
-def _mapping(part: RawPart, column: Column) -> ColumnMapping:
-    return part.settings.columns.get(column.name) or ColumnMapping(column=column.name)
-
-
-def _typed(part: RawPart, source: RawSource, timezone: str) -> ir.Table:
+def _typed(engine: Engine, part: RawPart, source: RawSource, timezone: str) -> ir.Table:
     """One part in the contract's columns, with its faults and flags per row."""
-    contract, table = source.contract, part.table
+    contract = source.contract
+    read = engine.stage(_read(engine, part, contract, timezone))
     values: dict[str, ir.Value] = {}
     faults: list[ir.StringValue] = []
     flags: dict[str, ir.BooleanValue] = {}
     for column in contract.columns:
-        mapping = _mapping(part, column)
-        raw = raw_value(part, mapping)
-        if raw is None:
-            values[column.name] = ibis.null(IBIS_TYPES[column.type])
-        else:
-            given = as_text(raw)
-            value = typed_value(raw, column, mapping, timezone)
-            faults.append(_fault(given.notnull() & value.isnull(), f"invalid_{column.name}", given))
-            if mapping.zero == "missing":
-                zero = as_number(raw) == 0
-                flags[f"flag_zero_{column.name}"] = zero.fill_null(False)
-                value = ibis.ifelse(zero.fill_null(False), ibis.null(value.type()), value)
-            value, outside = _inside(value, column)
-            if outside is not None and column.outside == "quarantine":
-                faults.append(_fault(outside, f"outside_{column.name}", given))
-            elif outside is not None:
-                flags[f"flag_unknown_{column.name}"] = outside
-            values[column.name] = value
-            if not column.nullable:
-                faults.append(_fault(given.isnull(), f"missing_{column.name}", None))
-        if column.nullable and column.type == "float":
-            flags[f"flag_missing_{column.name}"] = values[column.name].isnull()
+        name = column.name
+        value, given, none, impossible = (read[f"{kind}_{name}"] for kind in ("value", "given", "none", "impossible"))
+        faults.append(_fault(given.notnull() & value.isnull() & ~(none | impossible), f"invalid_{name}", given))
+        faults.append(_fault(impossible, f"outside_{name}", given))
+        if part.settings.mapping(name).zero == "missing":
+            zero = (value == 0).fill_null(False)
+            flags[f"flag_zero_{name}"] = zero
+            value = ibis.ifelse(zero, ibis.null(value.type()), value)
+        value, outside = _inside(value, column)
+        if outside is not None and column.outside == "quarantine":
+            faults.append(_fault(outside, f"outside_{name}", given))
+        elif outside is not None:
+            flags[f"flag_unknown_{name}"] = outside
+        values[name] = value
+        if not column.nullable:
+            faults += [_fault(given.isnull(), f"missing_{name}", None), _fault(none, f"sentinel_{name}", given)]
+        elif column.type == "date":
+            flags[f"flag_sentinel_{name}"] = none
+        elif column.type == "float":
+            flags[f"flag_missing_{name}"] = value.isnull()
     known, is_snapshot = _known_at(source, values)
-    reasons = ibis.array(faults) if faults else ibis.literal([], type="array<string>")
-    return table.select(
-        **{name: value.cast(IBIS_TYPES[contract.column(name).type]) for name, value in values.items()},
+    reasons = ibis.array(faults).filter(lambda reason: reason.notnull())
+    return read.select(
+        **values,
         known_at=known,
         is_snapshot=is_snapshot,
-        faults=reasons.filter(lambda reason: reason.notnull()),
+        faults=reasons,
         **{name: flags.get(name, ibis.literal(False)) for name in _flag_names(source)},
-        row=_as_json(part),
-        source_file=table.source_file,
-        source_line=table.source_line,
+        row=read.row,
+        source_file=read.source_file,
+        source_line=read.source_line,
+    )
+
+
+def _read(engine: Engine, part: RawPart, contract: Contract, timezone: str) -> ir.Table:
+    """Every column as given in the file and as read, null where it cannot be or means nothing.
+
+    Returns:
+        For every contract column ``given_`` (trimmed text), ``value_`` (in the contract's type), ``none_`` (a date that
+        stands for none) and ``impossible_`` (a date that cannot be); and ``row`` with the provenance.
+    """
+    raw: dict[str, ir.Value] = {}
+    lacking: set[str] = set()
+    for column in contract.columns:
+        found = raw_value(part, part.settings.mapping(column.name))
+        if found is None:
+            lacking.add(column.name)
+            found = ibis.null("string")
+        raw[column.name] = as_text(found) if found.type().is_string() else found
+    table = engine.stage(
+        part.table.select(
+            **{f"raw_{name}": value for name, value in raw.items()},
+            row=_as_json(part),
+            source_file=part.table.source_file,
+            source_line=part.table.source_line,
+        )
+    )
+    dates = DateRule.of(part.settings)
+    columns: dict[str, ir.Value] = {}
+    for column in contract.columns:
+        name, kind = column.name, IBIS_TYPES[column.type]
+        given, value = table[f"raw_{name}"], ibis.null(kind)
+        none = impossible = ibis.literal(False)
+        if name not in lacking:
+            value = typed_value(given, column, part.settings.mapping(name), timezone)
+            if column.type == "date":
+                none, impossible = dates.stands_for_none(given, value), dates.impossible(value)
+        columns |= {f"given_{name}": as_text(given), f"value_{name}": value.cast(kind)}
+        columns |= {f"none_{name}": none, f"impossible_{name}": impossible & ~none}
+    read = engine.stage(
+        table.select(**columns, row=table.row, source_file=table.source_file, source_line=table.source_line)
+    )
+    dated = [column.name for column in contract.columns if column.type == "date"]
+    usable = {name: ~(read[f"none_{name}"] | read[f"impossible_{name}"]) for name in dated}
+    return read.mutate(
+        **{f"value_{name}": usable[name].ifelse(read[f"value_{name}"], ibis.null("date")) for name in dated}
     )
 
 
@@ -192,12 +232,14 @@ def _flag_names(source: RawSource) -> list[str]:
     """The same flags for every part, so that parts can be stacked."""
     names: dict[str, None] = {}
     for column in source.contract.columns:
-        if any(_mapping(part, column).zero == "missing" for part in source.parts):
+        if any(part.settings.mapping(column.name).zero == "missing" for part in source.parts):
             names[f"flag_zero_{column.name}"] = None
         if column.outside == "count" and (column.domain or column.minimum is not None or column.maximum is not None):
             names[f"flag_unknown_{column.name}"] = None
         if column.nullable and column.type == "float":
             names[f"flag_missing_{column.name}"] = None
+        if column.nullable and column.type == "date":
+            names[f"flag_sentinel_{column.name}"] = None
     return list(names)
 
 
@@ -248,8 +290,6 @@ def _known_at(source: RawSource, values: Mapping[str, ir.Value]) -> tuple[ir.Dat
 
 
 def _as_json(part: RawPart) -> ir.StringValue:
-    if part.is_json:
-        return part.table[RECORD]
     raw = [name for name in part.table.columns if name not in PROVENANCE]
     return ibis.struct({name: part.table[name].cast("string") for name in raw}).cast("json").cast("string")
 

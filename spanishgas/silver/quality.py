@@ -27,6 +27,7 @@ HANDLING = {
     "duplicate": "equal rows collapsed into one",
     "conflicting_duplicate": "the most complete stays, then the greatest values",
     "zero": "a zero means missing here: null",
+    "sentinel": "a day that stands for no date: null",
     "unknown": "kept, value set to unknown or null",
     "missing": "kept as missing",
 }

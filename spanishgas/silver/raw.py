@@ -1,14 +1,15 @@
 """What silver reads: landed sources, with the configuration that says how to read them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Self
 
 import ibis.expr.types as ir
 
 from spanishgas.config import SourcePart, SourceSettings
 from spanishgas.contracts import Contract
+from spanishgas.readers import NO_COLUMNS
 
-RECORD = "record"
 PROVENANCE = ("source_file", "source_line")
 
 
@@ -18,16 +19,16 @@ class RawPart:
 
     Attributes:
         settings: Where the files came from, and the column mapping.
-        table: Raw columns beside ``source_file`` and ``source_line``; JSON is one text column ``record``.
+        table: Raw columns beside ``source_file`` and ``source_line``; those of text formats are text.
     """
 
     settings: SourcePart
     table: ir.Table
 
     @property
-    def is_json(self) -> bool:
-        """Whether the rows are JSON records."""
-        return RECORD in self.table.columns and set(self.table.columns) <= {RECORD, *PROVENANCE}
+    def has_columns(self) -> bool:
+        """Whether the files name any column; JSON files without a single record do not."""
+        return not set(self.table.columns) <= {NO_COLUMNS, *PROVENANCE}
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,7 @@ class RawSource:
     settings: SourceSettings
     parts: tuple[RawPart, ...]
     extracted_on: date
+
+    def with_columns(self) -> Self:
+        """The source without parts that hold nothing at all."""
+        return replace(self, parts=tuple(part for part in self.parts if part.has_columns))

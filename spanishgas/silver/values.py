@@ -1,5 +1,6 @@
 """Raw values to typed values, as expressions. What cannot be read becomes null; the caller compares and rejects."""
 
+import math
 import re
 
 import ibis
@@ -8,7 +9,8 @@ import ibis.expr.types as ir
 from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column
 from spanishgas.engine.local_time import civil_time
-from spanishgas.silver.raw import RECORD, RawPart
+from spanishgas.silver.numbers import DecimalMark, number_of_text
+from spanishgas.silver.raw import RawPart
 
 TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s", "verdadero")
 FALSE = ("0", "0.0", "false", "f", "no", "n", "falso")
@@ -22,7 +24,6 @@ IBIS_TYPES = {
 }
 ISO_DATE = r"^\d{4}-\d{1,2}-\d{1,2}([ T].*)?$"
 ISO_MONTH = r"^\d{4}-\d{2}$"
-DECIMAL_COMMA = r"^[+-]?[\d.]*,\d+$"
 DIRECTIVES = {"%Y": r"(?P<Y>\d{4})", "%y": r"(?P<y>\d{2})", "%m": r"(?P<m>\d{1,2})", "%d": r"(?P<d>\d{1,2})"}
 OTHER_DIRECTIVES = {"%H": r"\d{1,2}", "%M": r"\d{1,2}", "%S": r"\d{1,2}", "%f": r"\d+"}
 
@@ -36,22 +37,26 @@ def raw_value(part: RawPart, mapping: ColumnMapping) -> ir.Value | None:
         return table.source_file.re_extract(mapping.file_pattern, 1).nullif("")
     if mapping.column is None:
         return None
-    value = _column(part, mapping.column)
+    value = _column(table, mapping.column)
     for name in mapping.plus:
-        added = _column(part, name)
+        added = _column(table, name)
         if value is None or added is None:
             return None
-        value = as_number(value) + as_number(added)
+        value = as_number(value, mapping.decimal) + as_number(added, mapping.decimal)
     return value
 
 
-def _column(part: RawPart, name: str) -> ir.Value | None:
-    if not part.is_json:
-        return part.table[name] if name in part.table.columns else None
-    node = part.table[RECORD].cast("json")
-    for key in name.split("."):
-        node = node[key]
-    return node.unwrap_as("string")
+def _column(table: ir.Table, name: str) -> ir.Value | None:
+    """A column, or a field of a nested one by its dotted path."""
+    if name in table.columns:
+        return table[name]
+    first, *fields = name.split(".")
+    value = table[first] if first in table.columns else None
+    for field in fields:
+        if value is None or not value.type().is_struct() or field not in value.type().names:
+            return None
+        value = value[field]
+    return value
 
 
 def as_text(value: ir.Value) -> ir.StringValue:
@@ -60,17 +65,12 @@ def as_text(value: ir.Value) -> ir.StringValue:
     return text.strip().nullif("")
 
 
-def as_number(value: ir.Value) -> ir.FloatingValue:
-    """A number. Text may have a decimal comma (`12,5`, `1.234,5`); a text with both marks otherwise is not read."""
+def as_number(value: ir.Value, decimal: DecimalMark = "auto") -> ir.FloatingValue:
+    """A number; of a text with the decimal mark that is told."""
     if value.type().is_boolean():
         return value.cast("int64").cast("float64")
-    if not value.type().is_string():
-        number = value.cast("float64")
-    else:
-        text = as_text(value)
-        comma = text.re_search(DECIMAL_COMMA)
-        number = ibis.ifelse(comma, text.replace(".", "").replace(",", "."), text).try_cast("float64")
-    return ibis.ifelse(number.isnan() | number.isinf(), ibis.null("float64"), number)
+    number = number_of_text(as_text(value), decimal) if value.type().is_string() else value.cast("float64")
+    return number.nullif(math.nan).nullif(math.inf).nullif(-math.inf)
 
 
 def as_bool(value: ir.Value) -> ir.BooleanValue:
@@ -131,7 +131,7 @@ def typed_value(value: ir.Value, column: Column, mapping: ColumnMapping, timezon
     if mapping.codes:
         value = as_text(value).substitute(dict(mapping.codes))
     if column.type in ("float", "int"):
-        number = as_number(value)
+        number = as_number(value, mapping.decimal)
         number = number * mapping.factor if mapping.factor != 1.0 else number
         if column.type == "float":
             return number

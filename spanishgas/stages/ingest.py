@@ -14,6 +14,9 @@ from spanishgas.bronze import (
     build_ingestion_log,
     build_rejects,
     content_hash,
+    drop_rows,
+    fetch_rows,
+    fetched_rows,
     land_source,
     locate_sources,
     without_erased,
@@ -22,9 +25,10 @@ from spanishgas.bronze.locate import extras_dataset
 from spanishgas.config import DataSettings, Settings, SettingsModel, SourceSettings
 from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
-from spanishgas.engine.raw_files import HashCache
+from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import Manifest, Publication, TableStore, write_frame_atomically
 from spanishgas.engine.suppression import Suppression
+from spanishgas.readers import HashCache
 from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
 
@@ -32,6 +36,7 @@ LANDING = "ingest"
 CONTRACTS: dict[str, Contract] = {contract.name: contract for contract in SOURCES}
 HASHES = "raw_file_hashes.json"
 LOG = "ingestion_log.parquet"
+FETCHED = "fetched"
 
 
 class IngestSettings(SettingsModel):
@@ -51,16 +56,19 @@ class Ingest(PlainStage):
         return {"run_date": settings.run_date.isoformat()}
 
     def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
-        """The partition of the run date; every raw file is an input.
+        """The partition of the run date; every raw file is an input, and the rows of every database are fetched.
 
         Raises:
-            SourceError: Required sources are missing; one error lists them all.
+            SourceError: Required sources are missing, one error lists them all; or a database cannot be read.
         """
         hashes = HashCache(_hash_file(store))
-        inputs = {
-            f"{raw.dataset}/{raw.part}/{raw.origin}": content_hash(raw, hashes.digest(raw.path))
-            for raw in _all_files(locate_sources(settings.data))
-        }
+        found = list(_all_files(locate_sources(settings.data)))
+        if any(raw.settings.sql for raw in found):
+            folder = _fetched(store)
+            drop_rows(folder, ())
+            with open_engine(settings.engine, folder / "scratch") as engine:
+                found = [fetch_rows(engine, raw, folder) if raw.settings.sql else raw for raw in found]
+        inputs = {_key(raw): content_hash(raw, raw.digest or hashes.digest(raw.path)) for raw in found}
         hashes.save()
         return [Target(landing_of(settings), IngestSettings(data=_without_dates(settings.data)), inputs)]
 
@@ -83,7 +91,7 @@ class Ingest(PlainStage):
                 workspace.engine,
                 land_source(
                     workspace.engine,
-                    files,
+                    [_with_rows(workspace, raw, target.inputs) for raw in files],
                     folder / dataset,
                     contract=CONTRACTS.get(dataset),
                     hashes=hashes,
@@ -106,7 +114,8 @@ class Ingest(PlainStage):
         return Build({target.publication: product}, _report(view.data, landed, log))
 
     def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
-        """Writes `bronze/_meta/ingestion_log.parquet`: the logs of all run dates."""
+        """Writes `bronze/_meta/ingestion_log.parquet`: the logs of all run dates; forgets rows that wait no longer."""
+        drop_rows(_fetched(store), {digest for manifest in manifests for digest in manifest.inputs.values()})
         with store.lock(Publication(layer="bronze", name=INGESTION_LOG.name)):
             files = [
                 file
@@ -133,6 +142,21 @@ def _without_dates(data: DataSettings) -> DataSettings:
 
 def _hash_file(store: TableStore) -> Path:
     return store.root / "bronze" / "_meta" / HASHES
+
+
+def _fetched(store: TableStore) -> Path:
+    """Where the rows of databases wait between the planning and the landing."""
+    return store.root / "bronze" / "_meta" / FETCHED
+
+
+def _key(raw: RawFile) -> str:
+    return f"{raw.dataset}/{raw.part}/{raw.origin}"
+
+
+def _with_rows(workspace: Workspace, raw: RawFile, inputs: Mapping[str, str]) -> RawFile:
+    if raw.settings.sql is None:
+        return raw
+    return fetched_rows(workspace.engine, raw, inputs[_key(raw)], _fetched(workspace.store), workspace.progress)
 
 
 def _all_files(found: Mapping[str, Sequence[RawFile]]) -> Iterator[RawFile]:

@@ -6,8 +6,8 @@ from spanishgas.bronze import land_source
 from spanishgas.bronze.locate import RawFile
 from spanishgas.config import EngineSettings, SourcePart
 from spanishgas.contracts.sources import CONSUMPTION_HOURLY
-from spanishgas.engine.raw_files import HashCache
 from spanishgas.engine.session import open_engine
+from spanishgas.readers import HashCache
 from tests.benchmarks.harness import Case
 from tests.benchmarks.hourly import ROWS, hourly_file, plain_sum, write_hours
 

@@ -2,12 +2,8 @@
 
 import multiprocessing
 import os
-import pwd
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -25,63 +21,12 @@ from spanishgas.models.files import digest_of
 from spanishgas.registry import CHAMPION, ModelRegistry, Tracker, Verdict
 from spanishgas.registry.models import DIGEST_TAG
 from tests.models.worlds import world
+from tests.postgres import free_port, new_database, postgres
 from tests.registry.test_models import LOADER, package
 from tests.support import without_tracking_variables
 
+__all__ = ["postgres"]
 PROCESSES, THREADS = 2, 10
-
-
-def _binary(name: str) -> str | None:
-    return shutil.which(name) or next(map(str, sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """Address of a PostgreSQL server of the test's own, without any database but its default."""
-    initdb, pg_ctl = _binary("initdb"), _binary("pg_ctl")
-    if initdb is None or pg_ctl is None:
-        pytest.skip("PostgreSQL is not installed (initdb, pg_ctl)")
-    prefix: list[str] = []
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        try:
-            user = pwd.getpwnam("postgres")
-        except KeyError:
-            folder.rmdir()
-            pytest.skip("PostgreSQL refuses root, and there is no user postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        prefix = ["runuser", "-u", "postgres", "--"]
-    port = _free_port()
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    data = str(folder / "data")
-
-    def call(*command: str) -> None:
-        subprocess.run([*prefix, *command], check=True, cwd="/", stdout=subprocess.DEVNULL, timeout=120)
-
-    try:
-        call(initdb, "-D", data, "-A", "trust", "-U", "mlflow", "--no-sync")
-        call(pg_ctl, "-D", data, "-o", options, "-w", "-l", str(folder / "log"), "start")
-        yield f"postgresql://mlflow@127.0.0.1:{port}"
-    finally:
-        if (folder / "data" / "postmaster.pid").exists():
-            call(pg_ctl, "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _database(postgres: str, name: str) -> str:
-    from sqlalchemy import create_engine, text
-
-    engine = create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"create database {name}"))
-    engine.dispose()
-    return f"{postgres}/{name}"
 
 
 def _settings(uri: str, folder: Path, lock: str | None = None) -> TrackingSettings:
@@ -142,7 +87,7 @@ def _twenty(settings: TrackingSettings) -> None:
 
 
 def test_several_workers_initialise_one_database_once_and_promote(postgres: str, tmp_path: Path) -> None:
-    settings = _settings(_database(postgres, "direct"), tmp_path)
+    settings = _settings(new_database(postgres, "direct"), tmp_path)
     with without_tracking_variables():
         with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
             experiments = set(pool.map(_begin, [settings] * PROCESSES))
@@ -154,7 +99,7 @@ def test_the_dead_hold_no_lock_in_the_database(postgres: str, tmp_path: Path) ->
     from spanishgas.registry.locks import exclusive
     from tests.registry.test_locks import _hold
 
-    address, ready = _database(postgres, "locks"), tmp_path / "ready"
+    address, ready = new_database(postgres, "locks"), tmp_path / "ready"
     holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(address, ready))
     holder.start()
     while not ready.exists():
@@ -171,7 +116,7 @@ def test_the_dead_hold_no_lock_in_the_database(postgres: str, tmp_path: Path) ->
 @pytest.fixture
 def server(postgres: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Addresses of an MLflow server with two workers, and of the database behind it."""
-    database, port = _database(postgres, "behind"), _free_port()
+    database, port = new_database(postgres, "behind"), free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--workers", "2"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--artifacts-destination", str(tmp_path / "served")]
     log = (tmp_path / "server.log").open("w")

@@ -25,7 +25,20 @@ def read(folder: Path, values: list[Any], rule: Any, kind: Any = None) -> list[A
 
 def test_numbers(tmp_path: Path) -> None:
     texts = ["1.5", " 2 ", "3,25", "1.234,5", "-0,5", "1,234.5", "x", "", None, "nan", "inf", "1e-3"]
-    assert read(tmp_path, texts, as_number) == [1.5, 2.0, 3.25, 1234.5, -0.5, None, None, None, None, None, None, 0.001]
+    assert read(tmp_path, texts, as_number) == [
+        1.5,
+        2.0,
+        3.25,
+        1234.5,
+        -0.5,
+        1234.5,
+        None,
+        None,
+        None,
+        None,
+        None,
+        0.001,
+    ]
     assert read(tmp_path, [True, False], as_number, pa.bool_()) == [1.0, 0.0]
 
 

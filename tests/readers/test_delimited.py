@@ -5,16 +5,22 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from spanishgas.config import EngineSettings
-from spanishgas.engine.raw_files import FileContent, land_file
+from spanishgas.config import EngineSettings, SourcePart
 from spanishgas.engine.session import open_engine
 from spanishgas.errors import SourceError
+from spanishgas.readers import FileContent, land_file
 
 
 def land(folder: Path, content: bytes, **how: str) -> tuple[FileContent, list[dict[str, str]]]:
     (folder / "x.csv").write_bytes(content)
     with open_engine(EngineSettings(threads=1), folder / "scratch") as engine:
-        found = land_file(engine, folder / "x.csv", folder / "x.parquet", format="csv", **how)  # type: ignore[arg-type]
+        found = land_file(
+            engine,
+            folder / "x.csv",
+            folder / "x.parquet",
+            format="csv",
+            part=SourcePart.model_validate({"files": "x.csv", **how}),
+        )
     return found, pq.read_table(folder / "x.parquet").to_pylist()
 
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from spanishgas.engine.raw_files import REJECTED_ROW_CHARACTERS, Reject
+from spanishgas.readers.content import REJECTED_ROW_CHARACTERS, Reject
 
 # A quoted text longer than this many lines is taken for a quote that was never closed.
 MAX_LINES_OF_A_ROW = 50
