@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
-from spanishgas.registry.answering import masked
+from spanishgas.registry.answering import masked, without_secrets
 from spanishgas.registry.champions import Champions, Decision
 from spanishgas.registry.locks import SQLITE
 from spanishgas.registry.models import ModelVersion, quiet, version_of
@@ -125,7 +125,9 @@ class Reader:
         try:
             return _record(self._client.get_run(run_id))
         except MlflowException as error:
-            raise TrackingError(f"there is no run {run_id!r}", where=masked(self.uri)) from error
+            gone = error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+            what = f"there is no run {run_id!r}" if gone else f"the tracking store does not answer: {error}"
+            raise TrackingError(without_secrets(what, self.uri), where=masked(self.uri)) from error
 
     def children(self, run_id: str) -> Sequence[RunRecord]:
         """Runs directly below a run, the first first."""
