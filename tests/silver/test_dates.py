@@ -12,7 +12,7 @@ from spanishgas.config import ColumnMapping, EngineSettings, SourcePart
 from spanishgas.engine.chunks import Chunk
 from spanishgas.engine.session import open_engine
 from spanishgas.silver.dates import SENTINELS, DateRule
-from spanishgas.silver.hour_columns import NO_DAY, Memo, days
+from spanishgas.silver.hour_columns import NO_DAY, Memo, days, shown
 from spanishgas.silver.numbers import DecimalMark, number_of_text, numbers_of_texts
 from spanishgas.silver.values import as_date
 
@@ -93,6 +93,12 @@ def test_arrivals_of_readings(column: pa.Array) -> None:
     assert np.flatnonzero(found.impossible).tolist() == [4]
     assert (found.unreadable is not None) == (column.type == pa.string())
     assert found.values.tolist() == [(USUAL - date(1970, 1, 1)).days] + [NO_DAY] * (len(column) - 1)
+
+
+def test_a_row_with_a_day_beyond_the_calendar_can_be_shown() -> None:
+    days_beyond = pa.array([2**31 - 1, 0], pa.int32()).cast(pa.date32())
+    rows = shown(pa.RecordBatch.from_arrays([days_beyond, pa.array([1, 2])], ["day", "n"]))
+    assert rows == [{"day": "<value out of range: 2147483647>", "n": 1}, {"day": "1970-01-01", "n": 2}]
 
 
 NUMBERS: list[tuple[DecimalMark, str, float | None]] = [
