@@ -28,7 +28,7 @@ BLOT = "***"
 SHORTEST_SECRET = 3
 # SQLAlchemy's own default for these needs a driver that is not ours.
 DIALECTS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-EXTRAS = "Install the driver, e.g. `pip install 'spanishgas[team]'` (PostgreSQL), `[adbc]`, `[snowflake]`, `[bigquery]`"
+EXTRAS = "Install the driver: spanishgas[team] (PostgreSQL), [adbc], [snowflake], [bigquery], [sqlserver] or [oracle]"
 
 
 def read_fetched(task: Task) -> FileContent:

@@ -109,6 +109,12 @@ def _texts(dictionary: pa.Array, names: Mapping[str, str]) -> tuple[list[str | N
     return texts, pa.array(texts, pa.string()), lacking
 
 
+def shown(rows: pa.RecordBatch) -> list[dict[str, object]]:
+    """Rows for the quarantine; days and instants as text, because those of files may lie beyond Python's calendar."""
+    columns = [column.cast(pa.string()) if pa.types.is_temporal(column.type) else column for column in rows.columns]
+    return pa.RecordBatch.from_arrays(columns, rows.schema.names).to_pylist()  # type: ignore[no-any-return]
+
+
 def raw_column(chunk: Chunk, mapping: ColumnMapping) -> pa.Array | None:
     """The raw column that a mapping names, if the file has it."""
     if mapping.column is None or mapping.column not in chunk.batch.schema.names:

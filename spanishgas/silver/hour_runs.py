@@ -475,7 +475,7 @@ def _rejects(chunk: Chunk, source: str, reason: str, at: Ints, given: pa.Array |
             "source_line": pa.array(at + chunk.first_line),
             "reason": pa.repeat(reason, len(at)),
             "detail": pc.utf8_slice_codeunits(detail, 0, 200),
-            "row": [json.dumps(row, default=str, ensure_ascii=False) for row in found.to_pylist()],
+            "row": [json.dumps(row, default=str, ensure_ascii=False) for row in hour_columns.shown(found)],
         },
         schema=REJECT_SCHEMA,
     )

@@ -49,7 +49,7 @@ PAGES: Mapping[str, Page] = {
     "ingest": Page(
         "bronze/ingest, one partition per run_date",
         BRONZE_TABLES,
-        {"<source>": "Every raw file as Parquet; text formats as text, JSON as one column `record`."},
+        {"<source>": "Every raw file as Parquet: texts as text (JSON: one column per dotted path), Parquet as it is."},
         FILES_SETTINGS,
     ),
     "silver": Page(

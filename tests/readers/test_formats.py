@@ -21,7 +21,8 @@ from tests.support import silver_of
 
 
 def land(engine: Engine, file: Path, part: SourcePart, member: str | None = None) -> tuple[list[dict[str, Any]], Any]:
-    target = file.with_name("landed.parquet")
+    # The engine may keep what it read of a file: no two land under one name.
+    target = file.with_name(f"{file.name}.{(member or '').replace('/', '.')}.landed")
     format_ = detect_format(member or file.name)
     assert format_ is not None
     content = land_file(engine, file, target, format=format_, part=part, member=member)
@@ -164,8 +165,9 @@ def test_a_table_and_a_query_of_a_database(tmp_path: Path) -> None:
     ):
         for raw in files:
             fetched = fetch_rows(engine, raw, tmp_path / "fetched")
-            land_file(engine, fetched.path, tmp_path / "landed.parquet", format="sql", part=raw.settings)
-            landed.append(pq.read_table(tmp_path / "landed.parquet").to_pylist())
+            target = tmp_path / f"{raw.part}.parquet"
+            land_file(engine, fetched.path, target, format="sql", part=raw.settings)
+            landed.append(pq.read_table(target).to_pylist())
             # The same content is the same digest, whatever the order of the rows.
             assert fetch_rows(engine, raw, tmp_path / "fetched").digest == fetched.digest
     wanted = [

@@ -134,6 +134,12 @@ BAD = [
     ("costs_by_province_month", {"month": None}, "missing_month"),
     ("retention_offers", {"action": "huge"}, "outside_action"),
     ("retention_offers", {"propensity": 1.5}, "outside_propensity"),
+    ("churn_label", {"churn_date": "3024-05-01"}, "outside_churn_date"),
+    ("customer_attributes", {"recorded_at": "1910-05-05 00:00:00"}, "outside_recorded_at"),
+    ("customer_contracts", {"contract_start_date": "9999-12-31"}, "sentinel_contract_start_date"),
+    ("price_history", {"pricing_date": "31/12/9999"}, "sentinel_pricing_date"),
+    ("costs_by_province_month", {"month": "9999-02-01 00:00:00"}, "outside_month"),
+    ("retention_offers", {"offer_date": "0000-00-00"}, "sentinel_offer_date"),
 ]
 
 
@@ -185,6 +191,13 @@ COUNTED = [
         "variable_price_tier1_eur_kwh",
     ),
     ("customer_attributes", {"province_code": "77"}, "unknown_province_code", "province_code"),
+    ("churn_label", {"churn_date": "00/00/0000"}, "sentinel_churn_date", "churn_date"),
+    (
+        "customer_contracts",
+        {"next_renewal_date": "9999-12-31 00:00:00"},
+        "sentinel_next_renewal_date",
+        "next_renewal_date",
+    ),
 ]
 
 
