@@ -65,6 +65,7 @@ def address(tmp_path: Path, empty_store: Path) -> Iterator[str]:
             process.stdout.close()
 
 
+@pytest.mark.drill
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, tmp_path: Path) -> None:
     assert CHROMIUM is not None

@@ -249,6 +249,7 @@ def test_a_champion_that_changes_during_the_comparison_stays(house: House, monke
     assert "## Gates" in lost.data.tags["mlflow.note.content"]
 
 
+@pytest.mark.drill
 def test_a_promotion_that_is_killed_leaves_a_champion(house: House) -> None:
     """By the system, at several moments; the run after it decides as if nothing had been."""
     house.train(*WEAK)

@@ -560,6 +560,7 @@ def test_answers_are_sampled_for_monitoring_and_logs_are_lines_of_json(server: S
     assert customer not in "".join(json.dumps(line) for line in requests)
 
 
+@pytest.mark.drill
 def test_the_champion_moves_twenty_times_under_load_and_nobody_is_refused(
     server: Server, champion_one: House, tmp_path: Path
 ) -> None:
@@ -616,6 +617,7 @@ def test_the_champion_moves_twenty_times_under_load_and_nobody_is_refused(
         assert risk == wanted[number][one]
 
 
+@pytest.mark.drill
 def test_a_killed_worker_is_replaced_and_the_rest_goes_on(server: Server, customer: str) -> None:
     first, second = server.workers()
     os.kill(first, signal.SIGKILL)

@@ -158,6 +158,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> 
     return hashes(TableStore(folder / "data"))
 
 
+@pytest.mark.drill
 def test_a_pipeline_killed_twice_leaves_nothing_half_done_and_finishes_on_the_next_run(
     undisturbed: dict[str, str], tmp_path: Path, tracking: TrackingSettings
 ) -> None:

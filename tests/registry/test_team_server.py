@@ -28,6 +28,7 @@ from tests.models.worlds import world
 from tests.registry.test_models import LOADER, package
 from tests.support import without_tracking_variables
 
+pytestmark = pytest.mark.drill
 PROCESSES, THREADS = 2, 10
 
 
