@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from spanishgas.registry import CHAMPION, Decision, ModelRegistry, Tracker
 from spanishgas.stages import promote, train
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.e2e.worlds import QUIET, WORLD, prepare, settings_of
+from tests.once import Once, hand_out
 
 SIZE = (
     "data.customers=1200",
@@ -44,9 +44,9 @@ STRONG = ("model=logistic", f"baseline.leave_out={FEW}")
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+def prepared(once: Once, empty_store: Path) -> Path:
     """A data root with a training set, made once."""
-    return prepare(tmp_path_factory.mktemp("promotion"), empty_store, *SIZE)
+    return once("promotion", lambda folder: prepare(folder, empty_store, *SIZE)) / "data"
 
 
 class House:
@@ -75,8 +75,7 @@ class House:
 
 @pytest.fixture
 def house(prepared: Path, tmp_path: Path, tracking: TrackingSettings) -> House:
-    shutil.copytree(prepared, tmp_path / "data", symlinks=True)
-    return House(tmp_path / "data", tracking)
+    return House(hand_out(prepared, tmp_path / "data"), tracking)
 
 
 def test_the_whole_story(house: House) -> None:

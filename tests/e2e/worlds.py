@@ -13,6 +13,7 @@ from spanishgas.registry import Tracker
 from spanishgas.stages import demo_data, ingest, silver, training_set
 from spanishgas.stages.base import Stage
 from spanishgas.stages.runner import Outcome, run_stage
+from tests.once import hand_out
 from tests.support import without_tracking_variables
 
 WORLD = (
@@ -77,6 +78,12 @@ class Retailer:
     def __init__(self, root: Path, tracking: TrackingSettings) -> None:
         self.root, self.tracking, self.tracker = root, tracking, Tracker(tracking)
 
+    @classmethod
+    def at(cls, folder: Path, artifacts: Path) -> "Retailer":
+        """The retailer whose tables and store lie in a folder."""
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        return cls(folder / "data", TrackingSettings(uri=uri, artifacts=artifacts, experiment="spanishgas"))
+
     @property
     def store(self) -> TableStore:
         return TableStore(self.root)
@@ -91,3 +98,10 @@ class Retailer:
     def silver(self, name: str) -> pd.DataFrame:
         manifest = self.store.read(silver.SILVER, made_by="silver")
         return pd.read_parquet(self.store.files(manifest, name)[0])
+
+
+def copy_of(world: Path, folder: Path) -> Retailer:
+    """A retailer's copy with a store of its own; the model's files stay where they were registered."""
+    hand_out(world / "data", folder / "data")
+    shutil.copy(world / "mlflow.db", folder / "mlflow.db")
+    return Retailer.at(folder, world / "mlruns")
