@@ -25,8 +25,14 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("house")
 
 
-# What takes minutes is begun first, or one worker would be at it while the others have nothing left to do.
-FIRST = ("tests/e2e/test_getting_started.py", "tests/e2e/", "tests/registry/test_team_server.py")
+# What takes long is begun first, or one worker would be at it while the others have nothing left to do; and first of all
+# what shares a server, as other workers take over from the end.
+FIRST = (
+    "tests/e2e/test_getting_started.py",
+    "tests/e2e/test_serving.py",
+    "tests/e2e/",
+    "tests/registry/test_team_server.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,6 +21,7 @@ from spanishgas.stages import promote, train
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.e2e.worlds import QUIET, WORLD, prepare, settings_of
 from tests.once import Once, hand_out
+from tests.support import without_tracking_variables
 
 SIZE = (
     "data.customers=1200",
@@ -45,8 +46,18 @@ STRONG = ("model=logistic", f"baseline.leave_out={FEW}")
 
 @pytest.fixture(scope="module")
 def prepared(once: Once, empty_store: Path) -> Path:
-    """A data root with a training set, made once."""
-    return once("promotion", lambda folder: prepare(folder, empty_store, *SIZE)) / "data"
+    """A data root with a training set and trained models, made once."""
+
+    def make(folder: Path) -> None:
+        root = prepare(folder, empty_store, *SIZE)
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        with without_tracking_variables():
+            trainer = House(root, TrackingSettings(uri=uri, artifacts=folder / "mlruns", experiment="spanishgas"))
+            # What is trained once is found by whoever trains it again, and registered in a registry of its own.
+            for model in (WEAK, STRONG, (*WEAK, "model.c=0.01")):
+                trainer.train(*model)
+
+    return once("promotion", make) / "data"
 
 
 class House:

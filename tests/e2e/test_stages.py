@@ -14,14 +14,13 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from pipelines._entry import load_settings
 from spanishgas.config import Settings, TrackingSettings
 from spanishgas.engine.store import Publication, TableStore
 from spanishgas.registry import Tracker
 from spanishgas.stages import features, ingest, silver, training_set
 from spanishgas.stages.catalog import STAGES
 from spanishgas.stages.runner import Outcome, run_stage
-from tests.support import without_tracking_variables
+from tests.support import settings_at, without_tracking_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = (
@@ -54,7 +53,7 @@ ALONE = tuple(stage for stage in STAGES if stage.name not in (*AFTER_A_CHAMPION,
 
 
 def settings_of(folder: Path, tracking: TrackingSettings, *overrides: str) -> Settings:
-    settings = load_settings((*WORLD, *SPLIT, f"data_root={folder / 'data'}", *overrides))
+    settings = settings_at(folder / "data", *WORLD, *SPLIT, *overrides)
     return settings.model_copy(update={"tracking": tracking})
 
 

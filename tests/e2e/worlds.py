@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from pipelines._entry import load_settings
 from spanishgas.config import Settings, TrackingSettings
 from spanishgas.engine.store import TableStore
 from spanishgas.registry import Tracker
@@ -14,7 +13,7 @@ from spanishgas.stages import demo_data, ingest, silver, training_set
 from spanishgas.stages.base import Stage
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.once import hand_out
-from tests.support import without_tracking_variables
+from tests.support import settings_at, without_tracking_variables
 
 WORLD = (
     "data.customers=200",
@@ -40,8 +39,7 @@ def prepare(folder: Path, empty_store: Path, *overrides: str) -> Path:
     tracking = TrackingSettings(
         uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
     )
-    settings = load_settings((*WORLD, *overrides, f"data_root={folder / 'data'}"))
-    settings = settings.model_copy(update={"tracking": tracking})
+    settings = settings_at(folder / "data", *WORLD, *overrides).model_copy(update={"tracking": tracking})
     with without_tracking_variables():
         for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE, training_set.STAGE):
             run_stage(stage, settings, Tracker(tracking), console=QUIET)
@@ -53,7 +51,7 @@ def settings_of(root: Path, tracking: TrackingSettings, *overrides: str) -> Sett
     quick = (
         () if any(one.startswith("model=") for one in overrides) else ("model.rounds=30", "model.min_child_weight=1")
     )
-    return load_settings((*WORLD, f"data_root={root}", *quick, *overrides)).model_copy(update={"tracking": tracking})
+    return settings_at(root, *WORLD, *quick, *overrides).model_copy(update={"tracking": tracking})
 
 
 SIZE = ("data.customers=700", "as_of=2024-11-30", "model=logistic")
