@@ -9,7 +9,7 @@ BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup demo test coverage lint format bench ui dashboard serve images audit lock dictionary changelog clean
+.PHONY: setup demo test drill coverage lint format bench ui dashboard serve images audit lock dictionary changelog clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,10 +26,13 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## a demo retailer from raw files to recommendations, as tracked runs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m pipelines.run_pipeline $(ARGS)
 
-test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+test: $(READY) ## run the tests, all but the drills
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not drill" $(ARGS)
 
-coverage: $(READY) ## run the tests with branch coverage, which takes half as long again
+drill: $(READY) ## run the tests that are long by nature: kills, load, several workers, a browser, the guide
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m drill $(ARGS)
+
+coverage: $(READY) ## run tests and drills with branch coverage, which takes half as long again
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 lint: $(READY) ## format check, lint, types, floors and doors

@@ -1,8 +1,14 @@
 """Fixtures that several rooms share."""
 
+import gc
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+
+# Before anything loads numpy, and for processes that tests start: the workers of pytest share the cores already, and
+# threads that wait for each other would cost as much again.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import Phase
@@ -10,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 
 from spanishgas.config import TrackingSettings
 from spanishgas.registry import Tracker
+from tests.once import Once
 from tests.support import without_tracking_variables
 
 # The same examples in every run, none kept on disk; shrinking would let a failure take minutes.
@@ -19,8 +26,14 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("house")
 
 
-# What takes minutes is begun first, or one worker would be at it while the others have nothing left to do.
-FIRST = ("tests/e2e/test_getting_started.py", "tests/e2e/", "tests/registry/test_team_server.py")
+# What takes long is begun first, or one worker would be at it while the others have nothing left to do; what shares a
+# server before the rest, as other workers take over from the end.
+FIRST = (
+    "tests/e2e/test_getting_started.py",
+    "tests/e2e/test_serving.py",
+    "tests/e2e/",
+    "tests/registry/test_team_server.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what was imported: to look at it again and again takes a tenth of a stage's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
 def _settings(folder: Path) -> TrackingSettings:
     return TrackingSettings(
         uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
@@ -39,13 +59,23 @@ def _settings(folder: Path) -> TrackingSettings:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Once]:
+    """Makes worlds once per run of the suite; see tests/once.py."""
+    worlds = Once.of(tmp_path_factory)
+    yield worlds
+    assert worlds.changed() == [], "a test has written into a world that others read: it has to change a copy"
+
+
+@pytest.fixture(scope="session")
+def empty_store(once: Once) -> Path:
     """A tracking store that is initialised and empty; its migration takes seconds, a copy takes none."""
-    folder = tmp_path_factory.mktemp("store")
-    with without_tracking_variables():
-        tracker = Tracker(_settings(folder))
-        assert tracker.client.search_experiments() is not None
-    return folder / "mlflow.db"
+
+    def make(folder: Path) -> None:
+        with without_tracking_variables():
+            tracker = Tracker(_settings(folder))
+            assert tracker.client.search_experiments() is not None
+
+    return once("store", make) / "mlflow.db"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +25,7 @@ from spanishgas.config import (
     ExtraTable,
     FeatureSettings,
     LabelSettings,
+    Settings,
     SourceSettings,
 )
 from spanishgas.contracts import SOURCES
@@ -34,6 +36,7 @@ from spanishgas.readers import HashCache
 from spanishgas.silver import RawPart, RawSource, SilverResult, build_silver
 
 CONTRACTS = {contract.name: contract for contract in SOURCES}
+SOMEWHERE = "/where/the/test/is"
 ALL_FAMILIES = FeatureSettings(families=tuple(family.name for family in FAMILIES))
 
 
@@ -45,6 +48,16 @@ def without_tracking_variables() -> Iterator[None]:
         for name in names:
             os.environ.pop(name, None)
         yield
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> str:
+    return load_settings((f"data_root={SOMEWHERE}", *overrides)).model_dump_json()
+
+
+def settings_at(root: Path, *overrides: str) -> Settings:
+    """Settings on a data root; the same overrides are composed once only, which takes as long as a small stage."""
+    return Settings.model_validate_json(_composed(overrides).replace(SOMEWHERE, str(root)))
 
 
 def quiet(_: str) -> None:

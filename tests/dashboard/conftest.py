@@ -1,38 +1,29 @@
 """One retailer with published tables and a registry, made once; tests that change it work on a copy."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from spanishgas.config import TrackingSettings
 from spanishgas.dashboard import without_browser
 from tests.dashboard import worlds
+from tests.once import Once, hand_out
 from tests.support import without_tracking_variables
 
 TIMEOUT = 120
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+def shop(once: Once, empty_store: Path) -> Path:
     """Folder with ``data``, ``mlflow.db`` and ``mlruns``."""
-    folder = tmp_path_factory.mktemp("dashboard")
-    shutil.copy(empty_store, folder / "mlflow.db")
-    tracking = TrackingSettings(
-        uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
-    )
-    with without_tracking_variables():
-        worlds.publish_retailer(folder / "data", run_id=worlds.make_registry(tracking))
-    return folder
+    return once("dashboard", lambda folder: worlds.make_shop(folder, empty_store))
 
 
 @pytest.fixture
 def copied(shop: Path, tmp_path: Path) -> Path:
     """A data root of the test's own."""
-    shutil.copytree(shop / "data", tmp_path / "data")
-    return tmp_path / "data"
+    return hand_out(shop / "data", tmp_path / "data")
 
 
 Opened = Callable[..., AppTest]

@@ -31,6 +31,7 @@ from spanishgas.registry import Tracker
 from spanishgas.registry.champions import Decision
 from spanishgas.registry.models import DIGEST_TAG
 from tests.policy.worlds import changed, population
+from tests.support import without_tracking_variables
 
 CONTRACTS: dict[str, Contract] = {one.name: one for one in (*POLICY_TABLES, *GOLD_TABLES, *SILVER_TABLES)}
 POLICY = changed(
@@ -752,3 +753,12 @@ def publish_retailer(
         candidates = after(decided, people(customers, number), day)
         decided.append(publish_decision(root, day, candidates, run_id=run_id, inputs=inputs))
     publish_models(root)
+
+
+def make_shop(folder: Path, empty_store: Path) -> None:
+    """Everything that the pages read, in a folder with ``data``, ``mlflow.db`` and ``mlruns``."""
+    shutil.copy(empty_store, folder / "mlflow.db")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    tracking = TrackingSettings(uri=uri, artifacts=folder / "mlruns", experiment="spanishgas")
+    with without_tracking_variables():
+        publish_retailer(folder / "data", run_id=make_registry(tracking))

@@ -1,7 +1,6 @@
 """The dashboard in a real browser, from the risk list to a customer and the recommendation; and on a real decision."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,7 +11,6 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pytest
 
-from spanishgas.config import TrackingSettings
 from spanishgas.dashboard.data import RECOMMENDED, Published
 from spanishgas.dashboard.formatting import Format
 from spanishgas.dashboard.views import VIEWS
@@ -21,7 +19,6 @@ from spanishgas.stages import recommend
 from tests.dashboard import worlds
 from tests.e2e.chromium import browsing, find_chromium
 from tests.e2e.worlds import Retailer
-from tests.support import without_tracking_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = find_chromium()
@@ -32,12 +29,7 @@ STOPPED = "document.querySelector('[data-testid=stApp]').getAttribute('data-test
 @pytest.fixture
 def address(tmp_path: Path, empty_store: Path) -> Iterator[str]:
     """A dashboard on published tables, started as `make dashboard` does."""
-    shutil.copy(empty_store, tmp_path / "mlflow.db")
-    tracking = TrackingSettings(
-        uri=f"sqlite:///{tmp_path / 'mlflow.db'}", artifacts=tmp_path / "mlruns", experiment="spanishgas"
-    )
-    with without_tracking_variables():
-        worlds.publish_retailer(tmp_path / "data", run_id=worlds.make_registry(tracking))
+    worlds.make_shop(tmp_path, empty_store)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,7 +37,7 @@ def address(tmp_path: Path, empty_store: Path) -> Iterator[str]:
         **os.environ,
         "PORT": str(port),
         "SPANISHGAS_DATA_ROOT": str(tmp_path / "data"),
-        "MLFLOW_TRACKING_URI": tracking.uri,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "spanishgas.dashboard"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
@@ -65,6 +57,7 @@ def address(tmp_path: Path, empty_store: Path) -> Iterator[str]:
             process.stdout.close()
 
 
+@pytest.mark.drill
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, tmp_path: Path) -> None:
     assert CHROMIUM is not None
@@ -117,6 +110,7 @@ def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, t
     assert asked == {"127.0.0.1"}  # nothing leaves this machine
 
 
+@pytest.mark.decided
 def test_a_what_if_with_nothing_changed_is_the_decision(retailer: Retailer) -> None:
     """With a champion, a response learned from campaigns and features, none of them made for this test."""
     outcome = retailer.run(recommend.STAGE)

@@ -68,6 +68,7 @@ def small(command: str) -> list[str]:
     return [*words, *extra] if words[:2] == ["python", "-m"] else words
 
 
+@pytest.mark.drill
 def test_the_commands_of_the_guide_work_in_its_order(copy: Path) -> None:
     with without_tracking_variables():
         environment = {

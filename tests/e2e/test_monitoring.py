@@ -133,6 +133,7 @@ def test_files_that_stopped_coming_are_told(retailer: Retailer) -> None:
     )
 
 
+@pytest.mark.decided
 def test_scores_meet_their_outcomes_once_these_are_mature(retailer: Retailer) -> None:
     for stage in (score.STAGE, recommend.STAGE, segment.STAGE):
         retailer.run(stage)

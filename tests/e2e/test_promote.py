@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +20,9 @@ from spanishgas.registry import CHALLENGER, CHAMPION, Decision, ModelRegistry, T
 from spanishgas.stages import promote, train
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.e2e.worlds import QUIET, WORLD, prepare, settings_of
+from tests.once import Once, hand_out
 from tests.pages import hidden_settings
+from tests.support import without_tracking_variables
 
 SIZE = (
     "data.customers=1200",
@@ -45,9 +46,19 @@ STRONG = ("model=logistic", f"baseline.leave_out={FEW}")
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """A data root with a training set, made once."""
-    return prepare(tmp_path_factory.mktemp("promotion"), empty_store, *SIZE)
+def prepared(once: Once, empty_store: Path) -> Path:
+    """A data root with a training set and trained models, made once."""
+
+    def make(folder: Path) -> None:
+        root = prepare(folder, empty_store, *SIZE)
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        with without_tracking_variables():
+            trainer = House(root, TrackingSettings(uri=uri, artifacts=folder / "mlruns", experiment="spanishgas"))
+            # What is trained once is found by whoever trains it again, and registered in a registry of its own.
+            for model in (WEAK, STRONG, (*WEAK, "model.c=0.01")):
+                trainer.train(*model)
+
+    return once("promotion", make) / "data"
 
 
 class House:
@@ -76,8 +87,7 @@ class House:
 
 @pytest.fixture
 def house(prepared: Path, tmp_path: Path, tracking: TrackingSettings) -> House:
-    shutil.copytree(prepared, tmp_path / "data", symlinks=True)
-    return House(tmp_path / "data", tracking)
+    return House(hand_out(prepared, tmp_path / "data"), tracking)
 
 
 def test_the_whole_story(house: House) -> None:
@@ -254,6 +264,7 @@ def test_a_champion_that_changes_during_the_comparison_stays(house: House, monke
     assert "## Gates" in lost.data.tags["mlflow.note.content"]
 
 
+@pytest.mark.drill
 def test_a_promotion_that_is_killed_leaves_a_champion(house: House) -> None:
     """By the system, at several moments; the run after it decides as if nothing had been."""
     house.train(*WEAK)

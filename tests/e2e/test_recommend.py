@@ -26,6 +26,7 @@ def newest(table: pd.DataFrame, day: str, key: str = "customer_id") -> pd.DataFr
     return known.sort_values("known_at", kind="stable").drop_duplicates(key, keep="last").set_index(key)
 
 
+@pytest.mark.decided
 def test_every_offer_has_reasons_and_keeps_every_guardrail(retailer: Retailer) -> None:
     """Checked over all rows from the silver tables and the settings, apart from the code that decides."""
     day = "2024-12-09"
@@ -77,12 +78,13 @@ def test_every_offer_has_reasons_and_keeps_every_guardrail(retailer: Retailer) -
     assert (limits["used"] <= limits["bound"].fillna(float("inf")) + 1e-6).all()
     contacts = planned["planned_window"].value_counts()
     assert (contacts <= 0.05 * len(table)).all()
-    run = retailer.tracker.client.get_run(outcome.run_id)
+    run = retailer.tracker.client.get_run(outcome.manifests[0].run_id)
     assert run.data.metrics["offers"] == (table["action"] != "none").sum()
     assert run.data.tags["response"] == "learned"
     assert "## Why not" in run.data.tags["mlflow.note.content"]
 
 
+@pytest.mark.decided
 def test_the_same_inputs_give_the_same_bytes(retailer: Retailer) -> None:
     first = retailer.run(recommend.STAGE)
     again = retailer.run(recommend.STAGE)
@@ -95,6 +97,7 @@ def test_the_same_inputs_give_the_same_bytes(retailer: Retailer) -> None:
     assert not other.cached
 
 
+@pytest.mark.decided
 def test_who_was_offered_something_is_left_alone_and_who_was_held_out_stays_so(retailer: Retailer) -> None:
     first = retailer.table(retailer.run(recommend.STAGE), "recommendations").set_index("customer_id")
     outcome = retailer.run(recommend.STAGE, "run_date=2024-12-19")
@@ -131,6 +134,7 @@ def test_simulate_replays_policies_by_the_truth(retailer: Retailer) -> None:
     assert figures == {"figures/budget_curve.png", "figures/sensitivity.png", "figures/replay.png"}
 
 
+@pytest.mark.decided
 def test_the_effect_is_measured_once_the_world_has_gone_on(retailer: Retailer) -> None:
     made = retailer.run(recommend.STAGE)
     with pytest.raises(ContractError, match="leaving is known until 2024-11-15 only"):
@@ -178,6 +182,7 @@ def test_too_few_offers_fall_back_to_what_is_assumed_and_say_so(retailer: Retail
     assert state["effects"] is None
 
 
+@pytest.mark.decided
 def test_the_terms_of_a_decision_are_published_beside_it(retailer: Retailer) -> None:
     outcome = retailer.run(recommend.STAGE)
     manifest = outcome.manifests[0]

@@ -77,6 +77,7 @@ def test_another_model_or_other_features_are_scored_anew(retailer: Retailer) -> 
     assert third.tags["features_hash"] != first.tags["features_hash"]
 
 
+@pytest.mark.decided
 def test_scores_of_another_champion_are_not_mixed_into_a_decision(retailer: Retailer) -> None:
     retailer.run(recommend.STAGE)
     retailer.run(train.STAGE, "model.c=0.0001")
@@ -117,6 +118,7 @@ def test_without_a_champion_there_is_nothing_to_score_with(
         Retailer(retailer.root, tracking).run(score.STAGE)
 
 
+@pytest.mark.decided
 def test_a_decision_scores_first_and_takes_what_is_published(retailer: Retailer) -> None:
     outcome = retailer.run(recommend.STAGE)
     scored = retailer.run(score.STAGE)

@@ -23,7 +23,6 @@ import pandas as pd
 import psutil
 import pytest
 
-from spanishgas.config import TrackingSettings
 from spanishgas.engine.keyed import KeyedTable, build_keyed
 from spanishgas.models import ChurnModel
 from spanishgas.policy.reasons import REASONS, causes_of_risk
@@ -35,10 +34,11 @@ from spanishgas.serving.bundle import Bundle
 from spanishgas.serving.publisher import Publisher
 from spanishgas.serving.schema import ManyAnswers, ScoreAnswer
 from spanishgas.serving.settings import ServingSettings
-from spanishgas.stages import recommend, score, segment, train
+from spanishgas.stages import recommend, score, train
 from spanishgas.stages.places import features_at
 from tests.e2e.served import ROOT, Server
-from tests.e2e.worlds import Retailer
+from tests.e2e.worlds import Retailer, copy_of
+from tests.once import Once
 from tests.support import without_tracking_variables
 
 RUN, AS_OF, BEFORE = date(2024, 12, 9), date(2024, 11, 30), date(2024, 9, 30)
@@ -50,11 +50,9 @@ class House:
 
     def __init__(self, retailer: Retailer) -> None:
         self.retailer = retailer
-        retailer.run(segment.STAGE)
         self.decided = retailer.run(recommend.STAGE)
         self.scores = retailer.table(retailer.run(score.STAGE), "scoring")
         self.decisions = retailer.table(self.decided, "recommendations")
-        retailer.run(train.STAGE, "model.c=0.0001")
         self.registry = ModelRegistry(retailer.tracker.client)
 
     def settings(self, cache: Path) -> ServingSettings:
@@ -77,15 +75,10 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("served")
-    shutil.copytree(prepared / "data", folder / "data", symlinks=True)
-    shutil.copy(prepared / "mlflow.db", folder / "mlflow.db")
-    tracking = TrackingSettings(
-        uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=prepared / "mlruns", experiment="spanishgas"
-    )
+def house(once: Once, recommended: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with without_tracking_variables():
-        yield House(Retailer(folder / "data", tracking))
+        made = once("served", lambda folder: copy_of(recommended, folder).run(train.STAGE, "model.c=0.0001"))
+        yield House(copy_of(made, tmp_path_factory.mktemp("served")))
 
 
 @pytest.fixture
@@ -560,6 +553,7 @@ def test_answers_are_sampled_for_monitoring_and_logs_are_lines_of_json(server: S
     assert customer not in "".join(json.dumps(line) for line in requests)
 
 
+@pytest.mark.drill
 def test_the_champion_moves_twenty_times_under_load_and_nobody_is_refused(
     server: Server, champion_one: House, tmp_path: Path
 ) -> None:
@@ -616,6 +610,7 @@ def test_the_champion_moves_twenty_times_under_load_and_nobody_is_refused(
         assert risk == wanted[number][one]
 
 
+@pytest.mark.drill
 def test_a_killed_worker_is_replaced_and_the_rest_goes_on(server: Server, customer: str) -> None:
     first, second = server.workers()
     os.kill(first, signal.SIGKILL)

@@ -15,7 +15,6 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipelines._entry import load_settings
 from spanishgas.config import Settings, TrackingSettings
 from spanishgas.engine.store import Publication, TableStore
 from spanishgas.registry import Tracker
@@ -24,7 +23,7 @@ from spanishgas.stages.catalog import STAGES
 from spanishgas.stages.figures import COMPARED, MOST
 from spanishgas.stages.parameters import parameters_of
 from spanishgas.stages.runner import Outcome, run_stage
-from tests.support import without_tracking_variables
+from tests.support import settings_at, without_tracking_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = (
@@ -57,7 +56,7 @@ ALONE = tuple(stage for stage in STAGES if stage.name not in (*AFTER_A_CHAMPION,
 
 
 def settings_of(folder: Path, tracking: TrackingSettings, *overrides: str) -> Settings:
-    settings = load_settings((*WORLD, *SPLIT, f"data_root={folder / 'data'}", *overrides))
+    settings = settings_at(folder / "data", *WORLD, *SPLIT, *overrides)
     return settings.model_copy(update={"tracking": tracking})
 
 
@@ -168,6 +167,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> 
     return hashes(TableStore(folder / "data"))
 
 
+@pytest.mark.drill
 def test_a_pipeline_killed_twice_leaves_nothing_half_done_and_finishes_on_the_next_run(
     undisturbed: dict[str, str], tmp_path: Path, tracking: TrackingSettings
 ) -> None:

@@ -1,7 +1,6 @@
 """Training, segments and backtest on a small demo retailer: what is published, registered, repeated and resumed."""
 
 import json
-import shutil
 from pathlib import Path
 
 import mlflow
@@ -17,19 +16,19 @@ from spanishgas.registry import Tracker
 from spanishgas.stages import backtest, churn_models, segment, train
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.e2e.worlds import QUIET, WORLD, prepare, settings_of
+from tests.once import Once, hand_out
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+def prepared(once: Once, empty_store: Path) -> Path:
     """A data root with a training set, made once."""
-    return prepare(tmp_path_factory.mktemp("prepared"), empty_store)
+    return once("training", lambda folder: prepare(folder, empty_store)) / "data"
 
 
 @pytest.fixture
 def root(prepared: Path, tmp_path: Path) -> Path:
     """A copy of the test's own."""
-    shutil.copytree(prepared, tmp_path / "data", symlinks=True)
-    return tmp_path / "data"
+    return hand_out(prepared, tmp_path / "data")
 
 
 def test_a_model_is_trained_judged_compared_registered_and_then_found(root: Path, tracking: TrackingSettings) -> None:

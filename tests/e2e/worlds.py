@@ -6,14 +6,14 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from pipelines._entry import load_settings
 from spanishgas.config import Settings, TrackingSettings
 from spanishgas.engine.store import TableStore
 from spanishgas.registry import Tracker
 from spanishgas.stages import demo_data, ingest, silver, training_set
 from spanishgas.stages.base import Stage
 from spanishgas.stages.runner import Outcome, run_stage
-from tests.support import without_tracking_variables
+from tests.once import hand_out
+from tests.support import settings_at, without_tracking_variables
 
 WORLD = (
     "data.customers=200",
@@ -39,8 +39,7 @@ def prepare(folder: Path, empty_store: Path, *overrides: str) -> Path:
     tracking = TrackingSettings(
         uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
     )
-    settings = load_settings((*WORLD, *overrides, f"data_root={folder / 'data'}"))
-    settings = settings.model_copy(update={"tracking": tracking})
+    settings = settings_at(folder / "data", *WORLD, *overrides).model_copy(update={"tracking": tracking})
     with without_tracking_variables():
         for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE, training_set.STAGE):
             run_stage(stage, settings, Tracker(tracking), console=QUIET)
@@ -52,7 +51,7 @@ def settings_of(root: Path, tracking: TrackingSettings, *overrides: str) -> Sett
     quick = (
         () if any(one.startswith("model=") for one in overrides) else ("model.rounds=30", "model.min_child_weight=1")
     )
-    return load_settings((*WORLD, f"data_root={root}", *quick, *overrides)).model_copy(update={"tracking": tracking})
+    return settings_at(root, *WORLD, *quick, *overrides).model_copy(update={"tracking": tracking})
 
 
 SIZE = ("data.customers=700", "as_of=2024-11-30", "model=logistic")
@@ -77,6 +76,12 @@ class Retailer:
     def __init__(self, root: Path, tracking: TrackingSettings) -> None:
         self.root, self.tracking, self.tracker = root, tracking, Tracker(tracking)
 
+    @classmethod
+    def at(cls, folder: Path, artifacts: Path) -> "Retailer":
+        """The retailer whose tables and store lie in a folder."""
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        return cls(folder / "data", TrackingSettings(uri=uri, artifacts=artifacts, experiment="spanishgas"))
+
     @property
     def store(self) -> TableStore:
         return TableStore(self.root)
@@ -91,3 +96,10 @@ class Retailer:
     def silver(self, name: str) -> pd.DataFrame:
         manifest = self.store.read(silver.SILVER, made_by="silver")
         return pd.read_parquet(self.store.files(manifest, name)[0])
+
+
+def copy_of(world: Path, folder: Path) -> Retailer:
+    """A retailer's copy with a store of its own; the model's files stay where they were registered."""
+    hand_out(world / "data", folder / "data")
+    shutil.copy(world / "mlflow.db", folder / "mlflow.db")
+    return Retailer.at(folder, world / "mlruns")

@@ -329,7 +329,7 @@ class Dying:
         return write
 
 
-@pytest.mark.parametrize("action", ["promote", "rollback"])
+@pytest.mark.parametrize("action", ["promote", pytest.param("rollback", marks=pytest.mark.drill)])
 def test_killed_at_any_point_the_old_or_the_new_one_is_champion(office: Office, action: str) -> None:
     for digest in "ab":
         office.decide(office.version(digest))
@@ -476,6 +476,7 @@ def _promote_or_force(tracking: TrackingSettings, number: int, results: "multipr
         results.put(("", f"{error}"))
 
 
+@pytest.mark.drill
 def test_six_processes_at_once_end_in_one_champion_and_six_explained_outcomes(office: Office) -> None:
     office.decide(office.version("a"))
     numbers = [int(office.version(f"candidate {number}").version) for number in range(6)]

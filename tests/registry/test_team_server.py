@@ -26,6 +26,7 @@ from tests.registry.test_models import LOADER, package
 from tests.support import without_tracking_variables
 
 __all__ = ["postgres"]
+pytestmark = pytest.mark.drill
 PROCESSES, THREADS = 2, 10
 
 

@@ -215,6 +215,7 @@ def _open_and_close(tracking: TrackingSettings) -> None:
         pass
 
 
+@pytest.mark.drill
 def test_four_processes_may_start_on_a_fresh_store_at_once(fresh_tracking: TrackingSettings) -> None:
     tracking = fresh_tracking
     context = multiprocessing.get_context("spawn")
@@ -284,6 +285,7 @@ def _size(file: Path) -> int:
         return 0
 
 
+@pytest.mark.drill
 def test_who_is_killed_while_the_store_is_made_leaves_nothing_in_the_next_ones_way(
     fresh_tracking: TrackingSettings, tmp_path: Path
 ) -> None:
