@@ -6,6 +6,9 @@ from spanishgas.contracts.sources import CUSTOMER_ID
 AS_OF = Column(name="as_of", type="date", description="Cutoff: nothing known after the end of this civil day is used.")
 AT_AS_OF = KnownAt(column="as_of")
 
+# What registered models take is what these tables hold: see the signature of a version.
+FEATURE_TYPES = "Every number among the features is a double, whole ones too; flags are booleans, words are strings."
+
 
 def _eur(name: str, description: str) -> Column:
     return Column(name=name, type="float", unit="EUR", description=description, nullable=True)
@@ -58,9 +61,9 @@ CUSTOMER_MONTH_MARGIN = Contract(
 CUSTOMER_FEATURES = Contract(
     name="customer_features_asof_date",
     layer="gold",
-    version=1,
+    version=2,
     grain="as_of x customer",
-    description="Point-in-time features of every customer known to be active at `as_of`.",
+    description=f"Point-in-time features of every customer known to be active at `as_of`. {FEATURE_TYPES}",
     primary_key=("customer_id", "as_of"),
     event_time="as_of",
     known_at=AT_AS_OF,
@@ -77,11 +80,12 @@ def _window(name: str, description: str) -> Column:
 CHURN_TRAINING_DATASET = Contract(
     name="churn_training_dataset",
     layer="gold",
-    version=1,
+    version=2,
     grain="as_of x customer at risk",
     description=(
         "Features, outcomes per 30-day window and split. An outcome is null once the customer has left in an earlier "
-        "window or from the window on in which follow-up was censored; a censored outcome is never a negative."
+        "window or from the window on in which follow-up was censored; a censored outcome is never a negative. "
+        f"{FEATURE_TYPES}"
     ),
     primary_key=("customer_id", "as_of"),
     event_time="as_of",

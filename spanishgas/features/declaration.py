@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from spanishgas.features.context import Context
 
 FeatureType = Literal["float", "int", "bool", "string"]
-ENGINE_TYPES: dict[FeatureType, str] = {"float": "float64", "int": "int64", "bool": "boolean", "string": "string"}
+# Whole numbers stand in the table as doubles: models take numbers of one type, which knows missing values.
+ENGINE_TYPES: dict[FeatureType, str] = {"float": "float64", "int": "float64", "bool": "boolean", "string": "string"}
 
 
 class Feature(BaseModel):
@@ -21,7 +22,7 @@ class Feature(BaseModel):
 
     Attributes:
         name: Column name; windows and units stand at its end.
-        type: Type of the value.
+        type: Kind of the value; see ``ENGINE_TYPES`` for its type in the table.
         family: The family that computes it.
         source: Silver tables that it needs. ``a|b`` is met by either. If one is absent from the data set, the feature
             is null for everybody.

@@ -1,11 +1,14 @@
-"""Churn models: discrete-time hazards over 30-day windows, calibrated, behind one interface."""
+"""Churn models: discrete-time hazards over 30-day windows, calibrated, behind one interface.
+
+What is imported here travels with every registered model (``registry.carried_code``): what loading and scoring need,
+and no more.
+"""
 
 from spanishgas.models.calibration import WindowCalibration
 from spanishgas.models.family import MODELS
 from spanishgas.models.files import ChurnModel
 from spanishgas.models.hazard import HazardModel, union_of
 from spanishgas.models.logistic import LogisticHazard
-from spanishgas.models.rows import Rows
 from spanishgas.models.xgboost import XGBoostHazard
 
 __all__ = [
@@ -13,7 +16,6 @@ __all__ = [
     "ChurnModel",
     "HazardModel",
     "LogisticHazard",
-    "Rows",
     "WindowCalibration",
     "XGBoostHazard",
     "union_of",

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,23 @@ NOT_FEATURES = (
     "censored_by",
     *(f"weight_{window}" for window in WINDOWS),
 )
+
+
+def column_types(features: pd.DataFrame) -> dict[str, Literal["double", "boolean", "string", "any"]]:
+    """What a registered model says that it takes, by feature.
+
+    Flags of which some are missing are ``any``, and so is a column without any value: MLflow's server would take a
+    missing boolean for False.
+    """
+    return {str(name): _column_type(features[name]) for name in features.columns}
+
+
+def _column_type(values: "pd.Series[float]") -> Literal["double", "boolean", "string", "any"]:
+    if pd.api.types.is_bool_dtype(values.dtype) and not values.isna().any():
+        return "boolean"
+    if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
+        return "double"
+    return "string" if any(isinstance(value, str) for value in values) else "any"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from spanishgas.models.fitting import choose_features, fit
 from spanishgas.models.hazard import Floats, HazardModel, union_of
 from spanishgas.models.judging import Judgement, Versus, judge, scored, versus
 from spanishgas.models.report import render
-from spanishgas.models.rows import Rows
+from spanishgas.models.rows import Rows, column_types
 from spanishgas.models.tuning import Search, Trial, search
 from spanishgas.models.xgboost import XGBoostHazard
 
@@ -326,7 +326,6 @@ def _tables(found: _Findings) -> dict[str, pd.DataFrame]:
 
 def _card(found: _Findings) -> dict[str, Any]:
     """What travels with the model's files."""
-    words = found.model.encoding_.words
     learned = found.rows.learned
     days = {str(day) for part in found.held.values() for day in part.rows.keys["as_of"]}
     return {
@@ -336,7 +335,7 @@ def _card(found: _Findings) -> dict[str, Any]:
         "learned_as_of": sorted({str(day) for day in learned.keys["as_of"]}),
         "learned_customers": learned.customers_digest,
         "horizon_days": found.known.horizon_days,
-        "types": {name: "string" if name in words else "double" for name in found.rows.features.columns},
+        "types": column_types(found.rows.features),
         "settings": found.settings.model_dump(mode="json"),
         "example": json.loads(found.explained.rows.features.head(3).to_json(orient="records")),
     }

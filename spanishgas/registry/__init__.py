@@ -1,7 +1,8 @@
 """The only door to MLflow: runs, datasets, models and who is champion."""
 
 from spanishgas.registry.champions import CHALLENGER, CHAMPION, Champions, Decision, Verdict
-from spanishgas.registry.models import ModelPackage, ModelRegistry, ModelVersion
+from spanishgas.registry.models import ModelRegistry, ModelVersion
+from spanishgas.registry.package import ModelPackage
 from spanishgas.registry.reading import Reader, RegisteredVersion, RunRecord
 from spanishgas.registry.runs import RunLog
 from spanishgas.registry.tracking import Tracker

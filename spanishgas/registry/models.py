@@ -4,16 +4,18 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from spanishgas.errors import ModelFileError, TrackingError
+from spanishgas.registry.carried_code import carry_code
 from spanishgas.registry.limits import MAX_DESCRIPTION, MAX_VERSION_TAG, shorten
+from spanishgas.registry.package import ModelPackage, example_of, pinned, signature_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
 
 CODE = Path(__file__).with_name("pyfunc_code.py")
@@ -23,42 +25,7 @@ FILES, BESIDE = "files", "beside"
 # On a logged model: the versions that it is registered as, which its page links to.
 VERSIONS_TAG = "mlflow.modelVersions"
 LOGGED_PREFIX = "models:/"
-ColumnKind = Literal["double", "string"]
-
-
-@dataclass(frozen=True)
-class ModelPackage:
-    """What is registered as one version.
-
-    Attributes:
-        files: Folder of the model's files.
-        digest: Digest of the files; one digest is one version.
-        loader: ``module:function`` of this project that reads the folder.
-        inputs: Feature -> type.
-        outputs: Names of the scores.
-        example: A few rows of features.
-        requirements: Pinned requirements of loading and scoring.
-        parameters: Settings, for the model's page.
-        metrics: Figures, for the model's page.
-        tags: Facts of the version; ``kind`` also names the logged model.
-        dataset: Name and digest of the table that the figures belong to, as the run has recorded it.
-        description: Markdown.
-        beside: Folder of files that go with the version and are no part of the model; None for none.
-    """
-
-    files: Path
-    digest: str
-    loader: str
-    inputs: Mapping[str, ColumnKind]
-    outputs: Sequence[str]
-    example: "pd.DataFrame"
-    requirements: Sequence[str]
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    dataset: tuple[str, str] | None = None
-    description: str = ""
-    beside: Path | None = None
+CODE_TAG = "code"
 
 
 @dataclass(frozen=True)
@@ -145,10 +112,15 @@ class ModelRegistry:
             The version, and whether it was made now.
         """
         found = self.with_digest(name, package.digest)
-        # A version of an earlier release may lack what goes beside it by now: the same files are registered again.
-        if found is not None and (package.beside is None or BESIDE_TAG in found.tags):
+        # A version of an earlier release may lack its code, or what goes beside it by now: the same files are
+        # registered again.
+        wanted = {CODE_TAG} if package.beside is None else {CODE_TAG, BESIDE_TAG}
+        if found is not None and wanted <= set(found.tags):
             return found, False
-        uri, model_id = self._log(run_id, experiment_id, f"{name}-{package.tags.get('kind', 'model')}", package)
+        label = f"{name}-{package.tags.get('kind', 'model')}"
+        with TemporaryDirectory() as folder:
+            code = carry_code(package.loader, Path(folder))
+            uri, model_id = self._log(run_id, experiment_id, label, package, code)
         self._create(name)
         tags = {tag: shorten(value, MAX_VERSION_TAG) for tag, value in package.tags.items()}
         made = self._client.create_model_version(
@@ -156,7 +128,7 @@ class ModelRegistry:
             source=uri,
             run_id=run_id,
             model_id=model_id,
-            tags={**tags, DIGEST_TAG: package.digest, **_beside_tag(package.beside)},
+            tags={**tags, DIGEST_TAG: package.digest, CODE_TAG: code.name, **_beside_tag(package.beside)},
             description=shorten(package.description, MAX_DESCRIPTION),
         )
         # What registering by MLflow's own shortcut does beside: without it the model's page says "Not registered".
@@ -175,18 +147,12 @@ class ModelRegistry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _log(self, run_id: str, experiment_id: str, label: str, package: ModelPackage) -> tuple[str, str]:
+    def _log(self, run_id: str, experiment_id: str, label: str, package: ModelPackage, code: Path) -> tuple[str, str]:
         """Logs the model as an output of a run; returns its address and id."""
         import mlflow
         from mlflow.entities import LoggedModelOutput
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, Schema
 
         quiet()
-        signature = ModelSignature(
-            Schema([ColSpec(kind, name, required=False) for name, kind in package.inputs.items()]),
-            Schema([ColSpec("double", name) for name in package.outputs]),
-        )
         logged = self._client.create_logged_model(
             experiment_id,
             name=label,
@@ -199,14 +165,17 @@ class ModelRegistry:
             model_id=logged.model_id,
             python_model=str(CODE),
             artifacts={FILES: str(package.files), **({BESIDE: str(package.beside)} if package.beside else {})},
-            model_config={"loader": package.loader},
-            signature=signature,
-            input_example=_example(package),
-            pip_requirements=list(package.requirements),
+            model_config={"loader": package.loader, "package": code.name},
+            code_paths=[str(code)],
+            signature=signature_of(package),
+            input_example=example_of(package),
+            pip_requirements=pinned(package.requirements, code.parent / "constraints.txt"),
         )
         self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        table, digest = package.dataset or (None, None)
         for key, value in package.metrics.items():
+            table, digest = next(
+                (rows for begin, rows in package.measured_on.items() if key.startswith(begin)), (None, None)
+            )
             self._client.log_metric(
                 run_id, key, value, model_id=logged.model_id, dataset_name=table, dataset_digest=digest
             )
@@ -305,16 +274,3 @@ def version_of(entity: Any) -> ModelVersion:
     logged = str(entity.source or "").removeprefix(LOGGED_PREFIX)
     model_id = logged if logged != entity.source and logged.startswith("m-") else ""
     return ModelVersion(entity.name, str(entity.version), tags.get(DIGEST_TAG, ""), entity.run_id or "", tags, model_id)
-
-
-def _example(package: ModelPackage) -> "pd.DataFrame":
-    """The example in the signature's types."""
-    import pandas as pd
-
-    columns = {}
-    for name, kind in package.inputs.items():
-        values = package.example[name]
-        columns[name] = values.astype("object") if kind == "string" else pd.to_numeric(values.astype("object"))
-        if kind == "double":
-            columns[name] = columns[name].astype("float64")
-    return pd.DataFrame(columns)

@@ -196,8 +196,8 @@ class RunLog:
             self._client.log_artifact(self.id, str(local), None if parent == "." else parent)
         figure.clear()
 
-    def log_datasets(self, tables: Iterable[DatasetFacts], context: Literal["input", "output"]) -> None:
-        """Records the tables that the run reads or writes, with their digests."""
+    def log_datasets(self, tables: Iterable[DatasetFacts], context: Literal["input", "output", "evaluation"]) -> None:
+        """Records the tables that the run reads, writes or is judged on, with their digests."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
         from mlflow.exceptions import MlflowException
 

@@ -136,7 +136,8 @@ class Promote(PlainStage):
             groups=_groups(table, view.groups, workspace.store, target.manifests.get("segments")),
             replicates=view.replicates,
         )
-        needed = dict(contenders[0].model.facts.get("types", {}))
+        taken = contenders[0].model.facts.get("types", {})
+        needed = {name: "string" if kind == "string" else "double" for name, kind in taken.items()}
         gates = pass_gates(
             contest, view.gates, produced=_produced(view.declared, needed, table), needed=needed, validate=unmet
         )

@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +20,7 @@ from spanishgas.evaluation import METRICS
 from spanishgas.features import declared
 from spanishgas.monitoring.baseline import FILE, build_baseline
 from spanishgas.registry import ModelPackage, ModelRegistry, RunLog
+from spanishgas.registry.runs import DatasetFacts
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import (
     BASELINE,
@@ -167,7 +167,9 @@ class Train(PlainStage):
         with store.lock(manifest.publication), TemporaryDirectory() as folder:
             files = collect_files(store, manifest, Path(folder) / "files")
             beside = collect_files(store, manifest, Path(folder) / "beside", MODEL_BASELINE)
-            package = replace(_package(files, manifest, _dataset(store, manifest)), beside=beside)
+            measured_on = _measured_on(store, manifest)
+            run.log_datasets(measured_on.values(), "evaluation")
+            package = replace(_package(files, manifest, measured_on), beside=beside)
             version, made = run.models.ensure(run.id, run.experiment_id, name, package)
             if self.role == "candidate":
                 run.champions.challenge(version)
@@ -222,12 +224,19 @@ def _log_trial(workspace: Workspace, trial: "Trial") -> None:
     workspace.progress(f"trial {trial.number + 1}: log-loss {trial.loss:.5f}")
 
 
-def _dataset(store: TableStore, manifest: Manifest) -> tuple[str, str] | None:
-    """The training set as the run has recorded it; None where another is published by now."""
+def _measured_on(store: TableStore, manifest: Manifest) -> dict[str, DatasetFacts]:
+    """The rows that the model was judged on, by the begin of a figure's name; none where they are published no more."""
     training = store.find(TRAINING_SET)
     if training is None or training.content_hash != manifest.inputs["training_set"]:
-        return None
-    return facts_of(store, training, CHURN_TRAINING_DATASET.name).identity
+        return {}
+    whole = facts_of(store, training, CHURN_TRAINING_DATASET.name)
+    test = replace(
+        whole,
+        name=f"{whole.name}/split=test",
+        digest=hashlib.sha256(f"{whole.digest} test".encode()).hexdigest(),
+        rows=int(training.metrics["rows_test"]),
+    )
+    return {"test_": test, "oof_": whole}
 
 
 def _write_baseline(
@@ -258,7 +267,7 @@ def _write_baseline(
     return file
 
 
-def _package(files: Path, manifest: Manifest, dataset: tuple[str, str] | None) -> ModelPackage:
+def _package(files: Path, manifest: Manifest, measured_on: Mapping[str, DatasetFacts]) -> ModelPackage:
     from spanishgas.models import ChurnModel
     from spanishgas.models.files import LOADER, digest_of
 
@@ -272,7 +281,7 @@ def _package(files: Path, manifest: Manifest, dataset: tuple[str, str] | None) -
         inputs=facts["types"],
         outputs=("risk", *(f"hazard_{window}" for window in model.windows)),
         example=pd.DataFrame(facts["example"]),
-        requirements=[f"{name}=={installed(name)}" for name in REQUIREMENTS],
+        requirements=REQUIREMENTS,
         parameters={
             name: json.dumps(value) if isinstance(value, dict | list) else str(value)
             for name, value in facts["settings"].items()
@@ -284,7 +293,7 @@ def _package(files: Path, manifest: Manifest, dataset: tuple[str, str] | None) -
             "training_set": manifest.inputs["training_set"],
             "trained_by_run": manifest.run_id,
         },
-        dataset=dataset,
+        measured_on={begin: rows.identity for begin, rows in measured_on.items()},
         description=_describe(model, manifest),
     )
 

@@ -84,4 +84,6 @@ def _bins(values: "pd.Series[float]") -> "pd.Series[str]":
     if numeric and values.nunique() > BINS:
         binned = pd.qcut(values.astype("float64"), BINS, duplicates="drop")
         return binned.astype("string").fillna("missing")
+    if numeric and (values.dropna() % 1 == 0).all():
+        return values.astype("Int64").astype("string").fillna("missing")
     return values.astype("string").fillna("missing")

@@ -9,8 +9,9 @@ from rich.console import Console
 from pipelines._entry import load_settings
 from spanishgas.config import Settings
 from spanishgas.engine.store import TableStore
-from spanishgas.models import ChurnModel, Rows
+from spanishgas.models import ChurnModel
 from spanishgas.models.fitting import choose_features
+from spanishgas.models.rows import Rows
 from spanishgas.registry import Tracker
 from spanishgas.stages import demo_data, ingest, silver, train, training_set
 from spanishgas.stages.runner import run_stage
