@@ -9,7 +9,8 @@ BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup demo test drill coverage lint format bench ui dashboard serve images audit lock dictionary changelog clean
+.PHONY: setup demo test drill coverage lint format bench ui dashboard serve images audit lock dictionary notebook changelog
+.PHONY: clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -69,6 +70,11 @@ dictionary: $(READY) ## generate the documents that are made from declarations
 	@$(BIN)/python -m spanishgas.contracts --write docs/DATA_DICTIONARY.md
 	@$(BIN)/python -m spanishgas.features --write docs/FEATURES.md
 	@$(BIN)/python -m pipelines._pages docs/stages
+
+notebook: $(READY) ## run the notebook on what make demo has published, and keep its outputs
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv run --quiet --no-project --with nbconvert --with ipykernel \
+		jupyter nbconvert --to notebook --execute --inplace --log-level=WARN --ExecutePreprocessor.record_timing=False \
+		docs/notebooks/first_look.ipynb
 
 changelog: ## gather docs/changes into CHANGELOG.md and raise the version; VERSION=0.2.0
 	@.ci/changelog "$(VERSION)" "$(or $(DATE),$(shell date +%F))"
