@@ -62,13 +62,17 @@ def test_a_model_is_trained_judged_compared_registered_and_then_found(root: Path
     assert logged.name == "churn-xgboost"
     assert [one.model_id for one in told.outputs.model_outputs] == [challenger.model_id]
     read = {(one.dataset.name, one.dataset.digest) for one in told.inputs.dataset_inputs}
-    assert {(one.dataset_name, one.dataset_digest) for one in logged.metrics} <= read
+    measured_on = {(one.dataset_name, one.dataset_digest) for one in logged.metrics if one.key.startswith("test_")}
+    assert measured_on <= read
+    assert {name for name, _ in measured_on} == {"gold/churn_training_dataset/split=test"}
+    (rows,) = (one.dataset for one in told.inputs.dataset_inputs if one.dataset.name.endswith("/split=test"))
     # The registered model scores the published test rows as they were scored.
     model = ChurnModel.load(registry.fetch(challenger, root / "fetched", loader=LOADER, digest=digest_of))
     store = TableStore(root)
     published = pd.read_parquet(store.files(outcome.manifests[0], "model_predictions")[0])
     table = pd.read_parquet(next((root / "gold" / "churn_training_dataset").glob("*.parquet")))
     test = table[table["split"] == "test"].sort_values("customer_id")
+    assert json.loads(rows.profile) == {"num_rows": len(test)}
     wanted = published[published["split"] == "test"].sort_values("customer_id")
     assert model.predict(test)["risk"].tolist() == wanted["risk"].tolist()
     # Again: nothing is made, the version is the same.

@@ -29,8 +29,14 @@ def test_absent_tables_null_their_features_and_the_report_says_so(tmp_path: Path
     with open_engine(EngineSettings(threads=1), tmp_path) as engine:
         result = build_features(engine, as_tables(engine, raw), [AS_OF], ALL_FAMILIES, {}, progress=quiet)
         frame = engine.frame(result.features)
+        schema = result.features.schema()
         report = render_report(engine, result.features, result.margin, result)
     assert len(frame) > 5
+    # Numbers are doubles, whole ones and absent ones too: what a registered model takes.
+    kinds = {one.name: one.type for one in result.declarations}
+    assert {str(schema[name]) for name, kind in kinds.items() if kind in ("int", "float")} == {"float64"}
+    assert {str(schema[name]) for name, kind in kinds.items() if kind == "bool"} == {"boolean"}
+    assert {"int", "float", "bool", "string"} == set(kinds.values())
     for name in ("interactions_365d", "offers_365d", "elec_kwh_365d", "margin_eur_1m", "margin_negative_months_12m"):
         assert frame[name].isna().all(), name
     assert frame["tenure_days"].notna().all()

@@ -8,13 +8,15 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
+from mlflow.pyfunc import scoring_server
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import ConfigError, ModelFileError
 from spanishgas.models import MODELS, ChurnModel
 from spanishgas.models.files import LOADER, digest_of
 from spanishgas.registry import RunLog
-from tests.models.worlds import world
+from tests.models.worlds import WINDOWS, world
 from tests.registry.worlds import package
 
 
@@ -48,6 +50,12 @@ def test_the_logged_model_links_to_its_run_its_version_and_its_rows(
     (metric,) = logged.metrics
     assert (metric.key, metric.value, metric.run_id) == ("test_pr_auc", 0.5, run.id)
     assert (metric.dataset_name, metric.dataset_digest) == ("gold/rows", "d" * 36)
+    # Models are ranked by what was measured on the same rows.
+    _, other = package(tmp_path / "other", "logistic")
+    better, _ = run.models.ensure(run.id, run.experiment_id, "churn", replace(other, metrics={"test_pr_auc": 0.6}))
+    order = {"field_name": "metrics.test_pr_auc", "ascending": False, "dataset_name": "gold/rows"}
+    ranked = client.search_logged_models([run.experiment_id], order_by=[{**order, "dataset_digest": "d" * 36}])
+    assert [one.model_id for one in ranked] == [better.model_id, version.model_id]
 
 
 def test_texts_that_are_too_long_are_cut(run: RunLog, tmp_path: Path) -> None:
@@ -141,3 +149,22 @@ def test_files_beside_a_version_come_back_whole_and_do_not_make_it_another_model
     altered = replace(full, tags={**full.tags, "beside_digest": "0" * 64})
     with pytest.raises(ModelFileError, match="beside the model are not those that were registered"):
         run.models.fetch_beside(altered, tmp_path / "altered")
+
+
+def test_the_server_of_mlflow_tells_unknown_from_false(run: RunLog, tmp_path: Path) -> None:
+    """A missing boolean would be taken for False: flags that were missing in training are not declared as booleans."""
+    features, windows, _, _ = world(1500)
+    features["business"] = features["business"].astype(object).where(features["noise"] < 0.5, None)
+    outcome = np.where(features["business"].isna().to_numpy()[:, None] & np.isfinite(windows), 1.0, windows)
+    model = ChurnModel("xgboost", MODELS["xgboost"](rounds=5, min_child_weight=1).fit(features, outcome), WINDOWS)
+    _, packed = package(tmp_path / "files", made=(model, features))
+    version, _ = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    rows = features.head(40)
+    client = TestClient(scoring_server.init(mlflow.pyfunc.load_model(version.uri)))
+    told = json.loads(rows.to_json(orient="split", double_precision=15))
+    answer = client.post("/invocations", json={"dataframe_split": {key: told[key] for key in ("columns", "data")}})
+    assert answer.status_code == 200, answer.text
+    found = pd.DataFrame(answer.json()["predictions"])
+    np.testing.assert_allclose(found.to_numpy(), model.predict(rows).to_numpy(), rtol=1e-6)
+    taken_for_false = rows.assign(business=[flag is True for flag in rows["business"]])
+    assert model.predict(rows)["risk"].ne(model.predict(taken_for_false)["risk"]).any()
