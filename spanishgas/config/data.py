@@ -106,7 +106,7 @@ class SqlSource(SettingsModel):
         table: Table to read, with its schema where it has one: ``billing.prices``.
         query: Query to read instead; without an order of its own the rows have none.
         driver: ``sqlalchemy`` for any SQLAlchemy address, or the name of an ADBC driver (``postgresql``, ``snowflake``,
-            ``bigquery``, ``mssql``), which is faster and keeps types.
+            ``bigquery``, ``mssql``), which keeps types and reads batches.
         fetch_rows: Rows fetched at a time; bounds memory.
     """
 
