@@ -49,6 +49,7 @@ from spanishgas.config.policy import (
     ResponseSettings,
     SimulationSettings,
 )
+from spanishgas.config.quality import QualitySettings
 from spanishgas.config.tables import EngineSettings, FeatureSettings, LabelSettings, SplitRange
 
 
@@ -118,6 +119,7 @@ class Settings(SettingsModel):
         tracking: Where runs are recorded.
         pipeline: Which stages one command runs.
         erasure: Whom to erase.
+        quality: Gates that a delivery has to pass.
     """
 
     run_date: date
@@ -138,6 +140,7 @@ class Settings(SettingsModel):
     tracking: TrackingSettings
     pipeline: PipelineSettings
     erasure: ErasureSettings = ErasureSettings()
+    quality: QualitySettings
 
 
 __all__ = [
@@ -170,6 +173,7 @@ __all__ = [
     "PipelineSettings",
     "PolicySettings",
     "PromotionSettings",
+    "QualitySettings",
     "ReplaySettings",
     "ResponseSettings",
     "ScoringSettings",

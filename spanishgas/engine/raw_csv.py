@@ -98,6 +98,7 @@ def land_csv(
             finally:
                 mended.unlink(missing_ok=True)
             notes["read"] = "line by line"
+        cut_off = _ends_within_row(plain, header)
     if len(rejects) >= MAX_REJECTS:
         ((reason, _),) = Counter(reject.reason for reject in rejects).most_common(1)
         raise SourceError(
@@ -109,7 +110,11 @@ def land_csv(
         )
     ((rows,),) = engine.run_sql(f"SELECT count(*) FROM read_parquet({quoted(str(target))}, hive_partitioning=false)")
     return FileContent(
-        rows=int(rows), rejects=tuple(rejects), schema=_infer_types(engine, target, header.columns), notes=notes
+        rows=int(rows),
+        rejects=tuple(rejects),
+        schema=_infer_types(engine, target, header.columns),
+        notes=notes,
+        cut_off=cut_off,
     )
 
 
@@ -140,6 +145,14 @@ def read_header(file: Path, delimiter: str | None, *, where: str) -> Header:
             "the header names a column more than once", where=where, examples=twice, todo="Rename one of them"
         )
     return Header(columns, chosen)
+
+
+def _ends_within_row(file: Path, header: Header) -> bool:
+    """Whether the last line has neither an end nor as many fields as the header."""
+    with file.open("rb") as handle:
+        handle.seek(max(0, file.stat().st_size - SNIFF_BYTES))
+        last = handle.read().replace(b"\r", b"\n").rpartition(b"\n")[2].decode("utf-8", errors="replace")
+    return bool(last.strip()) and len(_first_row(last, header.delimiter)) < len(header.columns)
 
 
 def _first_row(text: str, delimiter: str) -> list[str]:

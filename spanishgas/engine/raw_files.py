@@ -63,12 +63,14 @@ class FileContent:
         rejects: Rows that could not be parsed.
         schema: Raw column, or dotted path of a nested field -> inferred type.
         notes: Facts about how the file had to be read, such as a detected delimiter.
+        cut_off: Whether the file ends in the middle of a row.
     """
 
     rows: int
     rejects: tuple[Reject, ...]
     schema: dict[str, str]
     notes: dict[str, str]
+    cut_off: bool = False
 
 
 def quiet(_: str) -> None:

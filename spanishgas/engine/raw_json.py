@@ -94,7 +94,12 @@ def land_json(file: Path, target: Path, *, encoding: str = "utf-8", progress: Pr
     if reader.made_null:
         notes["records_with_nan_made_null"] = str(reader.made_null)
     schema = {path: _one_type(kinds) for path, kinds in sorted(reader.schema.items())}
-    return FileContent(rows=rows, rejects=tuple(reader.rejects), schema=schema, notes=notes)
+    # A line that is cut is no JSON; an array that is cut has been refused before.
+    cut_off = bool(reader.rejects) and (reader.rejects[-1].line, reader.rejects[-1].reason) == (
+        reader.line,
+        "invalid_json",
+    )
+    return FileContent(rows=rows, rejects=tuple(reader.rejects), schema=schema, notes=notes, cut_off=cut_off)
 
 
 def _flush(writer: Any, batch: list[str]) -> int:

@@ -186,6 +186,11 @@ def _make(
             child=lambda name, tags: tracker.run(name, tags=tags, parent=run),
         )
         build = stage.build(workspace, pending)
+        if build.refused is not None:
+            for product in build.products.values():
+                run.log_metrics({name: value for name, value in product.metrics.items() if math.isfinite(value)})
+            _log_report(run, build.report)
+            raise build.refused
         written = {
             target.publication: _write(engine, drafts[target.publication], build.products[target.publication], say)
             for target in pending
@@ -315,6 +320,10 @@ def _log_outcome(
     if cached:
         tags["cached_from"] = ",".join(sorted({manifest.run_id for manifest in manifests}))
     run.set_tags(tags)
+    _log_report(run, report)
+
+
+def _log_report(run: RunLog, report: Report) -> None:
     if report.markdown:
         run.log_text(report.markdown, "report.md")
         run.describe(report.markdown)
