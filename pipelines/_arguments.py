@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 from spanishgas.errors import ConfigError
 
-FLAGS = {"-m": "multirun", "--multirun": "multirun", "--cfg": "show", "-h": "help", "--help": "help"}
+FLAGS = {
+    "-m": "multirun",
+    "--multirun": "multirun",
+    "--cfg": "show",
+    "--traceback": "traceback",
+    "-h": "help",
+    "--help": "help",
+}
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,14 @@ class Arguments:
         multirun: Run once per combination of comma-separated values.
         show: Print the resolved settings and stop.
         help: Print how to call the stage and stop.
+        traceback: Show the traceback of an error that nobody foresaw.
     """
 
     overrides: tuple[str, ...]
     multirun: bool = False
     show: bool = False
     help: bool = False
+    traceback: bool = False
 
 
 def read_arguments(argv: list[str]) -> Arguments:
@@ -58,4 +67,4 @@ def read_arguments(argv: list[str]) -> Arguments:
             raise ConfigError(
                 f"{argument!r} is not a setting", where="command line", todo="Write key=value, or --key value"
             )
-    return Arguments(tuple(overrides), "multirun" in flags, "show" in flags, "help" in flags)
+    return Arguments(tuple(overrides), "multirun" in flags, "show" in flags, "help" in flags, "traceback" in flags)

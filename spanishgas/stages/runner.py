@@ -7,8 +7,8 @@ repeats the figures of the run that made it.
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.session import Engine, open_engine
 from spanishgas.engine.store import DataFile, Draft, Manifest, Publication, PublishedTable, TableStore
 from spanishgas.errors import ContractError, PublishError, SpanishGasError
+from spanishgas.failures import STAGE, STEP, note
 from spanishgas.registry import ModelRegistry, RunLog, Tracker
 from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
 from spanishgas.stages.checks import check_table
@@ -74,7 +75,7 @@ def run_stage(
     console = console if console is not None else Console(stderr=True, highlight=False)
     reset_peak()
     tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
-    with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run:
+    with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run, _placing(stage) as at:
         started = time.perf_counter()
         run.log_settings(settings.model_dump(mode="json"))
         store = TableStore(settings.data.root)
@@ -82,6 +83,7 @@ def run_stage(
             if request.if_stale and is_current(request.stage, request.settings, store, run.models):
                 continue
             run_stage(request.stage, request.settings, tracker, parent=run, console=console)
+        at("looking at the inputs")
         with console.status(f"{stage.name}: looking at the inputs"):
             targets = stage.plan(settings, store, run.models)
         for target in targets:
@@ -95,12 +97,18 @@ def run_stage(
             pending = [target for target in targets if target.publication not in published]
             if pending:
                 with console.status(f"{stage.name}: starting") as status:
-                    build, made = _make(stage, settings, store, pending, prints, run, tracker, status.update)
+
+                    def say(text: str) -> None:
+                        at(text)
+                        status.update(f"{stage.name}: {text}")
+
+                    build, made = _make(stage, settings, store, pending, prints, run, tracker, say)
                 published.update(made)
             else:
                 build = Build(products={}, report=Report(markdown=""))
         cached = bool(targets) and not pending
         manifests = tuple(published[target.publication] for target in targets)
+        at("telling what is published")
         try:
             told = stage.finish(settings, store, manifests, run)
         except SpanishGasError:
@@ -112,6 +120,20 @@ def run_stage(
         _log_outcome(run, store, manifests, build.report, cached=cached, seconds=seconds)
     headline = build.report.headline or told or _cached_headline(manifests)
     return Outcome(stage.name, run.id, cached, seconds, manifests, headline)
+
+
+@contextmanager
+def _placing(stage: Stage) -> Iterator[Progress]:
+    """Hears what a stage is at, and writes it down on an error that nobody foresaw."""
+    steps = ["starting"]
+    try:
+        yield steps.append
+    except SpanishGasError:
+        raise
+    except Exception as error:
+        note(error, STAGE, stage.name)
+        note(error, STEP, steps[-1])
+        raise
 
 
 def _name_of(stage: str, tags: Mapping[str, str]) -> str:
@@ -166,17 +188,13 @@ def _make(
     prints: Mapping[Publication, str],
     run: RunLog,
     tracker: Tracker,
-    progress: Progress,
+    say: Progress,
 ) -> tuple[Build, dict[Publication, Manifest]]:
     made: dict[Publication, Manifest] = {}
     with ExitStack() as stack:
         drafts = {target.publication: stack.enter_context(store.draft(target.publication)) for target in pending}
         scratch = next(iter(drafts.values())).folder / "_scratch"
         engine = stack.enter_context(open_engine(settings.engine, scratch))
-
-        def say(text: str) -> None:
-            progress(f"{stage.name}: {text}")
-
         workspace = Workspace(
             engine=engine,
             store=store,
