@@ -230,7 +230,7 @@ KINDS: tuple[Kind, ...] = (
         lambda _: True,
         _fault,
         _do(
-            "Nothing half-done was published. Look whether the files are of the kind that conf/data says; if so, report it"
+            "Nothing half-done was published. See whether the files are as conf/data says; if so, report it"
         ),
     ),
 )

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
 from spanishgas.config import QualitySettings
 from spanishgas.contracts import Contract
 from spanishgas.domain.delivered import DeliveredRows
-from spanishgas.domain.units import GAS_KWH_PER_M3, HOURS_PER_DAY
+from spanishgas.domain.units import GAS_KWH_PER_M3, HOURS_PER_DAY, MONTHS_PER_YEAR
 from spanishgas.engine.session import Engine
 from spanishgas.quality.figures import COLUMNS, NO_FIGURES, PRESENT_SHARE, changes, levels, monthly_figures
 from spanishgas.quality.tables import TableFacts
@@ -19,6 +20,10 @@ CUSTOMERS, TERMS, CHURN = "customer_attributes", "customer_contracts", "churn_la
 COSTS, HOURLY, PERIODS = "costs_by_province_month", "consumption_hourly", "consumption_periods"
 # Expected of customers only once they have been there for a while: they are billed and read afterwards.
 LATER = ("price_history", HOURLY, PERIODS)
+# Sources that tell every month of each of their keys.
+MONTHLY = {"price_history": ("customer_id", "pricing_date"), COSTS: ("province_code", "month")}
+SECONDS_PER_DAY = 86_400
+GROUPS = ("known", "there", "settled")
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def table_facts(
             levels=level_of.get(source, {}),
         )
         one = people.counted(_events(engine, contracts[source], table, one, settings))
-        one = _hours(engine, table, one) if source == HOURLY else one
+        one = _intervals(engine, table, one)
         facts.append(one if last is None else _against(last, figures, one, settings))
         kept.append(figures)
         if one.expected:
@@ -129,13 +134,23 @@ def _energy(engine: Engine, source: str, table: ir.Table) -> float | None:
     return float(engine.frame(table.aggregate(kwh=kwh.sum().fill_null(0.0)))["kwh"].iloc[0])
 
 
-def _hours(engine: Engine, daily: ir.Table, facts: TableFacts) -> TableFacts:
-    """Hours with a reading, and those from each customer's first day to the last; of versions the fullest counts."""
-    days = daily.group_by("customer_id", "day").aggregate(seen=daily.hours_seen.max())
-    last = days.day.max().delta(days.day.min(), unit="day")
-    span = days.group_by("customer_id").aggregate(seen=days.seen.sum(), days=last + 1)
-    found = engine.frame(span.aggregate(seen=span.seen.sum().fill_null(0), days=span.days.sum().fill_null(0))).iloc[0]
-    return replace(facts, intervals=int(found["seen"]), intervals_expected=int(found["days"]) * HOURS_PER_DAY)
+def _intervals(engine: Engine, table: ir.Table, facts: TableFacts) -> TableFacts:
+    """What a source tells of regularly: how much is there, and how much between the first of each key and the last."""
+    if facts.source == HOURLY:  # of several versions of a day the fullest counts
+        steps = table.group_by("customer_id", "day").aggregate(seen=table.hours_seen.max())
+        key, per_step = "customer_id", HOURS_PER_DAY
+        place = steps.day.cast("timestamp").epoch_seconds() / SECONDS_PER_DAY
+    elif facts.source in MONTHLY:
+        key, column = MONTHLY[facts.source]
+        month = table[column].year() * MONTHS_PER_YEAR + table[column].month()
+        steps = table.select(table[key], place=month, seen=ibis.literal(1)).distinct()
+        place, per_step = steps.place, 1
+    else:
+        return facts
+    spans = steps.group_by(key).aggregate(seen=steps.seen.sum(), steps=place.max() - place.min() + 1)
+    totals = spans.aggregate(seen=spans.seen.sum().fill_null(0), steps=spans.steps.sum().fill_null(0))
+    found = engine.frame(totals).iloc[0]
+    return replace(facts, intervals=int(found["seen"]), intervals_expected=round(found["steps"]) * per_step)
 
 
 class _People:
@@ -150,13 +165,22 @@ class _People:
         settings: QualitySettings,
     ) -> None:
         self._engine, self._tables, self._read = engine, tables, read
-        self._ids = tables[CUSTOMERS].select("customer_id").distinct()
         churn, terms = tables[CHURN], tables[TERMS]
-        gone = churn.filter(churn.churn & (churn.churn_date.isnull() | (churn.churn_date <= extracted_on)))
-        self._there = engine.materialize(self._ids.anti_join(gone, "customer_id"))
+        ids = tables[CUSTOMERS].select("customer_id").distinct()
+        left = churn.filter(churn.churn & (churn.churn_date.isnull() | (churn.churn_date <= extracted_on)))
+        gone = left.group_by("customer_id").aggregate(gone=ibis.literal(True))
         since = terms.group_by("customer_id").aggregate(since=terms.customer_first_activation_date.min())
-        fresh = since.filter(since.since > extracted_on - timedelta(days=settings.settled_days))
-        self._settled = engine.materialize(self._there.anti_join(fresh, "customer_id"))
+        one = ids.left_join(gone, "customer_id").drop("customer_id_right")
+        one = one.left_join(since, "customer_id").drop("customer_id_right")
+        there = one.gone.isnull()
+        fresh = (one.since > extracted_on - timedelta(days=settings.settled_days)).fill_null(False)
+        self._known = engine.materialize(
+            one.select(
+                one.customer_id, known=ibis.literal(1), there=there.cast("int8"), settled=(there & ~fresh).cast("int8")
+            )
+        )
+        totals = self._known.aggregate(**{name: self._known[name].sum().fill_null(0) for name in GROUPS})
+        self._totals = engine.frame(totals).iloc[0]
 
     def counted(self, facts: TableFacts) -> TableFacts:
         """Facts with who ought to have a row, who has one, and who has one without being known."""
@@ -165,27 +189,41 @@ class _People:
             return facts
         if source == COSTS:
             return self._with_costs(facts)
-        named = table.select("customer_id").distinct()
-        having = named
-        if source in (HOURLY, PERIODS):  # some are read by the hour, others over periods
-            having = self._tables[HOURLY].select("customer_id").union(self._tables[PERIODS].select("customer_id"))
-        expected = self._ids if source == CHURN else self._settled if source in LATER else self._there
+        group = "known" if source == CHURN else "settled" if source in LATER else "there"
+        having = self._having(table)
+        # Some are read by the hour, others over periods.
+        both = {HOURLY, PERIODS}
+        if source in both and both <= self._read.keys():
+            either = self._tables[HOURLY].select("customer_id").union(self._tables[PERIODS].select("customer_id"))
+            having = self._having(either).assign(named=having["named"], strangers=having["strangers"])
         return replace(
             facts,
-            expected=self._count(expected),
-            present=self._count(expected.semi_join(having, "customer_id")),
-            named=self._count(named),
-            strangers=self._count(named.anti_join(self._ids, "customer_id")),
+            expected=int(self._totals[group]),
+            present=int(having[group].iloc[0]),
+            named=int(having["named"].iloc[0]),
+            strangers=int(having["strangers"].iloc[0]),
+        )
+
+    def _having(self, table: ir.Table) -> pd.DataFrame:
+        """Customers that a table names: all, those without attributes, and those of each group."""
+        named = table.select("customer_id").distinct().left_join(self._known, "customer_id")
+        return self._engine.frame(
+            named.aggregate(
+                named=named.count(),
+                strangers=named.known.isnull().sum().fill_null(0),
+                **{name: named[name].sum().fill_null(0) for name in GROUPS},
+            )
         )
 
     def _with_costs(self, facts: TableFacts) -> TableFacts:
         """Customers with a known province, and those whose province has costs in the newest month of all."""
         customers, costs = self._tables[CUSTOMERS], self._tables[COSTS]
-        placed = customers.filter(customers.province_code.notnull()).semi_join(self._there, "customer_id")
-        newest = costs.filter(costs.month == costs.month.max())
-        priced = placed.semi_join(newest, "province_code")
-        expected, present = (self._count(one.select("customer_id").distinct()) for one in (placed, priced))
-        return replace(facts, expected=expected, present=present)
-
-    def _count(self, rows: ir.Table) -> int:
-        return self._engine.integer(rows.count())
+        there = self._known.filter(self._known.there == 1)
+        placed = customers.filter(customers.province_code.notnull()).semi_join(there, "customer_id")
+        newest = costs.filter(costs.month == costs.month.max()).select("province_code").distinct()
+        one = placed.left_join(newest.mutate(priced=ibis.literal(True)), "province_code")
+        counted = one.aggregate(
+            expected=one.customer_id.nunique(), present=one.customer_id.nunique(where=one.priced.notnull())
+        )
+        found = self._engine.frame(counted).iloc[0]
+        return replace(facts, expected=int(found["expected"]), present=int(found["present"]))

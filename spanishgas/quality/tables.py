@@ -27,8 +27,8 @@ class TableFacts:
         last_share: ``present / expected`` in the last delivery.
         named: Customers with a row.
         strangers: Those of them whom no customer attributes know.
-        intervals: Hours with a reading.
-        intervals_expected: Hours between each customer's first day and last.
+        intervals: Hours with a reading, or months with a price or cost.
+        intervals_expected: Those between each customer's, or province's, first and last.
         unusable: Check of the quality report -> share of rows whose value says nothing.
         levels: Figure -> level of the whole delivery.
         changes: Figure -> relative change of what the last delivery said of settled months.
@@ -126,7 +126,7 @@ def _intervals(facts: TableFacts, limit: float, settings: QualitySettings) -> Fo
     if not facts.intervals_expected:
         return None
     share = facts.intervals / facts.intervals_expected
-    told = f"{facts.intervals:,} of {facts.intervals_expected:,} hours have a reading ({percent(share)})"
+    told = f"{facts.intervals:,} of {facts.intervals_expected:,} hours or months are there ({percent(share)})"
     return at_least(share, limit, told)
 
 
@@ -171,7 +171,11 @@ GATES: tuple[Gate[TableFacts], ...] = (
     Gate("strangers", "Nearly every customer with a row is among the customer attributes.", _strangers),
     Gate("stale", "The newest event is not old.", _stale),
     Gate("ahead", "Few events lie ahead of the extraction.", _ahead),
-    Gate("intervals", "Nearly every hour between a customer's first day and the last has a reading.", _intervals),
+    Gate(
+        "intervals",
+        "Nearly every hour has a reading and every month a price or cost, from the first to the last.",
+        _intervals,
+    ),
     Gate("unusable", "Values are in known codes and no zeros that mean missing.", _unusable),
     Gate("implausible", "Levels are those of the unit.", _implausible),
     Gate("changed", "What the last delivery said of settled months is still said.", _changed),
