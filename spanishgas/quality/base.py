@@ -32,6 +32,8 @@ class OfSource(Protocol):
         """Name of the source contract."""
 
 
+# Differences of shares carry rounding: 0.98 - 0.97 is more than 0.01.
+ROUNDING = 1e-9
 Facts = TypeVar("Facts", bound=OfSource)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from spanishgas.config import QualitySettings
-from spanishgas.quality.base import Found, Gate, at_least, at_most, percent
+from spanishgas.quality.base import ROUNDING, Found, Gate, at_least, at_most, percent
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _fewer_customers(facts: TableFacts, limit: float, settings: QualitySettings)
     told = f"{percent(share)} of the customers have a row, {percent(facts.last_share)} had one on {facts.last_date}"
     few = (facts.last_share - share) * facts.expected <= settings.few_rows and facts.present > 0
     fall = facts.last_share - share
-    return Found(few or fall <= limit, fall, f"a fall of at most {percent(limit)}", told)
+    return Found(few or fall <= limit + ROUNDING, fall, f"a fall of at most {percent(limit)}", told)
 
 
 def _strangers(facts: TableFacts, limit: float, settings: QualitySettings) -> Found | None:
