@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from spanishgas.errors import ConfigError
 
 FROM_RUN = "from_run"
-FLAGS = {"-m": "multirun", "--multirun": "multirun", "--cfg": "show", "-h": "help", "--help": "help"}
+FLAGS = {
+    "-m": "multirun",
+    "--multirun": "multirun",
+    "--cfg": "show",
+    "--traceback": "traceback",
+    "-h": "help",
+    "--help": "help",
+}
 CONFIG_DIR = "config_dir"
 # Other names of settings.
 ALIASES = {"asof_date": "as_of"}
@@ -32,6 +39,7 @@ class Arguments:
         help: Print how to call the stage and stop.
         config_dirs: Folders of options beside ours.
         from_run: Run whose settings are taken; overrides come on top.
+        traceback: Show the traceback of an error that nobody foresaw.
     """
 
     overrides: tuple[str, ...]
@@ -40,6 +48,7 @@ class Arguments:
     help: bool = False
     config_dirs: tuple[str, ...] = ()
     from_run: str | None = None
+    traceback: bool = False
 
 
 def read_arguments(argv: list[str]) -> Arguments:
@@ -89,6 +98,7 @@ def read_arguments(argv: list[str]) -> Arguments:
         "help" in flags,
         tuple(folders),
         runs[-1] if runs else None,
+        "traceback" in flags,
     )
 
 

@@ -24,6 +24,7 @@ from pipelines._repeat import Repeat
 from pipelines._summary import closing, summarise
 from spanishgas.config import DemoData, Settings
 from spanishgas.errors import ConfigError, SpanishGasError, TrackingError
+from spanishgas.failures import explain, keep_in_a_file, traceback_of
 from spanishgas.registry import RunLog, Tracker
 from spanishgas.stages.base import Stage
 from spanishgas.stages.display import Steps
@@ -37,6 +38,8 @@ CONFIG_DIRS_VARIABLE = "SPANISHGAS_CONFIG_DIR"
 # Keys of the composed configuration that only serve interpolation.
 INTERNAL = ("data_root", "experiment", "action")
 DEMO_DATA = "demo_data"
+# Shows the traceback of an error that nobody foresaw on the terminal too, as --traceback does.
+SHOW_TRACEBACK = "SPANISHGAS_TRACEBACK"
 
 
 def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -> int:
@@ -49,11 +52,13 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    shown = os.environ.get(SHOW_TRACEBACK, "0") not in ("", "0")
     try:
         arguments = read_arguments(list(sys.argv[1:] if argv is None else argv))
         if arguments.config_dirs:
             folders = [*arguments.config_dirs, os.environ.get(CONFIG_DIRS_VARIABLE, "")]
             os.environ[CONFIG_DIRS_VARIABLE] = os.pathsep.join(filter(None, folders))
+        shown = shown or arguments.traceback
         if arguments.help:
             print(describe(name))
             return 0
@@ -69,6 +74,16 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
     except KeyboardInterrupt:
         console.print(f"[bold red]{name} stopped[/]; what is published stays, the same command goes on from there")
         return 130
+    except BrokenPipeError:  # whoever read our output has heard enough
+        raise
+    except Exception as error:
+        keep_in_a_file(error)
+        if shown:
+            console.print(traceback_of(error), markup=False)
+        told = explain(error)
+        console.print(f"[bold red]{name} failed[/]", end=" ")
+        console.print(str(told), markup=False)
+        return told.exit_code
 
 
 def _run(name: str, stages: Sequence[Stage], arguments: Arguments, console: Console) -> int:
@@ -138,7 +153,7 @@ def _run_job(
             with steps.step(stage.name):
                 try:
                     outcomes.append(run_stage(stage, settings, tracker, parent=run, console=steps, begun=begun))
-                except SpanishGasError:
+                except Exception:
                     console.print(
                         f"{steps.label} {stage.name} failed; the {len(outcomes)} steps before it stay published, the "
                         "same command goes on from there",
@@ -364,12 +379,13 @@ def _known_names(config: DictConfig) -> list[str]:
 def describe(name: str) -> str:
     """How to call an entry point, with the groups and options there are."""
     lines = [
-        f"python -m pipelines.{name} [group=option ...] [key=value ...] [-m] [--cfg] [--help]",
+        f"python -m pipelines.{name} [group=option ...] [key=value ...] [-m] [--cfg] [--traceback] [--help]",
         f'mlflow run . -e {name} -P key=value -P overrides="group=option key=value"',
         "",
         "-m       run once per combination of comma-separated values, as children of one run",
         "--cfg    print the resolved settings and stop",
         f"--config-dir DIR    options beside ours (DIR/data/mine.yaml: data=mine), also by {CONFIG_DIRS_VARIABLE}",
+        "--traceback  show the traceback of an error that nobody foresaw",
         "",
         "Groups and their options:",
     ]

@@ -66,6 +66,10 @@ class SourceError(SpanishGasError):
     """A raw source is missing or cannot be read as its configuration says."""
 
 
+class DeliveryError(SpanishGasError):
+    """A delivery does not pass its gates; nothing of it is published."""
+
+
 class ContractError(SpanishGasError):
     """A table does not keep the promise that its contract makes."""
 

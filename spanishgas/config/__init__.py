@@ -50,6 +50,7 @@ from spanishgas.config.policy import (
     ResponseSettings,
     SimulationSettings,
 )
+from spanishgas.config.quality import QualitySettings
 from spanishgas.config.tables import EngineSettings, FeatureSettings, LabelSettings, SplitRange
 
 
@@ -119,6 +120,7 @@ class Settings(SettingsModel):
         tracking: Where runs are recorded.
         pipeline: Which stages one command runs.
         erasure: Whom to erase.
+        quality: Gates that a delivery has to pass.
     """
 
     run_date: date
@@ -139,6 +141,7 @@ class Settings(SettingsModel):
     tracking: TrackingSettings
     pipeline: PipelineSettings
     erasure: ErasureSettings = ErasureSettings()
+    quality: QualitySettings
 
 
 __all__ = [
@@ -171,6 +174,7 @@ __all__ = [
     "PipelineSettings",
     "PolicySettings",
     "PromotionSettings",
+    "QualitySettings",
     "ReplaySettings",
     "ResponseSettings",
     "ScoringSettings",

@@ -220,6 +220,30 @@ QUALITY = Contract(
     ),
 )
 
+DELIVERY_FIGURES = Contract(
+    name="delivery_figures",
+    layer="silver",
+    version=1,
+    grain="source x month x figure",
+    description="What the delivery says, summed up by month: what the next delivery is held against.",
+    primary_key=("source", "month", "figure"),
+    event_time=None,
+    known_at=KnownAt(column=None),
+    columns=(
+        Column(name="source", type="string", description="Source contract."),
+        Column(name="month", type="string", description="Month of the events, `YYYY-MM`; empty without an event."),
+        Column(
+            name="figure",
+            type="string",
+            description=(
+                "`rows`; `<column>`: sum of its values; `<column>.told`: values that are there; `<column>=<value>`: "
+                "rows with that value; `present_share`: share of the customers expected to have a row who have one."
+            ),
+        ),
+        Column(name="value", type="float", description="The figure, in the column's unit."),
+    ),
+)
+
 SILVER_TABLES: tuple[Contract, ...] = (
     CUSTOMERS,
     CONTRACTS,
@@ -233,4 +257,5 @@ SILVER_TABLES: tuple[Contract, ...] = (
     CUSTOMER_EXTRAS,
     QUARANTINE,
     QUALITY,
+    DELIVERY_FIGURES,
 )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from spanishgas.config import TrackingSettings
-from spanishgas.errors import TrackingError
+from spanishgas.errors import SpanishGasError, TrackingError
+from spanishgas.failures import KEPT, keep_in_a_file, note, noted, traceback_of
 from spanishgas.registry.answering import ask, masked, without_secrets
 from spanishgas.registry.locks import SQLITE, exclusive, lock_address
 from spanishgas.registry.processes import is_dead, process_tags, user_name
@@ -28,6 +29,7 @@ UNFINISHED = ".unfinished-"
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 # On a run: whether the working tree had changes that the commit does not have.
 COMMIT_TAG, CHANGED_TAG = "mlflow.source.git.commit", "git_changed"
+TRACEBACK = "traceback.txt"
 
 
 class Tracker:
@@ -125,6 +127,7 @@ class Tracker:
         try:
             yield run
         except Exception as error:
+            self._keep_traceback(run, error)
             run.set_tags({"error": f"{type(error).__name__}: {error}"})
             self.client.set_terminated(run.id, "FAILED")
             raise
@@ -133,6 +136,18 @@ class Tracker:
             self.client.set_terminated(run.id, "KILLED")
             raise
         self.client.set_terminated(run.id, "FINISHED")
+
+    def _keep_traceback(self, run: RunLog, error: Exception) -> None:
+        """Keeps the traceback of an error that nobody foresaw with the run that it came up in."""
+        if isinstance(error, SpanishGasError) or noted(error, KEPT) is not None:
+            return
+        try:
+            run.log_text(traceback_of(error), TRACEBACK)
+            folder = self.folder_of(run.id)
+        except Exception:  # the store may be what failed, and the error is what the user is to hear of
+            keep_in_a_file(error)
+            return
+        note(error, KEPT, f"{folder / TRACEBACK}" if folder else f"artifact {TRACEBACK} of run {run.id}")
 
     def _open(self, name: str, tags: Mapping[str, str], parent: RunLog | None) -> RunLog:
         marks = {**tags, **process_tags(), **self._checkout, "mlflow.runName": name}

@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.config import ExtraTable
+from spanishgas.domain.delivered import DeliveredRows
 from spanishgas.engine.session import Engine
 from spanishgas.silver.churn_events import build_churn_events
 from spanishgas.silver.consumption_daily import DailyResult, build_consumption_daily
@@ -16,6 +17,7 @@ from spanishgas.silver.costs import build_costs
 from spanishgas.silver.cross_checks import latest_event, relations, supply_zones
 from spanishgas.silver.customer_extras import build_customer_extras, map_extras
 from spanishgas.silver.customers import build_customers
+from spanishgas.silver.delivered import delivered_rows
 from spanishgas.silver.interactions import build_interactions
 from spanishgas.silver.mapping import QUARANTINE_SCHEMA, Mapped, map_source, require_columns
 from spanishgas.silver.prices import build_prices
@@ -24,7 +26,16 @@ from spanishgas.silver.raw import RawPart, RawSource
 from spanishgas.silver.retention_offers import build_retention_offers
 from spanishgas.silver.versions import Resolved
 
-__all__ = ["RawPart", "RawSource", "SilverResult", "build_silver", "plot_quality", "render_quality"]
+__all__ = [
+    "HOURLY",
+    "TABLE_OF",
+    "RawPart",
+    "RawSource",
+    "SilverResult",
+    "build_silver",
+    "plot_quality",
+    "render_quality",
+]
 
 Progress = Callable[[str], None]
 Builder = Callable[[Engine, Mapped], Resolved]
@@ -41,6 +52,8 @@ BUILDERS: dict[str, tuple[str, Builder]] = {
     "retention_offers": ("retention_offers", build_retention_offers),
 }
 HOURLY = "consumption_hourly"
+# Source -> the silver table that is made from it.
+TABLE_OF = {**{source: table for source, (table, _) in BUILDERS.items()}, HOURLY: "consumption_daily"}
 
 
 @dataclass(frozen=True)
@@ -50,10 +63,12 @@ class SilverResult:
     Attributes:
         tables: Silver table name -> rows in its contract's columns.
         facts: Figures and facts for the run.
+        delivered: What became of the rows of each source that has files.
     """
 
     tables: Mapping[str, ir.Table]
     facts: Mapping[str, float | int | str]
+    delivered: Mapping[str, DeliveredRows]
 
 
 def build_silver(
@@ -80,11 +95,13 @@ def build_silver(
     sources = {name: source.with_columns() for name, source in sources.items()}
     require_columns(list(sources.values()))
     findings: list[Finding] = []
+    read: dict[str, int] = {}
     tables: dict[str, ir.Table] = {}
     quarantine = [rejects.select(*QUARANTINE_SCHEMA)]
     for name, (table, build) in BUILDERS.items():
         progress(table)
         mapped = map_source(engine, sources[name], timezone)
+        read[name] = mapped.read
         resolved = build(engine, mapped)
         tables[table] = resolved.rows
         quarantine.append(mapped.rejected)
@@ -97,6 +114,7 @@ def build_silver(
     progress("consumption_daily")
     daily = build_consumption_daily(engine, sources[HOURLY], supply_zones(engine, tables["customers"]), progress)
     tables["consumption_daily"] = daily.daily
+    read[HOURLY] = daily.counts["rows"]
     quarantine.append(daily.rejected)
     findings.extend(_hourly_findings(engine, daily, absent=not sources[HOURLY].parts))
     findings.extend(relations(engine, tables))
@@ -111,7 +129,7 @@ def build_silver(
     facts.update(
         {f"found_{finding.source}.{finding.check}": finding.affected for finding in findings if finding.affected}
     )
-    return SilverResult(tables, facts)
+    return SilverResult(tables, facts, delivered_rows(engine, sources, read, rejects, rejected, findings))
 
 
 def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *, absent: bool) -> list[Finding]:

@@ -19,6 +19,7 @@ from spanishgas.config import Settings
 from spanishgas.contracts import Contract
 from spanishgas.engine.session import Engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.errors import SpanishGasError
 from spanishgas.registry import ModelRegistry, ModelVersion, RunLog
 
 if TYPE_CHECKING:
@@ -129,10 +130,17 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Build:
-    """Everything one call of a stage made."""
+    """Everything one call of a stage made.
+
+    Attributes:
+        products: What it made for each target.
+        report: What its run tells.
+        refused: Why nothing of it may be published: the run shows its figures and report, and fails.
+    """
 
     products: Mapping[Publication, Product]
     report: Report
+    refused: SpanishGasError | None = None
 
 
 @dataclass(frozen=True)

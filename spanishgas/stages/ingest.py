@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from spanishgas.bronze import (
     Landed,
@@ -22,15 +23,17 @@ from spanishgas.bronze import (
     without_erased,
 )
 from spanishgas.bronze.locate import extras_dataset
-from spanishgas.config import DataSettings, Settings, SettingsModel, SourceSettings
+from spanishgas.config import DataSettings, QualitySettings, Settings, SettingsModel, SourceSettings
 from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
 from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import Manifest, Publication, TableStore, write_frame_atomically
 from spanishgas.engine.suppression import Suppression
+from spanishgas.quality import LANDING_GATES, LandingFacts, accepted_tags, figures_of, judge, refusal
 from spanishgas.readers import HashCache
 from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
+from spanishgas.stages.gates import with_gates
 
 LANDING = "ingest"
 CONTRACTS: dict[str, Contract] = {contract.name: contract for contract in SOURCES}
@@ -40,9 +43,10 @@ FETCHED = "fetched"
 
 
 class IngestSettings(SettingsModel):
-    """What landing depends on beside the raw files."""
+    """What landing depends on beside the raw files; the gates decide whether it is published and not what is."""
 
     data: DataSettings
+    quality: QualitySettings = Field(exclude=True)
 
 
 class Ingest(PlainStage):
@@ -70,7 +74,8 @@ class Ingest(PlainStage):
                 found = [fetch_rows(engine, raw, folder) if raw.settings.sql else raw for raw in found]
         inputs = {_key(raw): content_hash(raw, raw.digest or hashes.digest(raw.path)) for raw in found}
         hashes.save()
-        return [Target(landing_of(settings), IngestSettings(data=_without_dates(settings.data)), inputs)]
+        view = IngestSettings(data=_without_dates(settings.data), quality=settings.quality)
+        return [Target(landing_of(settings), view, inputs)]
 
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
         """Lands the files, source by source, without the customers who were erased.
@@ -102,16 +107,22 @@ class Ingest(PlainStage):
             )
             for dataset, files in locate_sources(view.data).items()
         ]
+        verdicts = judge(LANDING_GATES, _facts(workspace.store, view.data, landed, target.publication), view.quality)
         log = build_ingestion_log(date.fromisoformat(target.publication.value), landed)
         product = Product(
             tables={REJECTS.name: build_rejects(landed), INGESTION_LOG.name: log},
             contracts={**CONTRACTS, REJECTS.name: REJECTS, INGESTION_LOG.name: INGESTION_LOG},
             landed={source.dataset: list(_landed_files(source)) for source in landed},
             landed_columns={source.dataset: _schema(source) for source in landed},
-            metrics=_metrics(landed),
-            tags={"absent_sources": ", ".join(_absent(view.data, landed)) or "none"},
+            metrics=_metrics(landed) | figures_of(verdicts),
+            tags={"absent_sources": ", ".join(_absent(view.data, landed)) or "none"}
+            | accepted_tags(verdicts, view.quality),
         )
-        return Build({target.publication: product}, _report(view.data, landed, log))
+        return Build(
+            {target.publication: product},
+            with_gates(_report(view.data, landed, log), LANDING_GATES, verdicts, view.quality),
+            refusal(verdicts, f"the delivery of {view.data.name} of {target.publication.value}"),
+        )
 
     def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Writes `bronze/_meta/ingestion_log.parquet`: the logs of all run dates; forgets rows that wait no longer."""
@@ -173,6 +184,32 @@ def _landed_files(source: Landed) -> Iterator[LandedFile]:
             origin=file.raw.origin,
             part=file.raw.part,
         )
+
+
+def _facts(
+    store: TableStore, data: DataSettings, landed: Sequence[Landed], publication: Publication
+) -> list[LandingFacts]:
+    """What the gates look at: every source that has files, or had rows in the last delivery before this run date."""
+    before = store.newest("bronze", LANDING, date.fromisoformat(publication.value) - timedelta(days=1))
+    last = None if before is None else store.find(before)
+    by_name = {source.dataset: source for source in landed}
+    facts = []
+    for name in dict.fromkeys([*CONTRACTS, *by_name]):
+        source, known = by_name.get(name), last.tables.get(name) if last is not None else None
+        gone = source is None and known is not None and name in data.sources and data.sources[name].absent is None
+        if source is None and not gone:
+            continue
+        facts.append(
+            LandingFacts(
+                source=name,
+                files=len(source.files) if source is not None else 0,
+                rows=source.rows if source is not None else 0,
+                cut_off=tuple(file.raw.origin for file in source.files if file.content.cut_off) if source else (),
+                last_rows=known.rows if known is not None else None,
+                last_date=before.value if before is not None else "",
+            )
+        )
+    return facts
 
 
 def _schema(source: Landed) -> dict[str, str]:

@@ -34,7 +34,7 @@ EVERYWHERE = ("force", "engine", "tracking", "data.name", "data.root")
 MODEL_SETTINGS = ("model", "labels")
 DEMO = ("customers", "seed", "start", "end", "until", "actions", "world", "churn_rate_90d", "hourly_format")
 DEMO_SETTINGS = tuple(f"data.{name}" for name in (*DEMO, "block_customers"))
-FILES_SETTINGS = ("run_date", "data.kind", "data.raw", "data.sources", "data.extras")
+FILES_SETTINGS = ("run_date", "data.kind", "data.raw", "data.sources", "data.extras", "quality")
 SPLIT = ("labels.kind", "labels.horizon_days", "labels.window_days", "labels.registration_lag_days")
 
 PAGES: Mapping[str, Page] = {
@@ -55,8 +55,8 @@ PAGES: Mapping[str, Page] = {
     "silver": Page(
         "silver/silver",
         SILVER_TABLES,
-        {},
-        ("run_date", "data.sources", "data.extras", "data.extracted_on", "data.timezone"),
+        {"silver/_meta/deliveries.parquet": "`delivery_figures` of the last forty run dates."},
+        ("run_date", "data.sources", "data.extras", "data.extracted_on", "data.timezone", "quality"),
     ),
     "features": Page(
         "gold/features, one partition per asof_date",

@@ -8,8 +8,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.session import Engine, open_engine
 from spanishgas.engine.store import DataFile, Draft, Manifest, Publication, PublishedTable, TableStore
 from spanishgas.errors import ContractError, PublishError, SpanishGasError
+from spanishgas.failures import STAGE, STEP, note
 from spanishgas.registry import ModelRegistry, RunLog, Tracker
 from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
 from spanishgas.stages.checks import check_table
@@ -84,7 +85,7 @@ def run_stage(
     console = console if console is not None else Console(stderr=True, highlight=False)
     reset_peak()
     tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
-    with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run:
+    with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run, _placing(stage) as at:
         started = time.perf_counter()
         run.log_parameters(parameters_of(stage.name, settings))
         run.log_config(recorded(settings))
@@ -93,6 +94,7 @@ def run_stage(
             if request.if_stale and is_current(request.stage, request.settings, store, run.models):
                 continue
             run_stage(request.stage, request.settings, tracker, parent=run, console=console)
+        at("looking at the inputs")
         with console.status(f"{stage.name}: looking at the inputs"):
             targets = stage.plan(settings, store, run.models)
         for target in targets:
@@ -110,13 +112,19 @@ def run_stage(
             pending = [target for target in targets if target.publication not in published]
             if pending:
                 with console.status(f"{stage.name}: starting") as status:
-                    build, made = _make(stage, settings, store, pending, prints, run, tracker, status.update)
+
+                    def say(text: str) -> None:
+                        at(text)
+                        status.update(f"{stage.name}: {text}")
+
+                    build, made = _make(stage, settings, store, pending, prints, run, tracker, say)
                 published.update(made)
             else:
                 build = Build(products={}, report=Report(markdown=""))
         cached = bool(targets) and not pending
         manifests = tuple(published[target.publication] for target in targets)
-        _log_figures(stage, run, manifests)
+        at("telling what is published")
+        _log_figures(stage, run, _figures_of(manifests))
         try:
             told = stage.finish(settings, store, manifests, run)
         except SpanishGasError:
@@ -137,6 +145,20 @@ def _provenance(stage: Stage, targets: Sequence[Target], prints: Mapping[Publica
         for target in targets
     }
     return {"code": code_digest(stage.module), "lock": lock_digest(), "publications": publications}
+
+
+@contextmanager
+def _placing(stage: Stage) -> Iterator[Progress]:
+    """Hears what a stage is at, and writes it down on an error that nobody foresaw."""
+    steps = ["starting"]
+    try:
+        yield steps.append
+    except SpanishGasError:
+        raise
+    except Exception as error:
+        note(error, STAGE, stage.name)
+        note(error, STEP, steps[-1])
+        raise
 
 
 def _name_of(stage: str, tags: Mapping[str, str]) -> str:
@@ -191,17 +213,13 @@ def _make(
     prints: Mapping[Publication, str],
     run: RunLog,
     tracker: Tracker,
-    progress: Progress,
+    say: Progress,
 ) -> tuple[Build, dict[Publication, Manifest]]:
     made: dict[Publication, Manifest] = {}
     with ExitStack() as stack:
         drafts = {target.publication: stack.enter_context(store.draft(target.publication)) for target in pending}
         scratch = next(iter(drafts.values())).folder / "_scratch"
         engine = stack.enter_context(open_engine(settings.engine, scratch))
-
-        def say(text: str) -> None:
-            progress(f"{stage.name}: {text}")
-
         workspace = Workspace(
             engine=engine,
             store=store,
@@ -211,6 +229,11 @@ def _make(
             child=lambda name, tags: tracker.run(name, tags=tags, parent=run),
         )
         build = stage.build(workspace, pending)
+        if build.refused is not None:
+            found = {name: value for product in build.products.values() for name, value in product.metrics.items()}
+            _log_figures(stage, run, {name: value for name, value in found.items() if math.isfinite(value)})
+            _log_report(run, build.report)
+            raise build.refused
         written = {
             target.publication: _write(engine, drafts[target.publication], build.products[target.publication], say)
             for target in pending
@@ -309,11 +332,8 @@ def _log_tables(run: RunLog, store: TableStore, manifests: Sequence[Manifest], c
     )
 
 
-def _log_figures(stage: Stage, run: RunLog, manifests: Sequence[Manifest]) -> None:
-    """Logs the figures of what is published: the chosen ones as metrics, all as a table where these are not all.
-
-    The stage's own come first, before whatever it logs when it finishes: in this order a page shows them.
-    """
+def _figures_of(manifests: Sequence[Manifest]) -> dict[str, float]:
+    """The figures of what is published."""
     metrics: dict[str, float] = {}
     for manifest in manifests:
         label = manifest.publication.value
@@ -326,10 +346,18 @@ def _log_figures(stage: Stage, run: RunLog, manifests: Sequence[Manifest]) -> No
                 metrics[f"{name}.{label}"] = value
             else:
                 metrics[f"{name}.{label}"] = value
-    chosen = metrics_of(stage.name, metrics, MOST - len(COST) - len(stage.charted))
+    return metrics
+
+
+def _log_figures(stage: Stage, run: RunLog, figures: Mapping[str, float]) -> None:
+    """Logs figures: the chosen ones as metrics, all as a table where these are not all.
+
+    The stage's own come first, before whatever it logs when it finishes: in this order a page shows them.
+    """
+    chosen = metrics_of(stage.name, figures, MOST - len(COST) - len(stage.charted))
     run.log_metrics(chosen)
-    if len(chosen) < len(metrics):
-        run.log_text(table_of(metrics).to_csv(index=False), TABLE)
+    if len(chosen) < len(figures):
+        run.log_text(table_of(figures).to_csv(index=False), TABLE)
 
 
 def _log_outcome(
@@ -347,11 +375,15 @@ def _log_outcome(
     if cached:
         tags["cached_from"] = ",".join(sorted({manifest.run_id for manifest in manifests}))
     run.set_tags(tags)
+    _log_report(run, report)
+    if cached and not report.markdown and not run.is_described:
+        run.describe_as(manifests[0].run_id, "Nothing was made: run {run} had published it, and this is its report.")
+
+
+def _log_report(run: RunLog, report: Report) -> None:
     if report.markdown:
         run.log_text(report.markdown, "report.md")
         run.describe(report.markdown)
-    elif cached and not run.is_described:
-        run.describe_as(manifests[0].run_id, "Nothing was made: run {run} had published it, and this is its report.")
     for name, figure in report.figures.items():
         run.log_figure(figure, f"figures/{name}.png")
     for name, text in report.texts.items():

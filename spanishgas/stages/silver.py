@@ -5,17 +5,20 @@ from datetime import date
 from typing import Any
 
 import ibis.expr.types as ir
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from spanishgas.bronze import extras_dataset
-from spanishgas.config import ExtraTable, Settings, SourceSettings
+from spanishgas.config import ExtraTable, QualitySettings, Settings, SourceSettings
 from spanishgas.contracts import SILVER_TABLES, SOURCES
 from spanishgas.contracts.bronze import REJECTS
+from spanishgas.contracts.silver import DELIVERY_FIGURES
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import PublishError
-from spanishgas.registry import ModelRegistry
-from spanishgas.silver import RawPart, RawSource, SilverResult, build_silver, plot_quality, render_quality
+from spanishgas.quality import TABLE_GATES, accepted_tags, figures_of, judge, refusal, table_facts
+from spanishgas.registry import ModelRegistry, RunLog
+from spanishgas.silver import TABLE_OF, RawPart, RawSource, SilverResult, build_silver, plot_quality, render_quality
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
+from spanishgas.stages.gates import last_delivery, remember, with_gates
 from spanishgas.stages.ingest import LANDING
 
 SILVER = Publication(layer="silver", name="silver")
@@ -27,10 +30,13 @@ class SilverSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    data: str
     sources: dict[str, SourceSettings]
     extras: tuple[ExtraTable, ...]
     timezone: str
     extracted_on: date
+    # Gates decide whether silver is published, not what.
+    quality: QualitySettings = Field(exclude=True)
 
 
 class Silver(PlainStage):
@@ -60,10 +66,12 @@ class Silver(PlainStage):
         landed = store.read(found, made_by=command)
         data = settings.data
         view = SilverSettings(
+            data=data.name,
             sources=data.sources,
             extras=data.extras,
             timezone=data.timezone,
             extracted_on=data.extracted_on or date.fromisoformat(found.value),
+            quality=settings.quality,
         )
         return [Target(SILVER, view, {"bronze": landed.content_hash}, {"bronze": landed})]
 
@@ -82,17 +90,40 @@ class Silver(PlainStage):
             progress=workspace.progress,
         )
         quality = workspace.engine.frame(result.tables["quality"])
+        workspace.progress("asking the gates")
+        facts, figures = table_facts(
+            workspace.engine,
+            {source: result.tables[table] for source, table in TABLE_OF.items()},
+            {source: CONTRACTS[table] for source, table in TABLE_OF.items()},
+            result.delivered,
+            view.extracted_on,
+            last_delivery(workspace.store, landed.publication.value),
+            view.quality,
+        )
+        verdicts = judge(TABLE_GATES, facts, view.quality)
         tags = {key: value for key, value in result.facts.items() if isinstance(value, str)}
         metrics = {key: float(value) for key, value in result.facts.items() if isinstance(value, int | float)}
         tags["bronze_run_date"] = landed.publication.value
-        product = Product(tables=result.tables, contracts=CONTRACTS, metrics=metrics, tags=tags)
+        tags |= accepted_tags(verdicts, view.quality)
+        metrics |= figures_of(verdicts)
+        tables = {**result.tables, DELIVERY_FIGURES.name: figures}
+        product = Product(tables=tables, contracts=CONTRACTS, metrics=metrics, tags=tags)
         report = Report(
             markdown=render_quality(quality),
             figures={"quality": plot_quality(quality)},
             texts={"quality.csv": quality.to_csv(index=False)},
             headline=_headline(result, quality),
         )
-        return Build({target.publication: product}, report)
+        return Build(
+            {target.publication: product},
+            with_gates(report, TABLE_GATES, verdicts, view.quality),
+            refusal(verdicts, f"the delivery of {view.data} of {landed.publication.value}"),
+        )
+
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
+        """Remembers the figures of the delivery, for the next to be held against."""
+        remember(store, manifests[0])
+        return ""
 
 
 def _sources(workspace: Workspace, landed: Manifest, view: SilverSettings) -> dict[str, RawSource]:

@@ -98,5 +98,6 @@ def settings_for(folder: Path, tracking: TrackingSettings, *as_of: date) -> Sett
         tracking=tracking,
         policy=delivered.policy,
         monitoring=delivered.monitoring,
+        quality=delivered.quality,
         pipeline=PipelineSettings(stages=("toy",)),
     )
