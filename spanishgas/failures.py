@@ -229,8 +229,6 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         lambda _: True,
         _fault,
-        _do(
-            "Nothing half-done was published. See whether the files are as conf/data says; if so, report it"
-        ),
+        _do("Nothing half-done was published. See whether the files are as conf/data says; if so, report it"),
     ),
 )
