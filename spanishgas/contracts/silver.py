@@ -237,7 +237,8 @@ DELIVERY_FIGURES = Contract(
             type="string",
             description=(
                 "`rows`; `<column>`: sum of its values; `<column>.told`: values that are there; `<column>=<value>`: "
-                "rows with that value; `present_share`: share of the customers expected to have a row who have one."
+                "rows with that value; `day=<day>`, `kwh.day=<day>`: rows and energy of a day of the month; "
+                "`present_share`: share of the customers expected to have a row who have one."
             ),
         ),
         Column(name="value", type="float", description="The figure, in the column's unit."),

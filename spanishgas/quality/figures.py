@@ -5,6 +5,8 @@ Sums are taken over whole millionths of the unit, so equal rows give equal figur
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from functools import reduce
+from operator import add
 
 import ibis
 import ibis.expr.types as ir
@@ -17,6 +19,8 @@ from spanishgas.engine.session import Engine
 COLUMNS = ("source", "month", "figure", "value")
 NO_FIGURES = pd.DataFrame(columns=list(COLUMNS)).astype({"value": "float64"})
 ROWS = "rows"
+DAY = "day"
+ENERGIES = ("elec_p1_kwh", "elec_p2_kwh", "elec_p3_kwh", "gas_kwh")
 PRESENT_SHARE = "present_share"
 # Columns of a table that say nothing of what the source told.
 NOT_TOLD = ("customer_id", "known_at", "is_snapshot")
@@ -35,11 +39,13 @@ def monthly_figures(engine: Engine, source: str, contract: Contract, table: ir.T
 
     Returns:
         Columns source, month (``YYYY-MM``, empty where there is no event), figure (``rows``, ``<column>`` for a sum,
-        ``<column>.told`` for values that are there, ``<column>=<value>`` for rows with a value), value.
+        ``<column>.told`` for values that are there, ``<column>=<value>`` for rows with a value, ``day=<day>`` for rows
+        of a day of the month, ``kwh.day=<day>`` for its energy), value.
     """
-    month = ibis.literal("")
+    month, frames = ibis.literal(""), []
     if contract.event_time is not None:
         month = table[contract.event_time].strftime("%Y-%m").fill_null("")
+        frames.append(_by_day(engine, contract.event_time, table))
     wanted: dict[str, ir.Scalar] = {ROWS: table.count()}
     coded: list[str] = []
     for column in contract.columns:
@@ -55,13 +61,24 @@ def monthly_figures(engine: Engine, source: str, contract: Contract, table: ir.T
         if column.nullable:
             wanted[f"{column.name}.told"] = value.count()
     grouped = table.group_by(month=month).aggregate(**{name: value.cast("float64") for name, value in wanted.items()})
-    frames = [engine.frame(grouped).melt(id_vars="month", var_name="figure")]
+    frames.append(engine.frame(grouped).melt(id_vars="month", var_name="figure"))
     for name in coded:
         counted = table.group_by(month=month, code=table[name].fill_null("")).aggregate(value=table.count())
         found = engine.frame(counted)
         frames.append(found.assign(figure=f"{name}=" + found["code"]).drop(columns="code"))
     figures = pd.concat(frames, ignore_index=True).assign(source=source)
     return figures.astype({"value": "float64"})[list(COLUMNS)]
+
+
+def _by_day(engine: Engine, event: str, table: ir.Table) -> pd.DataFrame:
+    """Rows, and energy where there is any, by day: a clock that is a day off moves no sum of a month."""
+    dated = table.filter(table[event].notnull())
+    wanted: dict[str, ir.Scalar] = {DAY: dated.count().cast("float64")}
+    if set(ENERGIES) <= set(table.columns):
+        wanted[f"kwh.{DAY}"] = exact_sum(reduce(add, (dated[name] for name in ENERGIES))).fill_null(0.0)
+    days = dated.group_by(month=dated[event].strftime("%Y-%m"), day_of_month=dated[event].strftime("%d"))
+    long = engine.frame(days.aggregate(**wanted)).melt(id_vars=["month", "day_of_month"], var_name="figure")
+    return long.assign(figure=long["figure"] + "=" + long["day_of_month"]).drop(columns="day_of_month")
 
 
 def changes(now: pd.DataFrame, last: pd.DataFrame, settled_until: date) -> dict[str, float]:

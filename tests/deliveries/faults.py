@@ -315,6 +315,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("every tenth day of the year 0001", WITH_DAYS, _values(_set("day", _to("0001-01-01"), every=10))),
     Fault("every tenth day of the year 99999", WITH_DAYS, _values(_set("day", _to("99999-01-01"), every=10))),
     Fault("every tenth day the 31st of February", WITH_DAYS, _values(_set("day", _to("2024-02-31"), every=10))),
+    Fault("days a day earlier", WITH_DAYS, _values(_set("day", _later(days=-1)))),
     Fault("days a year later", WITH_DAYS, _values(_set("day", _later(years=1)))),
     Fault("days a year earlier", WITH_DAYS, _values(_set("day", _later(years=-1)))),
     Fault("all days empty", WITH_DAYS, _values(_set("day", _to("")))),

@@ -1,6 +1,8 @@
 """The command line: what composes, what fails and how, and that every way of saying the same does the same."""
 
 import itertools
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import mlflow
@@ -9,8 +11,10 @@ import pytest
 from pipelines._entry import CONF, expand_sweep, load_settings, run
 from spanishgas.config import DemoData
 from spanishgas.errors import ConfigError
+from spanishgas.stages.base import Build, Target, Workspace
 from spanishgas.stages.demo_data import STAGE as DEMO_DATA
 from spanishgas.stages.ingest import STAGE as INGEST
+from tests.stages.toy import Toy
 
 GROUPS = {
     folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
@@ -178,3 +182,62 @@ def test_help_and_cfg_run_nothing(here: Path, capsys: pytest.CaptureFixture[str]
     assert run("ingest", [INGEST], ["--cfg", "data.customers=77"]) == 0
     assert "customers: 77" in capsys.readouterr().out
     assert runs(here) == []
+
+
+class Broken(Toy):
+    """A stage with a fault."""
+
+    def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
+        workspace.progress("prices")
+        raise ZeroDivisionError("division by zero")
+
+
+def test_an_error_that_nobody_foresaw_is_told_and_its_traceback_kept(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("toy", [Broken()], [f"data_root={here / 'data'}"]) == 1
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert "toy failed toy, while at: prices: an error that nobody foresaw: ZeroDivisionError" in told
+    (failed,) = runs(here)
+    assert failed.info.status == "FAILED"
+    kept = mlflow.artifacts.download_artifacts(run_id=failed.info.run_id, artifact_path="traceback.txt")
+    assert "ZeroDivisionError: division by zero" in Path(kept).read_text()
+    (named,) = re.findall(r"The full traceback is in (\S+)", told)
+    assert Path(named).read_text() == Path(kept).read_text()
+
+
+def test_the_traceback_is_shown_where_it_is_asked_for(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = f"data_root={here / 'data'}"
+    assert run("toy", [Broken()], [root, "--traceback"]) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+    monkeypatch.setenv("SPANISHGAS_TRACEBACK", "1")
+    assert run("toy", [Broken()], [root]) == 1
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_keep_the_traceback_leaves_it_in_a_file(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("spanishgas.registry.runs.RunLog.log_text", fail)
+    monkeypatch.setattr("tempfile.tempdir", str(here))
+    assert run("toy", [Broken()], [f"data_root={here / 'data'}"]) == 1
+    (named,) = re.findall(r"The full traceback is in (\S+)", capsys.readouterr().err)
+    assert "No space left on device" in Path(named).read_text()
+
+
+@pytest.mark.parametrize("raised", [BrokenPipeError, SystemExit])
+def test_a_broken_pipe_and_a_wish_to_end_stay_what_they_are(
+    here: Path, raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("pipelines._entry.describe", fail)
+    with pytest.raises(raised):
+        run("ingest", [INGEST], ["--help"])
