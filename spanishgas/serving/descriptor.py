@@ -26,7 +26,8 @@ class ServedRun(_Part):
         standing: Folder of the keyed standing.
         terms: File of the terms.
         prices: Dual prices.
-        left: What is left of budget and capacities; None for no limit.
+        left: What the newest run of its period left of budget and capacities; None for no limit.
+        period_start: First day of that period.
         valid_until: Last day of the prices.
         risk_edges: Risks above which a customer is in the bucket high, and medium.
     """
@@ -39,6 +40,7 @@ class ServedRun(_Part):
     terms: Path
     prices: tuple[float, ...]
     left: tuple[float | None, ...]
+    period_start: date
     valid_until: date
     risk_edges: tuple[float, float]
 

@@ -80,7 +80,7 @@ def publish(
                 files=(DataFile(path=file.relative_to(draft.folder).as_posix()),),
                 rows=len(frame),
                 content_hash=f"{int(digest):x}",
-                contract_version=1,
+                contract_version=CONTRACTS[name].version if name in CONTRACTS else 1,
                 columns={field.name: str(field.type) for field in table.schema},
             )
         for name, file in (landed or {}).items():
@@ -129,7 +129,7 @@ def decided_on(day: date, candidates: Candidates) -> tuple[Decisions, pd.DataFra
     causes = np.empty(len(candidates), object)
     for row in range(len(candidates)):
         causes[row] = CAUSES[row % len(CAUSES)]
-    table = recommendation_rows(decisions, causes, respond, basis, POLICY)
+    table = recommendation_rows(decisions, causes, respond, basis)
     return decisions, table, Terms(POLICY, basis, None)
 
 
@@ -164,7 +164,7 @@ def publish_decision(
         {
             "recommendations": table,
             "recommendation_vetoes": veto_rows(decisions, day),
-            "recommendation_limits": limit_rows(decisions, POLICY, day),
+            "recommendation_limits": limit_rows(decisions, day),
             "decision_standing": standing_rows(candidates, day),
         },
         landed={"decision_terms": file},

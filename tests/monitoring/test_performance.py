@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from spanishgas.config import EconomicsSettings, PerformanceSettings
+from spanishgas.domain.kept_value import kept_value
 from spanishgas.evaluation import evaluate
-from spanishgas.monitoring.business import by_month, kept_value
+from spanishgas.monitoring.business import by_month
 from spanishgas.monitoring.performance import Performance, Skill, judge, seen_by, simulate
 from spanishgas.monitoring.performance_report import figures, headline, page, render_markdown
 
