@@ -30,6 +30,7 @@ Ints = npt.NDArray[np.int64]
 NAN = float("nan")
 # Leverage above this would make a residual grow without bound.
 MOST_LEVERAGE = 0.99
+ROUNDING = 1e-20
 DECISIVE_POWER = 0.8
 
 
@@ -163,6 +164,9 @@ def _fit(
     free = len(rows) - int(draw.max()) - 2
     explains = np.zeros(len(rows)) if covariate is None else _centred(covariate[rows], draw)
     spread = float(explains @ explains)
+    # What is the same for all differs by rounding only.
+    if covariate is not None and spread <= ROUNDING * float(covariate[rows] @ covariate[rows]):
+        spread = 0.0
     alone, slope = moved, 0.0
     if spread > 0:
         alone = moved - explains * (moved @ explains) / spread

@@ -214,12 +214,12 @@ def limit_names(settings: PolicySettings) -> list[str]:
     return ["budget", *(f"window:{name}" for name in WINDOWS), *(f"channel:{name}" for name in settings.channels)]
 
 
-def used_by(plan: Plan, some: npt.NDArray[np.bool_], settings: PolicySettings) -> Floats:
+def used_by(plan: Plan, spend: Floats, some: npt.NDArray[np.bool_], settings: PolicySettings) -> Floats:
     """What the offers of some customers take of budget (EUR) and capacities, in the order of ``limit_names``."""
     window, channel = plan.window[some & (plan.window >= 0)], plan.channel[some & (plan.channel >= 0)]
     return np.array(
         [
-            math.fsum(np.round(plan.spend[some], EURO_DIGITS)),
+            math.fsum(spend[some]),
             *np.bincount(window, minlength=len(WINDOWS)),
             *np.bincount(channel, minlength=len(settings.channels)),
         ],
@@ -232,7 +232,9 @@ def limit_rows(decisions: Decisions, run_date: date) -> pd.DataFrame:
     plan, settings = decisions.plan, decisions.settings
     period = Period.of(run_date, settings.budget.period)
     bounds, whole = decisions.limits.bounds, limits_of(len(decisions.candidates), settings).bounds
-    used, offered = (used_by(plan, some, settings) for some in (decisions.chosen, decisions.offered))
+    used = used_by(plan, plan.spend, decisions.chosen, settings)
+    # As later runs will read it in the table of recommendations.
+    offered = used_by(plan, np.round(plan.spend, EURO_DIGITS), decisions.offered, settings)
 
     def known(values: Floats) -> Floats:
         return np.where(np.isfinite(values), np.round(values, EURO_DIGITS), np.nan)
