@@ -94,9 +94,8 @@ def render(
         f"# Recommendations of {basis.run_date}",
         "",
         f"**{len(offers):,} offers** to {len(table):,} active customers, and {int(metrics['held_out']):,} held out at "
-        f"random. They are expected to cost {metrics['spend_eur']:,.0f} EUR of the budget of "
-        f"{metrics['budget_eur']:,.0f} EUR and to bring {metrics['expected_margin_impact_eur']:,.0f} EUR of margin "
-        "beyond their cost.",
+        f"random. They are expected to cost {metrics['spend_eur']:,.0f} EUR of the {metrics['budget_eur']:,.0f} EUR that "
+        f"the budget has left, and to bring {metrics['expected_margin_impact_eur']:,.0f} EUR of margin beyond their cost.",
         "",
         *_period(metrics, limits, settings),
         _hold_out(metrics, settings),
@@ -220,8 +219,8 @@ def _period(metrics: Mapping[str, float], limits: pd.DataFrame, settings: Policy
 def _hold_out(metrics: Mapping[str, float], settings: PolicySettings) -> str:
     """What the hold-out can find."""
     wanted, share = settings.holdout, metrics["holdout_share"]
-    if "holdout_smallest_effect" not in metrics:
-        return f"{share:.1%} of the chosen are held out: there is no effect to find."
+    if not metrics.get("holdout_smallest_effect", 1.0) < 1:
+        return f"{share:.1%} of the chosen are held out: too few to find any effect."
     runs = "alone" if wanted.wanted_runs == 1 else f"with {wanted.wanted_runs} runs like it"
     target = DECISIVE_POWER if wanted.power is None else wanted.power
     told = (

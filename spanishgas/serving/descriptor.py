@@ -1,6 +1,7 @@
 """What a bundle consists of, as a file: the publisher writes it, the workers follow it."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -43,6 +44,12 @@ class ServedRun(_Part):
     period_start: date
     valid_until: date
     risk_edges: tuple[float, float]
+
+
+def left_by_newest(runs: Sequence[ServedRun]) -> tuple[ServedRun, ...]:
+    """Runs, the oldest first, each with what the newest run of its period and of as many limits left."""
+    left = {(run.period_start, len(run.left)): run.left for run in runs}
+    return tuple(run.model_copy(update={"left": left[run.period_start, len(run.left)]}) for run in runs)
 
 
 class ServedDate(_Part):

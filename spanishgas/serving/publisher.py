@@ -25,7 +25,7 @@ from spanishgas.models.files import LOADER, ChurnModel, digest_of
 from spanishgas.policy.recommendations import limit_names
 from spanishgas.policy.terms import Terms
 from spanishgas.registry import CHAMPION, ModelRegistry, ModelVersion, Tracker
-from spanishgas.serving.descriptor import FILE, Descriptor, ServedDate, ServedRun
+from spanishgas.serving.descriptor import FILE, Descriptor, ServedDate, ServedRun, left_by_newest
 from spanishgas.serving.settings import ServingSettings
 from spanishgas.stages.places import TERMS, features_at, segments_at
 
@@ -115,9 +115,7 @@ class Publisher:
             # What a run of an earlier release decided cannot be served with what it rests on.
             if manifest is not None and _is_of_this_release(manifest) and not self._store.missing_files(manifest):
                 found.append(self._run(manifest, date.fromisoformat(publication.value)))
-        # What a period has left is what its newest run left.
-        left = {(run.period_start, len(run.left)): run.left for run in found}
-        return tuple(run.model_copy(update={"left": left[run.period_start, len(run.left)]}) for run in found)
+        return left_by_newest(found)
 
     def _run(self, manifest: Manifest, run_date: date) -> ServedRun:
         decisions = self._keyed(manifest, RECOMMENDATIONS.name, DECISION_COLUMNS)
