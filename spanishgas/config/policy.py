@@ -9,6 +9,7 @@ from spanishgas.config.base import SettingsModel
 
 Action = Literal["small", "medium", "large"]
 Channel = Literal["phone", "email", "letter", "sms"]
+PeriodName = Literal["run", "week", "month", "quarter"]
 
 
 def _joined(parts: object) -> object:
@@ -132,15 +133,18 @@ class GuardrailSettings(SettingsModel):
 
 
 class BudgetSettings(SettingsModel):
-    """What may be spent and done in one run.
+    """What may be spent and done in one period.
 
     Attributes:
+        period: What budget and capacities are of: a calendar month or quarter, a week from Monday, or every run anew.
+            A run has what the earlier run dates of its period left.
         eur: Expected spend on discounts and contacts in EUR; None takes ``eur_per_customer``.
         eur_per_customer: The same per active customer.
         windows: Most contacts per window, as a share of the active customers; None is no limit.
         channels: Channel -> most contacts, as a share of the active customers; no limit where nothing is said.
     """
 
+    period: PeriodName = "month"
     eur: float | None = Field(default=None, ge=0)
     eur_per_customer: float = Field(default=0.25, ge=0)
     windows: tuple[float | None, float | None, float | None] = (None, None, None)
@@ -155,14 +159,31 @@ class HoldoutSettings(SettingsModel):
     """Who of those chosen is held out, so that the effect can be measured.
 
     Attributes:
-        share: Share of the chosen.
+        share: Share of the chosen, where no power is wanted.
         salt: Goes into the hash that decides.
         days: Days that they stay held out.
+        power: Wanted probability that the hold-out finds an effect; each run's share follows from it, from how many
+            are chosen and from their risk. None takes ``share``.
+        wanted_effect: Fall in the share of leavers that is to be found, in a two-sided test at 5 %.
+        wanted_runs: Runs like this one that are measured together to find it.
+        least_share: Least share that follows from a wanted power.
+        most_share: Most of it.
     """
 
     share: float = Field(default=0.1, ge=0, lt=1)
     salt: str = "retention"
     days: int = Field(default=90, ge=0)
+    power: float | None = Field(default=None, gt=0, lt=1)
+    wanted_effect: float = Field(default=0.03, gt=0, lt=1)
+    wanted_runs: int = Field(default=1, ge=1)
+    least_share: float = Field(default=0.05, gt=0, lt=1)
+    most_share: float = Field(default=0.5, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "HoldoutSettings":
+        if self.least_share > self.most_share:
+            raise ValueError(f"least_share ({self.least_share}) must not exceed most_share ({self.most_share})")
+        return self
 
 
 class SimulationSettings(SettingsModel):
@@ -214,6 +235,7 @@ class PolicySettings(SettingsModel):
         simulation: What the simulator tries.
         replay: Repetitions of the replay.
         measured_until: Last day of the outcomes that `measure` counts; None takes the end of the hold-out.
+        measured_together_days: Days before the run date whose runs `measure` pools with it; 0 pools none.
     """
 
     economics: EconomicsSettings = EconomicsSettings()
@@ -229,6 +251,7 @@ class PolicySettings(SettingsModel):
     simulation: SimulationSettings = SimulationSettings()
     replay: ReplaySettings = ReplaySettings()
     measured_until: date | None = None
+    measured_together_days: int = Field(default=365, ge=0)
 
     @property
     def discounts(self) -> tuple[float, float, float]:

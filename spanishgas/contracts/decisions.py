@@ -67,7 +67,7 @@ CUSTOMER_SCORES = Contract(
 RECOMMENDATIONS = Contract(
     name="recommendations",
     layer="gold",
-    version=1,
+    version=2,
     grain="run date x active customer",
     description=(
         "Who gets which offer, when, through which channel and why; everybody else with the reason why not. What was "
@@ -99,6 +99,9 @@ RECOMMENDATIONS = Contract(
         Column(name="planned_channel", type="string", description="Channel that it chose.", domain=OFFERED_CHANNELS),
         Column(name="planned_window", type="string", description="Window that it chose.", domain=OFFERED_WINDOWS),
         _eur("planned_margin_impact", "What was expected of it."),
+        _chance("planned_hazard_0_30", "`hazard_0_30` once the plan is carried out; null without one.", nullable=True),
+        _chance("planned_hazard_30_60", "The same for days 31 to 60.", nullable=True),
+        _chance("planned_hazard_60_90", "The same for days 61 to 90.", nullable=True),
         _column("is_held_out", "Chosen, and left without an offer to measure what offers bring.", "bool"),
         _chance("propensity", "Probability of what was done, offer or hold-out, once chosen; 1 for all others."),
         _eur("expected_margin_month", "Expected margin per month without an offer.", nullable=True),
@@ -134,9 +137,12 @@ RECOMMENDATION_VETOES = Contract(
 RECOMMENDATION_LIMITS = Contract(
     name="recommendation_limits",
     layer="gold",
-    version=1,
+    version=2,
     grain="run date x limit",
-    description="Budget and capacities of a run, what is left of them, and what one more unit would earn.",
+    description=(
+        "Budget and capacities of a period, what its earlier runs and this one took of them, what is left, and what "
+        "one more unit would earn."
+    ),
     primary_key=("run_date", "limit"),
     event_time="run_date",
     known_at=AT_RUN_DATE,
@@ -144,10 +150,26 @@ RECOMMENDATION_LIMITS = Contract(
     columns=(
         RUN_DATE,
         _column("limit", "`budget`, `window:<window>` or `channel:<channel>`."),
-        Column(name="bound", type="float", description="EUR or contacts; null for no limit.", nullable=True),
+        Column(
+            name="bound",
+            type="float",
+            description="EUR or contacts that this run may plan: what is left of the period; null for no limit.",
+            nullable=True,
+        ),
         _column("used", "EUR or contacts that the plan takes, those held out included.", "float"),
+        _column("offered", "EUR or contacts that its offers take: those held out commit nothing.", "float"),
         Column(name="price_eur", type="float", unit="EUR", description="Value of one more unit.", minimum=0),
-        _column("valid_until", "Last day that the price may be used on.", "date"),
+        _column("valid_until", "Last day that the price may be used on, within the period.", "date"),
+        _column("period_start", "First day of the period.", "date"),
+        _column("period_end", "Last day of the period.", "date"),
+        Column(name="period_bound", type="float", description="The whole period's; null for no limit.", nullable=True),
+        _column("committed", "What offers of earlier runs of the period take that were not cancelled.", "float"),
+        Column(
+            name="period_left",
+            type="float",
+            description="What is left for later runs and for customers without a decision; null for no limit.",
+            nullable=True,
+        ),
     ),
 )
 
@@ -314,25 +336,62 @@ REPLAY_STUDY = Contract(
 MEASURED_EFFECT = Contract(
     name="measured_effect",
     layer="gold",
-    version=1,
-    grain="run date x group",
-    description="What a run's offers did, from its hold-out, beside what was expected and, in the demo, what is true.",
-    primary_key=("run_date", "group"),
+    version=2,
+    grain="run date x scope x group",
+    description=(
+        "What the offers of a run, and of it with earlier runs, did, from the hold-outs, beside what was expected and, "
+        "in the demo, what is true. Effects are differences in the share that left: below zero offers keep customers."
+    ),
+    primary_key=("run_date", "scope", "group"),
     event_time="run_date",
     known_at=AT_RUN_DATE,
     partition="run_date",
     columns=(
         RUN_DATE,
+        Column(
+            name="scope",
+            type="string",
+            description="`run` for this run alone, `together` with earlier runs.",
+            domain=("run", "together"),
+        ),
         _column("group", "`all`, or an action."),
-        count("offered", "Customers who were offered something."),
-        count("held_out", "Customers held out."),
+        count("runs", "Runs that were measured."),
+        _column("first_run_date", "Day of the first of them.", "date"),
+        count("offered", "Customers who were offered something, once per run."),
+        count("held_out", "Customers held out, once per run."),
         count("offered_left", "Of the offered, left by the last day."),
         count("held_out_left", "Of the held out, left by the last day."),
         Column(name="effect", type="float", description="Difference in the share that left.", nullable=True),
         Column(name="lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
         Column(name="hi", type="float", description="Upper bound.", nullable=True),
+        Column(
+            name="adjusted_effect",
+            type="float",
+            description="The same less what the arms' expected risk explains; the one that decides.",
+            nullable=True,
+        ),
+        Column(name="adjusted_lo", type="float", description="Lower bound of its 95 % interval.", nullable=True),
+        Column(name="adjusted_hi", type="float", description="Upper bound.", nullable=True),
+        Column(
+            name="smallest_effect",
+            type="float",
+            description="Smallest effect that these arms find with a power of 80 %, two-sided at 5 %.",
+            nullable=True,
+        ),
+        count(
+            "runs_to_decide",
+            "Further runs like these until the expected effect is found with that power; 0 once one is found; null "
+            "where that cannot be told.",
+            nullable=True,
+        ),
         Column(name="expected_effect", type="float", description="What the policy expected.", nullable=True),
         Column(name="true_effect", type="float", description="By the demo's true probabilities.", nullable=True),
+        _eur(
+            "margin_eur", "Margin that the offers kept over the policy's horizon, their cost taken off.", nullable=True
+        ),
+        _eur("margin_lo_eur", "Lower bound of its 95 % interval.", nullable=True),
+        _eur("margin_hi_eur", "Upper bound.", nullable=True),
+        _eur("expected_margin_eur", "What the policy expected of them."),
         _column("verdict", "What can be said of it, in words."),
     ),
 )

@@ -24,7 +24,7 @@ class RunFigures:
         offers: Offers made.
         held_out: Customers held out.
         spend: Expected spend in EUR.
-        budget: Budget in EUR.
+        budget: Budget that the period had left for the run, in EUR.
         impact: Expected change of the margin in EUR, all costs taken off.
         model_version: Version that scored.
         as_of: Date of the features.

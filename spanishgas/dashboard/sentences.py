@@ -76,15 +76,22 @@ def effect_verdict(fmt: Format, row: Row) -> str:
         return str(row["verdict"])
     if not row["offered"]:
         return "Demasiado pocos para saberlo: ninguno con oferta."
+    names = ("adjusted_effect", "adjusted_lo", "adjusted_hi", "smallest_effect", "expected_effect")
+    effect, lo, hi, smallest, expected = (row[name] for name in names)
+    more = ""
+    if pd.notna(row["runs_to_decide"]) and row["runs_to_decide"]:
+        runs, points = fmt.number(row["runs_to_decide"]), fmt.number(100 * expected, 1, sign=True)
+        more = f" Para los {points} esperados hacen falta {runs} fechas más como estas."
     if row["held_out"] < LEAST_ARM:
-        return f"Demasiado pocos para saberlo: {fmt.number(row['held_out'])} en control."
-    effect, lo, hi = (fmt.number(100 * abs(row[name]), 1) for name in ("effect", "lo", "hi"))
-    if row["hi"] < 0:
-        return f"Las ofertas retienen clientes: {effect} puntos menos de bajas (entre {hi} y {lo})."
-    if row["lo"] > 0:
-        return f"Las ofertas ahuyentan clientes: {effect} puntos más de bajas (entre {lo} y {hi})."
-    lo, hi = (fmt.number(100 * row[name], 1, sign=True) for name in ("lo", "hi"))
-    return f"No se distingue del azar: entre {lo} y {hi} puntos de bajas."
+        return f"Demasiado pocos para saberlo: {fmt.number(row['held_out'])} en control.{more}"
+    points, low, high = (fmt.number(100 * abs(one), 1) for one in (effect, lo, hi))
+    if hi < 0:
+        return f"Las ofertas retienen clientes: {points} puntos menos de bajas (entre {high} y {low})."
+    if lo > 0:
+        return f"Las ofertas ahuyentan clientes: {points} puntos más de bajas (entre {low} y {high})."
+    low, high = (fmt.number(100 * one, 1, sign=True) for one in (lo, hi))
+    found = fmt.number(100 * smallest, 1)
+    return f"No se distingue del azar: entre {low} y {high} puntos de bajas; se vería uno de {found}.{more}"
 
 
 def month_verdict(fmt: Format, row: Row) -> str:

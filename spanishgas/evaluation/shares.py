@@ -25,8 +25,16 @@ def difference(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, 
     """
     if not first[1] or not second[1]:
         return float("nan"), float("nan"), float("nan")
-    (p, low, high), (q, q_low, q_high) = wilson(*first), wilson(*second)
-    found = p - q
+    one, other = wilson(*first), wilson(*second)
+    found = one[0] - other[0]
+    return found, *newcombe(found, one, other)
+
+
+def newcombe(
+    found: float, first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Bounds of a difference from two shares with their intervals; the difference need not be that of the shares."""
+    (p, low, high), (q, q_low, q_high) = first, second
     lo = found - np.sqrt((p - low) ** 2 + (q_high - q) ** 2)
     hi = found + np.sqrt((high - p) ** 2 + (q - q_low) ** 2)
-    return found, float(lo), float(hi)
+    return float(lo), float(hi)

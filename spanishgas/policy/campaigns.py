@@ -10,9 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from spanishgas.policy.candidates import HAZARDS
-from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats
+from spanishgas.policy.economics import ACTIONS, WINDOW_DAYS, WINDOWS, Floats, cumulative_hazard
 
-WINDOW_DAYS = 30
 MONTH_DAYS = 30.44
 CONTROL = -1
 NO_OFFER = "none"
@@ -149,8 +148,8 @@ def follow(
     late = end_known <= start
     until: Floats = np.fmin(end, np.where(np.isnan(days), np.inf, days))
     hazards: Floats = rows[list(HAZARDS)].to_numpy(np.float64)[place]
-    expected = _cumulated(hazards, until) - _cumulated(hazards, start)
-    risk = _cumulated(hazards, start + effect_months * MONTH_DAYS) - _cumulated(hazards, start)
+    expected = cumulative_hazard(hazards, until) - cumulative_hazard(hazards, start)
+    risk = cumulative_hazard(hazards, start + effect_months * MONTH_DAYS) - cumulative_hazard(hazards, start)
     # Who has left before the window begins, or is offered something else by then, was never at risk in it.
     keep = np.flatnonzero((end > start) & (expected > 0))
     whole = FollowUps(
@@ -205,12 +204,3 @@ def _effective_shares(action: npt.NDArray[Any], weight: Floats) -> dict[str, flo
         some = weight[action == place]
         shares[name] = float(some.sum() ** 2 / (some**2).sum() / len(some)) if len(some) else 0.0
     return shares
-
-
-def _cumulated(hazards: Floats, days: Floats) -> Floats:
-    """Cumulative hazard up to some days after the features' date; after the last window its mean goes on."""
-    rates = -np.log1p(-np.clip(hazards, 0.0, 1 - 1e-9)) / WINDOW_DAYS
-    count = hazards.shape[1]
-    inside = np.clip(days[:, None] - WINDOW_DAYS * np.arange(count)[None, :], 0, WINDOW_DAYS)
-    later = np.maximum(days - WINDOW_DAYS * count, 0)
-    return np.asarray((rates * inside).sum(axis=1) + rates.mean(axis=1) * later)

@@ -1,4 +1,4 @@
-"""One decision on all customers: value, guardrails, allocation, hold-out."""
+"""One decision on all customers: value, guardrails, allocation within what is left of the period, hold-out."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spanishgas.config import PolicySettings
+from spanishgas.evaluation.contrast import DECISIVE_POWER, Split, split_at, split_for
 from spanishgas.policy import guardrails
 from spanishgas.policy.allocation import Limits, Options, Plan, allocate
 from spanishgas.policy.candidates import Candidates
-from spanishgas.policy.economics import Floats, Respond, Values, monthly_hazards, value_offers
+from spanishgas.policy.economics import Floats, Respond, Values, cumulative_hazard, monthly_hazards, value_offers
 from spanishgas.policy.guardrails import Allowed, Facts
 
 Bools = npt.NDArray[np.bool_]
@@ -27,9 +28,12 @@ class Decisions:
         values: What each offer is worth to them.
         allowed: What the guardrails left.
         options: The same, as the allocation took it.
-        limits: Budget and capacities.
+        limits: What budget and capacities have left for this decision.
+        committed: What was taken of them before, in the order of ``recommendations.limit_names``.
         plan: Who was chosen for what, before the hold-out.
         held_out: Who of them is held out.
+        split: Their share, and what it can find.
+        settings: The policy, with the hold-out's share as it was drawn.
     """
 
     candidates: Candidates
@@ -37,8 +41,11 @@ class Decisions:
     allowed: Allowed
     options: Options
     limits: Limits
+    committed: Floats
     plan: Plan
     held_out: Bools
+    split: Split
+    settings: PolicySettings
 
     @property
     def chosen(self) -> Bools:
@@ -94,21 +101,36 @@ def guard(
     return allowed, Options(values, costs, allowed.offers, allowed.channels)
 
 
-def limits_of(customers: int, settings: PolicySettings, *, budget_factor: float = 1.0) -> Limits:
-    """Budget and capacities for so many active customers."""
+def limits_of(customers: int, settings: PolicySettings, committed: Floats | None = None) -> Limits:
+    """Budget and capacities of a period for so many active customers, less what was committed before.
+
+    Args:
+        customers: Active customers.
+        settings: The policy.
+        committed: Of ``period.committed``; None for nothing.
+    """
     budget = settings.budget
 
     def capacity(share: float | None) -> float:
         return float("inf") if share is None else float(np.floor(share * customers + 1e-9))
 
-    return Limits(
-        budget=budget.amount(customers) * budget_factor,
-        windows=np.array([capacity(share) for share in budget.windows]),
-        channels=np.array([capacity(budget.channels.get(name)) for name in settings.channels]),  # type: ignore[call-overload]
-    )
+    whole = [
+        budget.amount(customers),
+        *(capacity(share) for share in budget.windows),
+        *(capacity(budget.channels.get(name)) for name in settings.channels),  # type: ignore[call-overload]
+    ]
+    left = np.maximum(np.array(whole) - (0.0 if committed is None else committed), 0.0)
+    count = 1 + len(budget.windows)
+    return Limits(budget=float(left[0]), windows=left[1:count], channels=left[count:])
 
 
-def decide(candidates: Candidates, respond: Respond, settings: PolicySettings, campaign: str) -> Decisions:
+def decide(
+    candidates: Candidates,
+    respond: Respond,
+    settings: PolicySettings,
+    campaign: str,
+    committed: Floats | None = None,
+) -> Decisions:
     """Who gets which offer, when and through which channel.
 
     Args:
@@ -116,13 +138,32 @@ def decide(candidates: Candidates, respond: Respond, settings: PolicySettings, c
         respond: How they respond.
         settings: The policy.
         campaign: Name of the campaign; goes into the draw of the hold-out.
+        committed: What earlier runs of the period took of budget and capacities; None for nothing.
     """
     values = value(candidates, respond, settings)
     allowed, options = guard(candidates, values, settings)
-    limits = limits_of(len(candidates), settings)
+    taken = np.zeros(1 + options.shape[1] + options.shape[2]) if committed is None else committed
+    limits = limits_of(len(candidates), settings, taken)
     plan = allocate(options, limits)
-    held_out = (plan.action != NONE) & draw_holdout(candidates.ids, campaign, settings)
-    return Decisions(candidates, values, allowed, options, limits, plan, held_out)
+    split = holdout_split(candidates, plan, settings)
+    told = settings.model_copy(update={"holdout": settings.holdout.model_copy(update={"share": split.share})})
+    held_out = (plan.action != NONE) & draw_holdout(candidates.ids, campaign, told)
+    return Decisions(candidates, values, allowed, options, limits, taken, plan, held_out, split, told)
+
+
+def holdout_split(candidates: Candidates, plan: Plan, settings: PolicySettings) -> Split:
+    """The share of the chosen to hold out, and what it can find, from how many are chosen and from their risk.
+
+    The plan is made without knowing of the hold-out, and the draw comes after it, so the arms stay comparable whatever
+    the share.
+    """
+    wanted, hazards = settings.holdout, candidates.hazards[plan.action != NONE]
+    days = np.full(len(hazards), float(wanted.days))
+    risk = float(-np.expm1(-cumulative_hazard(hazards, days)).mean()) if len(hazards) else 0.0
+    count = float(len(hazards) * wanted.wanted_runs)
+    if wanted.power is None:
+        return split_at(count, risk, wanted.wanted_effect, DECISIVE_POWER, wanted.share)
+    return split_for(count, risk, wanted.wanted_effect, wanted.power, (wanted.least_share, wanted.most_share))
 
 
 def plan_for(candidates: Candidates, values: Values, limits: Limits, settings: PolicySettings) -> Plan:

@@ -19,9 +19,11 @@ from spanishgas.config import EconomicsSettings
 
 Floats = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
 ACTIONS = ("small", "medium", "large")
 WINDOWS = ("immediate", "30_60", "60_90")
+WINDOW_DAYS = 30
 MONTHS_PER_YEAR = 12
 # Hazards are kept below one: a certain leaver has no odds.
 MOST = 1 - 1e-9
@@ -80,6 +82,45 @@ def monthly_hazards(hazards: Floats, months: int) -> Floats:
     known = np.clip(hazards[:, :months], 0.0, MOST)
     later = 1 - np.prod(1 - known, axis=1, keepdims=True) ** (1 / known.shape[1])
     return np.hstack([known, np.repeat(later, max(months - known.shape[1], 0), axis=1)])
+
+
+def cumulative_hazard(hazards: Floats, days: Floats) -> Floats:
+    """Cumulative hazard up to some days after the date of the hazards; after the last window its mean goes on.
+
+    Args:
+        hazards: Window hazards, shape (customers, windows).
+        days: Shape (customers,).
+    """
+    rates = -np.log1p(-np.clip(hazards, 0.0, MOST)) / WINDOW_DAYS
+    count = hazards.shape[1]
+    inside = np.clip(days[:, None] - WINDOW_DAYS * np.arange(count)[None, :], 0, WINDOW_DAYS)
+    later = np.maximum(days - WINDOW_DAYS * count, 0)
+    return np.asarray((rates * inside).sum(axis=1) + rates.mean(axis=1) * later)
+
+
+def hazards_with_offer(hazards: Floats, action: Ints, window: Ints, response: Response, effect_months: int) -> Floats:
+    """Window hazards of customers with an offer, over who accepts and who does not.
+
+    Args:
+        hazards: Window hazards without an offer, shape (customers, windows).
+        action: Position of the offer of each customer.
+        window: Position of its window.
+        response: Their response.
+        effect_months: Months that the offer acts.
+
+    Returns:
+        Shape (customers, windows), for those still there.
+    """
+    rows, base = np.arange(len(hazards)), np.clip(hazards, 0.0, MOST)
+    chance = response.acceptance[rows, action, window][:, None]
+    stay = np.zeros((len(base), 1 + base.shape[1]))
+    month = np.arange(base.shape[1])[None, :]
+    acting = (month >= window[:, None]) & (month < window[:, None] + effect_months)
+    for ratios, share in ((response.accepted_ratio, chance), (response.refused_ratio, 1 - chance)):
+        changed = np.minimum(base * ratios[rows, action, window][:, None], MOST)
+        stay[:, 1:] += share * np.cumprod(1 - np.where(acting, changed, base), axis=1)
+    stay[:, 0] = 1.0
+    return np.asarray(1 - stay[:, 1:] / stay[:, :-1])
 
 
 def value_offers(

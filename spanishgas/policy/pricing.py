@@ -10,6 +10,7 @@ from datetime import date
 import numpy as np
 
 from spanishgas.config import PolicySettings
+from spanishgas.evaluation.contrast import NAN, Split
 from spanishgas.policy.allocation import Limits, Plan, option_table, price_option
 from spanishgas.policy.candidates import Candidates
 from spanishgas.policy.decide import Decisions, draw_holdout, guard, value
@@ -40,7 +41,7 @@ def decide_late(
     Args:
         candidates: Customers without a decision.
         respond: How they respond.
-        settings: The policy.
+        settings: The policy as the decision was taken under, with the share held out.
         prices: What the allocation left.
         campaign: Name of the campaign; goes into the draw of the hold-out.
     """
@@ -68,4 +69,6 @@ def decide_late(
     )
     held_out = taken & draw_holdout(candidates.ids, campaign, settings)
     bounds = Limits(left[0], left[1 : 1 + len(WINDOWS)], left[1 + len(WINDOWS) :])
-    return Decisions(candidates, values, allowed, options, bounds, plan, held_out)
+    split = Split(settings.holdout.share, NAN, NAN)
+    nothing = np.zeros(len(left))
+    return Decisions(candidates, values, allowed, options, bounds, nothing, plan, held_out, split, settings)

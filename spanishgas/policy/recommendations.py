@@ -1,17 +1,20 @@
 """Decisions as tables: the recommendations with their reasons, the vetoes, and the limits with their dual prices."""
 
+import math
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from spanishgas.config import PolicySettings
+from spanishgas.policy.allocation import Plan
 from spanishgas.policy.candidates import HAZARDS, NUMBERS, Candidates
-from spanishgas.policy.decide import Decisions
+from spanishgas.policy.decide import Decisions, limits_of
 from spanishgas.policy.dual import worthwhile
-from spanishgas.policy.economics import ACTIONS, WINDOWS, Respond
+from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response, hazards_with_offer
+from spanishgas.policy.period import Period, prices_valid_until
 from spanishgas.policy.reasons import BETTER_ELSEWHERE, HELD_OUT, OFFER_PAYS, ORDINARY_RISK, TIMED_BY_CONTRACT, joined
 
 NONE = "none"
@@ -71,7 +74,6 @@ def recommendation_rows(
     causes: npt.NDArray[np.object_],
     respond: Respond,
     basis: Basis,
-    settings: PolicySettings,
 ) -> pd.DataFrame:
     """The table ``recommendations``.
 
@@ -80,17 +82,25 @@ def recommendation_rows(
         causes: Codes of what raises each customer's risk, see ``reasons.causes_of_risk``.
         respond: How customers respond, for the acceptance.
         basis: What the decisions rest on.
-        settings: The policy.
     """
-    candidates, plan = decisions.candidates, decisions.plan
+    candidates, plan, settings = decisions.candidates, decisions.plan, decisions.settings
     chosen, offered, held = decisions.chosen, decisions.offered, decisions.held_out
     action = np.array([*ACTIONS, NONE], dtype=object)[plan.action]
     window = np.array([*WINDOWS, NONE], dtype=object)[plan.window]
     channel = np.array([*settings.channels, NONE], dtype=object)[plan.channel]
     rows = np.arange(len(candidates))
     acceptance = np.full(len(candidates), np.nan)
-    told = respond(slice(0, len(candidates))).acceptance
-    acceptance[offered] = told[rows[offered], plan.action[offered], plan.window[offered]]
+    told = respond(slice(0, len(candidates)))
+    acceptance[offered] = told.acceptance[rows[offered], plan.action[offered], plan.window[offered]]
+    planned = np.full(candidates.hazards.shape, np.nan)
+    some = rows[chosen]
+    planned[some] = hazards_with_offer(
+        candidates.hazards[some],
+        plan.action[some],
+        plan.window[some],
+        Response(told.acceptance[some], told.accepted_ratio[some], told.refused_ratio[some]),
+        settings.economics.effect_months,
+    )
     # What is worth next to nothing is still worth something.
     impact = np.where(chosen, np.maximum(np.round(plan.value, EURO_DIGITS), 10.0**-EURO_DIGITS), 0.0)
     vetoes = veto_codes(decisions, settings)
@@ -119,6 +129,7 @@ def recommendation_rows(
             "planned_channel": channel,
             "planned_window": window,
             "planned_margin_impact": impact,
+            **{f"planned_{name}": planned[:, place] for place, name in enumerate(HAZARDS)},
             "is_held_out": held,
             "propensity": np.where(held, share, np.where(chosen, 1 - share, 1.0)),
             "expected_margin_month": candidates["margin_eur_month"],
@@ -203,22 +214,44 @@ def limit_names(settings: PolicySettings) -> list[str]:
     return ["budget", *(f"window:{name}" for name in WINDOWS), *(f"channel:{name}" for name in settings.channels)]
 
 
-def limit_rows(decisions: Decisions, settings: PolicySettings, run_date: date) -> pd.DataFrame:
-    """The table ``recommendation_limits``: what is left for customers without a decision, and at what price."""
-    plan, limits = decisions.plan, decisions.limits
-    used = [
-        plan.spend.sum(),
-        *np.bincount(plan.window[plan.window >= 0], minlength=len(WINDOWS)),
-        *np.bincount(plan.channel[plan.channel >= 0], minlength=len(settings.channels)),
-    ]
-    bounds = limits.bounds
+def used_by(plan: Plan, spend: Floats, some: npt.NDArray[np.bool_], settings: PolicySettings) -> Floats:
+    """What the offers of some customers take of budget (EUR) and capacities, in the order of ``limit_names``."""
+    window, channel = plan.window[some & (plan.window >= 0)], plan.channel[some & (plan.channel >= 0)]
+    return np.array(
+        [
+            math.fsum(spend[some]),
+            *np.bincount(window, minlength=len(WINDOWS)),
+            *np.bincount(channel, minlength=len(settings.channels)),
+        ],
+        np.float64,
+    )
+
+
+def limit_rows(decisions: Decisions, run_date: date) -> pd.DataFrame:
+    """The table ``recommendation_limits``: what the run had and took, what the period has left, and at what price."""
+    plan, settings = decisions.plan, decisions.settings
+    period = Period.of(run_date, settings.budget.period)
+    bounds, whole = decisions.limits.bounds, limits_of(len(decisions.candidates), settings).bounds
+    used = used_by(plan, plan.spend, decisions.chosen, settings)
+    # As later runs will read it in the table of recommendations.
+    offered = used_by(plan, np.round(plan.spend, EURO_DIGITS), decisions.offered, settings)
+
+    def known(values: Floats) -> Floats:
+        return np.where(np.isfinite(values), np.round(values, EURO_DIGITS), np.nan)
+
     return pd.DataFrame(
         {
             "run_date": pd.Timestamp(run_date),
             "limit": limit_names(settings),
-            "bound": np.where(np.isfinite(bounds), bounds, np.nan),
-            "used": np.round(np.asarray(used, np.float64), EURO_DIGITS),
+            "bound": known(bounds),
+            "used": np.round(used, EURO_DIGITS),
+            "offered": np.round(offered, EURO_DIGITS),
             "price_eur": np.round(plan.prices, 9),
-            "valid_until": pd.Timestamp(run_date + timedelta(days=settings.prices_valid_days)),
+            "valid_until": pd.Timestamp(prices_valid_until(run_date, settings)),
+            "period_start": pd.Timestamp(period.first),
+            "period_end": pd.Timestamp(period.last),
+            "period_bound": known(whole),
+            "committed": np.round(decisions.committed, EURO_DIGITS),
+            "period_left": known(np.maximum(bounds - offered, 0.0)),
         }
     )

@@ -147,6 +147,7 @@ def replay(
     truth: Truth,
     settings: PolicySettings,
     *,
+    committed: Floats | None = None,
     features: pd.DataFrame | None = None,
 ) -> dict[str, Replayed]:
     """Values nobody, the rule policies, our policy with each response, and the oracle.
@@ -156,10 +157,11 @@ def replay(
         responses: ``learned`` and ``assumed``, those that there are.
         truth: Their truth.
         settings: The policy.
+        committed: What earlier runs of the period took of budget and capacities; None for nothing.
         features: What is known of the customers, in their order; None leaves out what features could tell at best.
     """
     true_values = truth.values(settings)
-    limits = limits_of(len(candidates), settings)
+    limits = limits_of(len(candidates), settings, committed)
     # Rules do not know values: they may contact whom the other guardrails allow.
     assumed_values = value(candidates, responses[ASSUMED], settings)
     _, open_options = guard(candidates, assumed_values, settings, without=("value",))

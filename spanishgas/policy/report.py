@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.config import PolicySettings
+from spanishgas.evaluation.contrast import DECISIVE_POWER
 from spanishgas.policy.allocation import allocate
 from spanishgas.policy.decide import Decisions, guard, value, value_of_plan, with_values
 from spanishgas.policy.economics import Respond
 from spanishgas.policy.reasons import SEPARATOR, sentences
-from spanishgas.policy.recommendations import Basis, limit_names
+from spanishgas.policy.recommendations import Basis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +42,11 @@ def winners_curse(decisions: Decisions, halves: Sequence[Respond], settings: Pol
     return promised / kept if kept > 0 else float("inf")
 
 
-def metrics_of(decisions: Decisions, table: pd.DataFrame, left: int, curse: float) -> dict[str, float]:
+def metrics_of(
+    decisions: Decisions, table: pd.DataFrame, limits: pd.DataFrame, left: int, curse: float
+) -> dict[str, float]:
     """Figures of a run for the tracking store."""
+    budget = limits.set_index("limit").loc["budget"]
     plan, offered = decisions.plan, decisions.offered
     worth = decisions.values
     baseline = float(np.nansum(worth.baseline, dtype=np.float64))
@@ -57,6 +61,12 @@ def metrics_of(decisions: Decisions, table: pd.DataFrame, left: int, curse: floa
         "planned_spend_eur": float(plan.spend.sum()),
         "planned_margin_impact_eur": plan.total,
         "budget_eur": decisions.limits.budget,
+        "period_budget_eur": float(budget["period_bound"]),
+        "period_committed_eur": float(budget["committed"]),
+        "period_left_eur": float(budget["period_left"]),
+        "holdout_share": decisions.split.share,
+        "holdout_power": decisions.split.power,
+        "holdout_smallest_effect": decisions.split.smallest,
         "gap_eur": plan.gap,
         "price_of_budget": float(plan.prices[0]),
         "baseline_margin_eur": baseline,
@@ -71,21 +81,24 @@ def metrics_of(decisions: Decisions, table: pd.DataFrame, left: int, curse: floa
 def render(
     decisions: Decisions,
     table: pd.DataFrame,
+    limits: pd.DataFrame,
     basis: Basis,
     metrics: dict[str, float],
     missing: Mapping[str, int],
     fallback: Sequence[str],
-    settings: PolicySettings,
 ) -> str:
     """The report in Markdown."""
+    settings = decisions.settings
     offers = table[table["action"] != "none"]
     lines = [
         f"# Recommendations of {basis.run_date}",
         "",
         f"**{len(offers):,} offers** to {len(table):,} active customers, and {int(metrics['held_out']):,} held out at "
-        f"random. They are expected to cost {metrics['spend_eur']:,.0f} EUR of the budget of "
-        f"{metrics['budget_eur']:,.0f} EUR and to bring {metrics['expected_margin_impact_eur']:,.0f} EUR of margin "
-        "beyond their cost.",
+        f"random. They are expected to cost {metrics['spend_eur']:,.0f} EUR of the {metrics['budget_eur']:,.0f} EUR that "
+        f"the budget has left, and to bring {metrics['expected_margin_impact_eur']:,.0f} EUR of margin beyond their cost.",
+        "",
+        *_period(metrics, limits, settings),
+        _hold_out(metrics, settings),
         "",
         f"Features of {basis.as_of}, champion v{basis.model_version} (`{basis.model_digest[:12]}`), policy "
         f"`{basis.policy_version}`, response {basis.response}. {int(metrics['left_since_features']):,} customers have "
@@ -153,14 +166,13 @@ def render(
         "at these prices gets it, whatever others do. "
         f"{decisions.plan.core:,} customers are so close to the line that they were decided together.",
         "",
-        "| limit | bound | price of one more, EUR |",
-        "| --- | ---: | ---: |",
+        "| limit | of the period | committed before | bound of this run | planned | left | price of one more, EUR |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += [
-        f"| {name} | {'none' if not np.isfinite(bound) else f'{bound:,.0f}'} | {price:,.4f} |"
-        for name, bound, price in zip(
-            limit_names(settings), decisions.limits.bounds, decisions.plan.prices, strict=True
-        )
+        f"| {row.limit} | {_or_none(row.period_bound)} | {row.committed:,.0f} | {_or_none(row.bound)} | "
+        f"{row.used:,.0f} | {_or_none(row.period_left)} | {row.price_eur:,.4f} |"
+        for row in limits.itertuples()
     ]
     lines += ["", f"The plan falls short of the best possible by at most {metrics['gap_eur']:,.2f} EUR.", ""]
     if missing:
@@ -185,6 +197,40 @@ def render(
             f"{row.expected_margin_impact:,.2f} | {why} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _or_none(bound: object) -> str:
+    return "none" if pd.isna(bound) else f"{bound:,.0f}"  # type: ignore[call-overload]
+
+
+def _period(metrics: Mapping[str, float], limits: pd.DataFrame, settings: PolicySettings) -> list[str]:
+    """What the period had, what its earlier runs committed, and what is left after this one."""
+    name, row = settings.budget.period, limits.iloc[0]
+    if name == "run":
+        return []
+    return [
+        f"The {name} from {row['period_start'].date()} to {row['period_end'].date()} has "
+        f"{metrics['period_budget_eur']:,.0f} EUR; earlier runs have committed {metrics['period_committed_eur']:,.0f} "
+        f"EUR, and this run leaves {metrics['period_left_eur']:,.0f} EUR. Those held out commit nothing.",
+        "",
+    ]
+
+
+def _hold_out(metrics: Mapping[str, float], settings: PolicySettings) -> str:
+    """What the hold-out can find."""
+    wanted, share = settings.holdout, metrics["holdout_share"]
+    if not metrics.get("holdout_smallest_effect", 1.0) < 1:
+        return f"{share:.1%} of the chosen are held out: too few to find any effect."
+    runs = "alone" if wanted.wanted_runs == 1 else f"with {wanted.wanted_runs} runs like it"
+    target = DECISIVE_POWER if wanted.power is None else wanted.power
+    told = (
+        f"{share:.1%} of the chosen are held out. The run {runs} finds a fall of the share that leaves within "
+        f"{wanted.days} days by {metrics['holdout_smallest_effect']:.1%} with a power of {target:.0%}, and one by "
+        f"{wanted.wanted_effect:.1%} with {metrics['holdout_power']:.0%}."
+    )
+    if wanted.power is None or metrics["holdout_power"] >= wanted.power - 1e-9:
+        return told
+    return f"{told} **More cannot be held out** than `policy.holdout.most_share` ({wanted.most_share:.0%}) allows."
 
 
 def plot_reasons(table: pd.DataFrame) -> "Figure":

@@ -1,6 +1,6 @@
 """What a plan is worth, and how that hangs on what was assumed: by group, by assumption, by budget."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from spanishgas.config import PolicySettings
 from spanishgas.policy.allocation import allocate
-from spanishgas.policy.decide import Decisions, limits_of, plan_for, value, value_of_plan, with_values
+from spanishgas.policy.decide import Decisions, plan_for, value, value_of_plan, with_values
 from spanishgas.policy.economics import Respond
 from spanishgas.policy.recommendations import risk_buckets
 from spanishgas.policy.response import scaled
@@ -88,11 +88,10 @@ def _sensitivity(decisions: Decisions, respond: Respond, settings: PolicySetting
 
 
 def _curve(decisions: Decisions, settings: PolicySettings) -> pd.DataFrame:
-    count = len(decisions.candidates)
     rows = []
     factors = {*settings.simulation.budget_factors, 1.0} if decisions.limits.budget > 0 else {1.0}
     for factor in sorted(factors):
-        limits = limits_of(count, settings, budget_factor=factor)
+        limits = replace(decisions.limits, budget=decisions.limits.budget * factor)
         plan = decisions.plan if factor == 1.0 else allocate(decisions.options, limits)
         rows.append(
             {

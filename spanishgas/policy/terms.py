@@ -20,7 +20,7 @@ class Terms:
     """What a run's decisions were taken under.
 
     Attributes:
-        settings: The policy.
+        settings: The policy, with the hold-out's share as it was drawn.
         basis: What the decisions rest on.
         effects: The learned response; None where the response is assumed.
     """

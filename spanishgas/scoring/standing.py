@@ -28,10 +28,10 @@ def standing(people: ir.Table, silver: Mapping[str, ir.Table], day: date) -> ir.
         ``days_since_offer``, ``days_since_contact``, ``days_to_renewal`` (negative once past), ``term_age_days``; null
         where not known.
     """
-    dates = ibis.memtable({"as_of": [day]}, schema={"as_of": "date"})
-    parts = (_term(dates, silver["contracts"]), _consent(silver["customers"], day), _departed(dates, silver))
-    key = ("campaign_id", "customer_id")
-    offers = visible_at(dates, with_visibility(silver["retention_offers"], event="offer_date", key=key))
+    dates = _only(day)
+    gone = departures(silver["churn_events"], day).select("customer_id", has_left=ibis.literal(True))
+    parts = (_term(dates, silver["contracts"]), _consent(silver["customers"], day), gone)
+    offers = _offers(silver["retention_offers"], day)
     made = offers.filter(offers.action != NO_OFFER)
     contacts = silver["interactions"]
     seen = contacts.filter((contacts.known_at <= day) & (contacts.date <= day))
@@ -43,6 +43,29 @@ def standing(people: ir.Table, silver: Mapping[str, ir.Table], day: date) -> ir.
     ):
         table = table.left_join(part, "customer_id").drop("customer_id_right")
     return table.mutate(has_left=table.has_left.fill_null(False))
+
+
+def departures(churn_events: ir.Table, day: date) -> ir.Table:
+    """Who had left by a day, as known on it: ``customer_id``, ``left_on``."""
+    events = visible_at(_only(day), with_visibility(churn_events, event=None, key=("customer_id",)))
+    # A snapshot without churn dates cannot say who had left when.
+    gone = events.filter(events.churn & events.churn_date.notnull() & (events.churn_date <= events.as_of))
+    return gone.select("customer_id", left_on=gone.churn_date)
+
+
+def withheld_offers(retention_offers: ir.Table, day: date) -> ir.Table:
+    """Who was given nothing in which campaign, as known on a day: ``campaign_id``, ``customer_id``, ``offer_date``."""
+    offers = _offers(retention_offers, day)
+    return offers.filter(offers.action == NO_OFFER).select("campaign_id", "customer_id", "offer_date")
+
+
+def _only(day: date) -> ir.Table:
+    return ibis.memtable({"as_of": [day]}, schema={"as_of": "date"})
+
+
+def _offers(retention_offers: ir.Table, day: date) -> ir.Table:
+    rows = with_visibility(retention_offers, event="offer_date", key=("campaign_id", "customer_id"))
+    return visible_at(_only(day), rows)
 
 
 def _term(dates: ir.Table, contracts: ir.Table) -> ir.Table:
@@ -65,13 +88,6 @@ def _consent(customers: ir.Table, day: date) -> ir.Table:
         .filter(lambda found: found.place == 0)
         .select("customer_id", *CONSENT)
     )
-
-
-def _departed(dates: ir.Table, silver: Mapping[str, ir.Table]) -> ir.Table:
-    events = visible_at(dates, with_visibility(silver["churn_events"], event=None, key=("customer_id",)))
-    # A snapshot without churn dates cannot say who had left when.
-    gone = events.filter(events.churn & events.churn_date.notnull() & (events.churn_date <= events.as_of))
-    return gone.select("customer_id", has_left=ibis.literal(True))
 
 
 def _newest(rows: ir.Table, column: str, name: str, day: date) -> ir.Table:

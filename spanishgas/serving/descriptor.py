@@ -1,6 +1,7 @@
 """What a bundle consists of, as a file: the publisher writes it, the workers follow it."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -26,7 +27,8 @@ class ServedRun(_Part):
         standing: Folder of the keyed standing.
         terms: File of the terms.
         prices: Dual prices.
-        left: What is left of budget and capacities; None for no limit.
+        left: What the newest run of its period left of budget and capacities; None for no limit.
+        period_start: First day of that period.
         valid_until: Last day of the prices.
         risk_edges: Risks above which a customer is in the bucket high, and medium.
     """
@@ -39,8 +41,15 @@ class ServedRun(_Part):
     terms: Path
     prices: tuple[float, ...]
     left: tuple[float | None, ...]
+    period_start: date
     valid_until: date
     risk_edges: tuple[float, float]
+
+
+def left_by_newest(runs: Sequence[ServedRun]) -> tuple[ServedRun, ...]:
+    """Runs, the oldest first, each with what the newest run of its period and of as many limits left."""
+    left = {(run.period_start, len(run.left)): run.left for run in runs}
+    return tuple(run.model_copy(update={"left": left[run.period_start, len(run.left)]}) for run in runs)
 
 
 class ServedDate(_Part):

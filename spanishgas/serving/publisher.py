@@ -25,7 +25,7 @@ from spanishgas.models.files import LOADER, ChurnModel, digest_of
 from spanishgas.policy.recommendations import limit_names
 from spanishgas.policy.terms import Terms
 from spanishgas.registry import CHAMPION, ModelRegistry, ModelVersion, Tracker
-from spanishgas.serving.descriptor import FILE, Descriptor, ServedDate, ServedRun
+from spanishgas.serving.descriptor import FILE, Descriptor, ServedDate, ServedRun, left_by_newest
 from spanishgas.serving.settings import ServingSettings
 from spanishgas.stages.places import TERMS, features_at, segments_at
 
@@ -112,10 +112,10 @@ class Publisher:
         found = []
         for publication in self._store.partitions("gold", "recommendations")[-self._settings.runs :]:
             manifest = self._store.find(publication)
-            # A run of an earlier release has no terms; what it decided cannot be served with what it rests on.
-            if manifest is not None and TERMS in manifest.tables and not self._store.missing_files(manifest):
+            # What a run of an earlier release decided cannot be served with what it rests on.
+            if manifest is not None and _is_of_this_release(manifest) and not self._store.missing_files(manifest):
                 found.append(self._run(manifest, date.fromisoformat(publication.value)))
-        return tuple(found)
+        return left_by_newest(found)
 
     def _run(self, manifest: Manifest, run_date: date) -> ServedRun:
         decisions = self._keyed(manifest, RECOMMENDATIONS.name, DECISION_COLUMNS)
@@ -143,7 +143,8 @@ class Publisher:
             standing=self._keyed(manifest, DECISION_STANDING.name),
             terms=terms.resolve(),
             prices=tuple(float(row["price_eur"]) for row in order),
-            left=tuple(None if row["bound"] is None else max(float(row["bound"] - row["used"]), 0.0) for row in order),
+            left=tuple(None if row["period_left"] is None else float(row["period_left"]) for row in order),
+            period_start=order[0]["period_start"].date(),
             valid_until=order[0]["valid_until"].date(),
             risk_edges=(float(edges[0]), float(edges[1])),
         )
@@ -194,3 +195,9 @@ class Publisher:
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_of_this_release(manifest: Manifest) -> bool:
+    told = {name: table.contract_version for name, table in manifest.tables.items()}
+    wanted = (RECOMMENDATIONS, RECOMMENDATION_LIMITS, DECISION_STANDING)
+    return TERMS in told and all(told.get(one.name) == one.version for one in wanted)

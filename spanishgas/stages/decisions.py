@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from spanishgas.scoring.standing import standing
 from spanishgas.scoring.table import DecisionTable, decision_table
 from spanishgas.stages.base import Target, Workspace
 from spanishgas.stages.churn_models import CHAMPION_MODEL, champion_of, fetch_model
+from spanishgas.stages.earlier_runs import committed_before, earlier_runs, offered_before
 from spanishgas.stages.places import features_at, scores_on, segments_at
 from spanishgas.stages.response import RESPONSE, read_response
 from spanishgas.stages.score import features_for
@@ -115,24 +116,11 @@ def decision_inputs(
     if settings.policy.response.kind == "learned":
         manifests["response"] = store.read(RESPONSE, made_by="response")
         inputs["response"] = manifests["response"].content_hash
-    for day, manifest in _earlier(settings, store):
-        manifests[f"recommendations {day}"] = manifest
-        inputs[f"recommendations {day}"] = manifest.tables[RECOMMENDATIONS.name].content_hash
+    for name, manifest in earlier_runs(settings.policy, settings.run_date, store).items():
+        manifests[name] = manifest
+        inputs[name] = manifest.tables[RECOMMENDATIONS.name].content_hash
     view = DecisionSettings(run_date=settings.run_date, as_of=as_of, policy=settings.policy)
     return view, inputs, manifests, {CHAMPION_MODEL: champion}
-
-
-def _earlier(settings: Settings, store: TableStore) -> list[tuple[str, Manifest]]:
-    """Earlier runs whose offers or hold-outs may still be in force."""
-    policy = settings.policy
-    since = settings.run_date - timedelta(days=max(policy.holdout.days, policy.guardrails.rest_days_after_offer))
-    found = []
-    for publication in store.partitions("gold", "recommendations"):
-        if since.isoformat() < publication.value < settings.run_date.isoformat():
-            manifest = store.find(publication)
-            if manifest is not None and not store.missing_files(manifest):
-                found.append((publication.value, manifest))
-    return found
 
 
 def decide_from(workspace: Workspace, target: Target) -> Decided:
@@ -163,7 +151,7 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
         scores,
         stands,
         segments,
-        _offered_before(workspace, target, view),
+        offered_before(engine, store, target.manifests, view.run_date),
         policy.economics.margin_features,
     )
     responses: dict[str, Respond] = {"assumed": assumed(policy.response.assumed, table.candidates)}
@@ -177,7 +165,8 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
     kind = "learned" if "learned" in responses else "assumed"
     campaign = policy.campaign or view.run_date.isoformat()
     workspace.progress(f"deciding on {len(table.candidates):,} customers")
-    decisions = decide(table.candidates, responses[kind], policy, campaign)
+    committed = committed_before(engine, store, target.manifests, silver, policy, view.run_date)
+    decisions = decide(table.candidates, responses[kind], policy, campaign, committed)
     basis = Basis(
         run_date=view.run_date,
         as_of=view.as_of,
@@ -196,14 +185,16 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
         responses,
         tuple(half.respond(table.features) for half in halves),
         tuple(fallback),
-        Terms(policy, basis, learned),
+        Terms(decisions.settings, basis, learned),
         model,
     )
 
 
 def _policy_version(view: DecisionSettings, target: Target) -> str:
     """Digest of the policy's settings and of the response; what is simulated or replayed changes no decision."""
-    told = view.policy.model_dump(mode="json", exclude={"simulation", "replay", "measured_until"})
+    told = view.policy.model_dump(
+        mode="json", exclude={"simulation", "replay", "measured_until", "measured_together_days"}
+    )
     text = json.dumps({"policy": told, "response": target.inputs.get("response", "")}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
@@ -217,31 +208,3 @@ def _segments(workspace: Workspace, target: Target) -> tuple[pd.DataFrame | None
     )
     names = found.drop_duplicates("segment_id").set_index("segment_id")["segment_name"]
     return found, {str(key): str(value) for key, value in names.items()}
-
-
-def _offered_before(workspace: Workspace, target: Target, view: DecisionSettings) -> pd.DataFrame | None:
-    """Days since the last offer and the last hold-out of earlier published runs."""
-    parts = []
-    for name, manifest in target.manifests.items():
-        if name.startswith("recommendations "):
-            rows = workspace.engine.scan(workspace.store.files(manifest, RECOMMENDATIONS.name))
-            parts.append(
-                workspace.engine.frame(
-                    rows.filter(rows.planned_action != "none").select("customer_id", "run_date", "is_held_out")
-                )
-            )
-    if not parts:
-        return None
-    rows = pd.concat(parts, ignore_index=True)
-    rows["days"] = (pd.Timestamp(view.run_date) - pd.to_datetime(rows["run_date"])).dt.days.astype("float64")
-    held = rows["is_held_out"].astype(bool)
-    return (
-        pd.DataFrame(
-            {
-                "days_since_offer": rows[~held].groupby("customer_id")["days"].min(),
-                "days_since_held_out": rows[held].groupby("customer_id")["days"].min(),
-            }
-        )
-        .rename_axis("customer_id")
-        .reset_index()
-    )

@@ -167,6 +167,7 @@ PAGES: Mapping[str, Page] = {
         (
             "run_date",
             "policy.measured_until",
+            "policy.measured_together_days",
             "policy.holdout",
             "policy.economics",
             "labels.registration_lag_days",

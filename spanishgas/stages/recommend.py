@@ -18,6 +18,7 @@ from spanishgas.policy.schema import check_recommendations
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.decisions import DecisionSettings, decide_from, decision_inputs
+from spanishgas.stages.earlier_runs import later_runs
 from spanishgas.stages.places import TERMS, recommended_on
 from spanishgas.stages.response import STAGE as RESPONSE_STAGE
 from spanishgas.stages.score import STAGE as SCORE
@@ -62,20 +63,23 @@ class Recommend(PlainStage):
         view = target.settings
         assert isinstance(view, DecisionSettings)
         found = decide_from(workspace, target)
-        decisions, policy = found.decisions, view.policy
+        decisions = found.decisions
         workspace.progress("looking for reasons")
         contributions, _ = found.model.model.contributions(found.table.features[list(found.model.model.columns_)])
-        table = recommendation_rows(decisions, causes_of_risk(contributions), found.respond, found.basis, policy)
+        table = recommendation_rows(decisions, causes_of_risk(contributions), found.respond, found.basis)
         check_recommendations(table)
-        curse = winners_curse(decisions, found.halves, policy) if found.basis.response == "learned" else float("nan")
-        metrics = metrics_of(decisions, table, found.table.left, curse)
+        curse = (
+            winners_curse(decisions, found.halves, view.policy) if found.basis.response == "learned" else float("nan")
+        )
+        limits = limit_rows(decisions, view.run_date)
+        metrics = metrics_of(decisions, table, limits, found.table.left, curse)
         file = workspace.drafts[target.publication] / TERMS_FILE
         found.terms.save(file)
         product = Product(
             tables={
                 RECOMMENDATIONS.name: table,
                 RECOMMENDATION_VETOES.name: veto_rows(decisions, view.run_date),
-                RECOMMENDATION_LIMITS.name: limit_rows(decisions, policy, view.run_date),
+                RECOMMENDATION_LIMITS.name: limits,
                 DECISION_STANDING.name: standing_rows(decisions.candidates, view.run_date),
             },
             contracts=CONTRACTS,
@@ -97,14 +101,16 @@ class Recommend(PlainStage):
             },
         )
         offers = table[table["action"] != "none"]
+        later = later_runs(view.policy, view.run_date, workspace.store)
         report = Report(
-            markdown=render(decisions, table, found.basis, metrics, found.table.missing, found.fallback, policy),
+            markdown=render(decisions, table, limits, found.basis, metrics, found.table.missing, found.fallback),
             figures={"reasons": plot_reasons(table)},
             texts={"tables/offers.csv": offers.to_csv(index=False)},
             headline=(
                 f"{len(offers):,} offers to {len(table):,} customers for {metrics['spend_eur']:,.0f} EUR, expected to "
                 f"bring {metrics['expected_margin_impact_eur']:,.0f} EUR beyond their cost; "
                 f"{int(metrics['held_out']):,} held out; response {found.basis.response}"
+                + (f"; run `recommend` again for {', '.join(later)}, decided without this run" if later else "")
             ),
         )
         return Build({target.publication: product}, report)

@@ -120,7 +120,14 @@ def _replay(workspace: Workspace, target: Target, view: DecisionSettings, found:
     workspace.progress("replaying policies against the ground truth")
     candidates = found.table.candidates
     truth = replay.Truth.of(told["months"], told["offers"], candidates)
-    policies = replay.replay(candidates, dict(found.responses), truth, view.policy, features=found.table.features)
+    policies = replay.replay(
+        candidates,
+        dict(found.responses),
+        truth,
+        view.policy,
+        committed=found.decisions.committed,
+        features=found.table.features,
+    )
     simulation = view.policy.simulation
     shares = replay.shares(policies, replicates=simulation.replicates, seed=simulation.seed)
     dice = replay.realised(policies, truth, view.policy, np.array(view.policy.contact_costs))

@@ -277,3 +277,26 @@ class TestMonitoring:
         for contract in contracts.MONITORING_TABLES:
             (file,) = (copied / "gold" / contract.name / f"run_date={NEWEST}").glob("*.parquet")
             check_frame(contract, pd.read_parquet(file, partitioning=None))
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_offers_tell_what_the_period_has_left_and_what_was_measured(opened: Opened, shop: Path, language: str) -> None:
+    text = told(opened("offers", language=language)).replace("\u00a0", " ")
+    store = TableStore(shop / "data")
+    on = f"run_date={NEWEST}"
+    found = {}
+    for name, table in (("recommendations", "recommendation_limits"), ("measured", "measured_effect")):
+        manifest = store.find(Publication(layer="gold", name=name, partition=on))
+        assert manifest is not None
+        found[table] = pd.read_parquet(store.files(manifest, table)[0], partitioning=None)
+    limit = found["recommendation_limits"].set_index("limit").loc["budget"]
+    assert 0 < limit["period_left"] < limit["period_bound"]
+    whole = found["measured_effect"].query("group == 'all'").set_index("scope").loc["together"]
+    assert whole["runs"] == len(worlds.RUN_DATES)
+    if language == "en":
+        assert f"{round(limit['period_left']):,} left after this one".replace(",", "") in text.replace("€", "")
+        assert f"The {len(worlds.RUN_DATES)} runs since" in text
+        assert "Margin kept:" in text
+    else:
+        assert f"Las {len(worlds.RUN_DATES)} fechas desde el" in text
+        assert "Margen conservado:" in text

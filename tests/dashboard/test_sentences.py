@@ -22,6 +22,7 @@ from spanishgas.dashboard.sentences import (
     significant,
 )
 from spanishgas.dashboard.signals import evidence_of
+from spanishgas.evaluation.contrast import Contrast
 from spanishgas.models import gates
 from spanishgas.monitoring.bins import learn_bins
 from spanishgas.monitoring.checks import CHECKS
@@ -71,18 +72,49 @@ def test_drift_checks(row: dict[str, Any], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("effect", "lo", "hi", "held_out", "offered", "told"),
+    ("effect", "lo", "hi", "held_out", "offered", "more", "told"),
     [
-        (-0.05, -0.08, -0.01, 40, 90, "Las ofertas retienen clientes: 5,0 puntos menos de bajas (entre 1,0 y 8,0)."),
-        (0.05, 0.01, 0.08, 40, 90, "Las ofertas ahuyentan clientes: 5,0 puntos más de bajas (entre 1,0 y 8,0)."),
-        (0.0, -0.02, 0.03, 40, 90, "No se distingue del azar: entre -2,0 y +3,0 puntos de bajas."),
-        (np.nan, np.nan, np.nan, 9, 90, "Demasiado pocos para saberlo: 9 en control."),
-        (np.nan, np.nan, np.nan, 40, 0, "Demasiado pocos para saberlo: ninguno con oferta."),
+        (-0.05, -0.08, -0.01, 40, 90, 0, "Las ofertas retienen clientes: 5,0 puntos menos de bajas (entre 1,0 y 8,0)."),
+        (0.05, 0.01, 0.08, 40, 90, 0, "Las ofertas ahuyentan clientes: 5,0 puntos más de bajas (entre 1,0 y 8,0)."),
+        (
+            0.0,
+            -0.02,
+            0.03,
+            40,
+            90,
+            None,
+            "No se distingue del azar: entre -2,0 y +3,0 puntos de bajas; se vería uno de 5,6.",
+        ),
+        (
+            0.0,
+            -0.02,
+            0.03,
+            40,
+            90,
+            1200,
+            "No se distingue del azar: entre -2,0 y +3,0 puntos de bajas; se vería uno de 5,6. Para los -4,0 esperados "
+            "hacen falta 1.200 fechas más como estas.",
+        ),
+        (np.nan, np.nan, np.nan, 9, 90, None, "Demasiado pocos para saberlo: 9 en control."),
+        (np.nan, np.nan, np.nan, 40, 0, None, "Demasiado pocos para saberlo: ninguno con oferta."),
     ],
 )
-def test_the_verdict_on_offers(effect: float, lo: float, hi: float, held_out: int, offered: int, told: str) -> None:
-    english = verdict(effect, lo, hi, held_out) if offered else "too few to tell: 0 offered"
-    row = {"effect": effect, "lo": lo, "hi": hi, "held_out": held_out, "offered": offered, "verdict": english}
+def test_the_verdict_on_offers(
+    effect: float, lo: float, hi: float, held_out: int, offered: int, more: int | None, told: str
+) -> None:
+    contrast = Contrast(effect, lo, hi, 0.02)
+    english = verdict(contrast, held_out, -0.04, more) if offered else "too few to tell: 0 offered"
+    row = {
+        "adjusted_effect": effect,
+        "adjusted_lo": lo,
+        "adjusted_hi": hi,
+        "smallest_effect": contrast.smallest(),
+        "expected_effect": -0.04,
+        "runs_to_decide": more,
+        "held_out": held_out,
+        "offered": offered,
+        "verdict": english,
+    }
     assert effect_verdict(ES, row) == told
     assert effect_verdict(EN, row) == english
 

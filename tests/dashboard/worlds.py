@@ -23,6 +23,7 @@ from spanishgas.contracts.silver import SILVER_TABLES
 from spanishgas.engine.store import DataFile, Publication, PublishedTable, TableStore
 from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import Decisions, decide
+from spanishgas.policy.measurement import follow, measure
 from spanishgas.policy.recommendations import Basis, limit_rows, recommendation_rows, standing_rows, veto_rows
 from spanishgas.policy.response import assumed
 from spanishgas.policy.simulator import simulate
@@ -81,7 +82,7 @@ def publish(
                 files=(DataFile(path=file.relative_to(draft.folder).as_posix()),),
                 rows=len(frame),
                 content_hash=f"{int(digest):x}",
-                contract_version=1,
+                contract_version=CONTRACTS[name].version if name in CONTRACTS else 1,
                 columns={field.name: str(field.type) for field in table.schema},
             )
         for name, file in (landed or {}).items():
@@ -130,7 +131,7 @@ def decided_on(day: date, candidates: Candidates) -> tuple[Decisions, pd.DataFra
     causes = np.empty(len(candidates), object)
     for row in range(len(candidates)):
         causes[row] = CAUSES[row % len(CAUSES)]
-    table = recommendation_rows(decisions, causes, respond, basis, POLICY)
+    table = recommendation_rows(decisions, causes, respond, basis)
     return decisions, table, Terms(POLICY, basis, None)
 
 
@@ -165,7 +166,7 @@ def publish_decision(
         {
             "recommendations": table,
             "recommendation_vetoes": veto_rows(decisions, day),
-            "recommendation_limits": limit_rows(decisions, POLICY, day),
+            "recommendation_limits": limit_rows(decisions, day),
             "decision_standing": standing_rows(candidates, day),
         },
         landed={"decision_terms": file},
@@ -740,6 +741,17 @@ def publish_monitoring(root: Path, day: date, *, state: str = "alarm", retrain: 
     publish(root, Publication(layer="gold", name="retrain_signal", partition=on), {"retrain_signal": signal})
 
 
+def publish_measurement(root: Path, decided: Sequence[pd.DataFrame], day: date) -> None:
+    """What the offers of all run dates did, had every fifth customer left a month after the first."""
+    ids = decided[0]["customer_id"]
+    left_on = pd.Series(pd.NaT, index=ids, dtype="datetime64[s]")
+    left_on.iloc[::5] = pd.Timestamp(decided[0]["run_date"].iloc[0]) + pd.Timedelta(days=31)
+    rows = pd.concat([follow(one, left_on, 90, POLICY.economics) for one in decided], ignore_index=True)
+    table = measure(rows, day)[list(CONTRACTS["measured_effect"].column_names)]
+    on = f"run_date={day.isoformat()}"
+    publish(root, Publication(layer="gold", name="measured", partition=on), {"measured_effect": table})
+
+
 def publish_retailer(
     root: Path, *, run_id: str = "", customers: int = 90, days: int = 70, run_dates: Sequence[date] = RUN_DATES
 ) -> None:
@@ -752,6 +764,7 @@ def publish_retailer(
     for number, day in enumerate(run_dates):
         candidates = after(decided, people(customers, number), day)
         decided.append(publish_decision(root, day, candidates, run_id=run_id, inputs=inputs))
+    publish_measurement(root, decided, run_dates[-1])
     publish_models(root)
 
 

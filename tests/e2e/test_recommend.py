@@ -16,6 +16,7 @@ from spanishgas.registry import ModelRegistry
 from spanishgas.stages import demo_data, ingest, measure, recommend, silver, simulate
 from spanishgas.stages.places import TERMS, features_at
 from spanishgas.stages.response import RESPONSE, read_response
+from spanishgas.stages.runner import Outcome
 from tests.e2e.worlds import SIZE, WIDE, Retailer, settings_of
 from tests.pages import hidden_settings
 
@@ -111,6 +112,50 @@ def test_who_was_offered_something_is_left_alone_and_who_was_held_out_stays_so(r
     assert set(later.index.intersection(offered)) <= told["recently_contacted"]
 
 
+def limits_of(retailer: Retailer, outcome: Outcome) -> pd.DataFrame:
+    return retailer.table(outcome, "recommendation_limits").set_index("limit")
+
+
+def test_runs_of_a_month_share_its_budget_in_order_of_their_dates(retailer: Retailer) -> None:
+    day, next_day, before = "2024-12-09", "2024-12-10", "2024-12-06"
+    first = retailer.run(recommend.STAGE)
+    whole, table = limits_of(retailer, first), retailer.table(first, "recommendations")
+    assert (whole["committed"] == 0).all()
+    assert whole["bound"].equals(whole["period_bound"])
+    second = retailer.run(recommend.STAGE, f"run_date={next_day}")
+    rest = limits_of(retailer, second)
+    made = table[table["action"] != "none"].set_index("customer_id")
+    # Whoever has left by the day that the window begins is not contacted.
+    events = newest(retailer.silver("churn_events"), next_day)
+    gone = pd.to_datetime(events["churn_date"].where(events["churn"].astype(bool))).reindex(made.index)
+    begin = pd.Timestamp(day) + pd.to_timedelta(
+        made["timing_window"].map({"immediate": 0, "30_60": 30, "60_90": 60}), "D"
+    )
+    counted = made[~(gone <= begin)]
+    assert len(counted) >= 5
+    assert rest.loc["budget", "committed"] == pytest.approx(counted["expected_spend"].sum(), abs=1e-3)
+    for window in ("immediate", "30_60", "60_90"):
+        assert rest.loc[f"window:{window}", "committed"] == (counted["timing_window"] == window).sum()
+    assert rest["bound"].dropna().tolist() == pytest.approx(
+        (rest["period_bound"] - rest["committed"]).dropna().tolist()
+    )
+    assert rest.loc["budget", "used"] <= rest.loc["budget", "bound"] + 1e-6
+    assert set(rest["valid_until"]) == {pd.Timestamp("2024-12-31")}
+    # The first day is not decided anew because of the second, and forced comes out the same.
+    assert retailer.run(recommend.STAGE).cached
+    again = retailer.run(recommend.STAGE, "force=true")
+    assert f"run `recommend` again for {next_day}" in again.headline
+    assert limits_of(retailer, again).equals(whole)
+    assert retailer.run(recommend.STAGE, f"run_date={next_day}").cached
+    # A day before is decided as if the later ones were not there; they then have less.
+    filled = retailer.run(recommend.STAGE, f"run_date={before}")
+    assert (limits_of(retailer, filled)["committed"] == 0).all()
+    assert f"again for {day}, {next_day}" in filled.headline
+    late = retailer.run(recommend.STAGE)
+    assert not late.cached
+    assert limits_of(retailer, late).loc["budget", "committed"] > 0
+
+
 def test_simulate_replays_policies_by_the_truth(retailer: Retailer) -> None:
     outcome = retailer.run(simulate.STAGE)
     run = retailer.tracker.client.get_run(outcome.run_id)
@@ -148,7 +193,8 @@ def test_the_effect_is_measured_once_the_world_has_gone_on(retailer: Retailer) -
     outcome = retailer.run(measure.STAGE, *later)
     settings = settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE, *later)
     assert hidden_settings(measure.STAGE, settings, retailer.store, ModelRegistry(retailer.tracker.client)) == ""
-    measured = retailer.table(outcome, "measured_effect").set_index("group")
+    told = retailer.table(outcome, "measured_effect")
+    measured = told[told["scope"] == "run"].set_index("group")
     planned = table["planned_action"] != "none"
     assert measured.loc["all", "held_out"] == table["is_held_out"].sum()
     assert measured.loc["all", "offered"] == (planned & ~table["is_held_out"]).sum()
@@ -158,7 +204,16 @@ def test_the_effect_is_measured_once_the_world_has_gone_on(retailer: Retailer) -
     assert measured.loc["all", "held_out_left"] == gone[table["is_held_out"]].sum()
     assert measured.loc["all", "offered_left"] == gone[planned & ~table["is_held_out"]].sum()
     assert -0.5 < measured.loc["all", "true_effect"] < 0.1
+    assert -0.5 < measured.loc["all", "expected_effect"] < 0
     assert "tell" in measured.loc["all", "verdict"]  # 700 customers are too few
+    whole = measured.loc["all"]
+    assert whole["smallest_effect"] > -whole["expected_effect"]
+    assert whole["runs_to_decide"] > 0
+    assert whole["margin_lo_eur"] < whole["margin_eur"] < whole["margin_hi_eur"]
+    assert whole["expected_margin_eur"] == pytest.approx(table["expected_margin_impact"].sum())
+    metrics = retailer.tracker.client.get_run(outcome.run_id).data.metrics
+    assert metrics["measured_effect"] == whole["adjusted_effect"]
+    assert metrics["together_runs"] == told.set_index(["scope", "group"]).loc[("together", "all"), "runs"] == 1
 
 
 def test_what_is_missing_is_told(retailer: Retailer, tmp_path: Path, tracking: TrackingSettings) -> None:

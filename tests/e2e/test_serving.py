@@ -26,11 +26,13 @@ import pytest
 from spanishgas.engine.keyed import KeyedTable, build_keyed
 from spanishgas.models import ChurnModel
 from spanishgas.policy.reasons import REASONS, causes_of_risk
+from spanishgas.policy.recommendations import limit_names
 from spanishgas.policy.what_if import WhatIf
 from spanishgas.registry import CHAMPION, ModelRegistry
 from spanishgas.scoring.online import Answer, NoFeaturesError, Recommender, UnknownCustomerError
 from spanishgas.scoring.snapshot import Snapshot
 from spanishgas.serving.bundle import Bundle
+from spanishgas.serving.descriptor import ServedRun, left_by_newest
 from spanishgas.serving.publisher import Publisher
 from spanishgas.serving.schema import ManyAnswers, ScoreAnswer
 from spanishgas.serving.settings import ServingSettings
@@ -225,6 +227,10 @@ def with_newcomers(recommender: Recommender, house: House, folder: Path) -> Reco
 def test_newcomers_are_decided_at_the_dual_prices_while_they_hold(champion_one: House, tmp_path: Path) -> None:
     plain = champion_one.bundle(tmp_path).recommender
     assert plain.newest is not None
+    limits = champion_one.retailer.table(champion_one.decided, "recommendation_limits").set_index("limit")
+    left = limits["period_left"].reindex(limit_names(plain.newest.terms.settings)).fillna(np.inf)
+    assert plain.newest.prices.left.tolist() == left.tolist()
+    assert left.iloc[0] == pytest.approx(limits.loc["budget", "bound"] - champion_one.decisions["expected_spend"].sum())
     wide = replace(plain.newest.prices, left=np.full_like(plain.newest.prices.left, np.inf))
     plain = replace(plain, newest=replace(plain.newest, prices=wide))
     recommender = with_newcomers(plain, champion_one, tmp_path)
@@ -247,9 +253,38 @@ def test_newcomers_are_decided_at_the_dual_prices_while_they_hold(champion_one: 
         assert set(made.reason_codes) <= set(REASONS)
     late = {
         one.recommendation.reason_codes[0]
-        for one in recommender.answers([(recommender.snapshots[day], 0)], date(2025, 3, 1))
+        # Prices hold for 30 days, but no longer than the month whose money they are of.
+        for one in recommender.answers([(recommender.snapshots[day], 0)], date(2025, 1, 1))
     }
     assert late == {"not_priced"}
+
+
+def test_what_a_period_has_left_is_what_its_newest_run_left(tmp_path: Path) -> None:
+    def run(day: date, period: date, *left: float | None) -> ServedRun:
+        return ServedRun(
+            run_date=day,
+            as_of=AS_OF,
+            features_hash="f",
+            decisions=tmp_path,
+            standing=tmp_path,
+            terms=tmp_path,
+            prices=(0.5,) * len(left),
+            left=left,
+            period_start=period,
+            valid_until=day,
+            risk_edges=(0.5, 0.2),
+        )
+
+    november, december = date(2024, 11, 1), date(2024, 12, 1)
+    runs = [
+        run(date(2024, 11, 28), november, 9.0, None),
+        run(date(2024, 12, 2), december, 70.0, 4.0),
+        run(date(2024, 12, 5), december, 60.0, 4.0, None),  # of another set of channels
+        run(date(2024, 12, 9), december, 20.0, 1.0),
+    ]
+    told = left_by_newest(runs)
+    assert [one.left for one in told] == [(9.0, None), (20.0, 1.0), (60.0, 4.0, None), (20.0, 1.0)]
+    assert [one.run_date for one in told] == [one.run_date for one in runs]
 
 
 def test_a_what_if_is_answered_beside_the_decision(champion_one: House, tmp_path: Path) -> None:

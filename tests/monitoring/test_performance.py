@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from spanishgas.config import EconomicsSettings, PerformanceSettings
+from spanishgas.domain.kept_value import kept_value
 from spanishgas.evaluation import evaluate
-from spanishgas.monitoring.business import by_month, kept_value
+from spanishgas.monitoring.business import by_month
 from spanishgas.monitoring.performance import Performance, Skill, judge, seen_by, simulate
 from spanishgas.monitoring.performance_report import figures, headline, page, render_markdown
 
@@ -264,18 +265,6 @@ def test_a_months_offers_in_euros_beside_the_hold_out() -> None:
     assert row["verdict"].startswith("more than planned")
     assert business(rows, gone, date(2026, 1, 30))["verdict"] == "too early: 20 days followed, 30 needed"
     assert business(decisions(200, 5), [])["status"] == "unknown"
-
-
-def test_what_a_kept_customer_is_worth_by_a_slow_sum() -> None:
-    risk, margin, days = 0.3, 20.0, 90
-    settings = EconomicsSettings(horizon_months=24, discount_rate_year=0.08)
-    total, month = 0.0, 0
-    while month <= settings.horizon_months:
-        passed = month - days / 30.44
-        if passed >= 0:
-            total += margin * (1 - risk) ** (passed * 30.44 / 90) / 1.08 ** (month / 12)
-        month += 1
-    assert kept_value(np.array([risk]), np.array([margin]), days, 90, settings)[0] == pytest.approx(total)
 
 
 def test_intervals_of_very_many_rows_are_those_of_a_sample_made_narrower(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,20 @@
 """One decision: what it takes from each customer alone, what only budget and capacities carry from one to another."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipelines._entry import load_settings
-from spanishgas.config import BudgetSettings, PolicySettings
+from spanishgas.config import BudgetSettings, HoldoutSettings, PolicySettings
+from spanishgas.evaluation.contrast import split_for
 from spanishgas.policy.candidates import Candidates
 from spanishgas.policy.decide import Decisions, decide
+from spanishgas.policy.pricing import Prices, decide_late
+from spanishgas.policy.recommendations import recommendation_rows
 from spanishgas.policy.response import assumed
+from tests.policy.worlds import BASIS, causes, response
 
 WIDE = BudgetSettings(eur=1e9)
 
@@ -109,3 +115,100 @@ def test_no_customer_is_decided_on_twice() -> None:
         Candidates.of(pd.concat([table, table.head(1)]))
     with pytest.raises(ContractError, match="is no probability"):
         Candidates.of(table.assign(risk=[0.1, 0.2, np.nan, 0.1, 0.1]))
+
+
+# What is left of a period.
+
+
+def taken(decisions: Decisions, policy: PolicySettings) -> np.ndarray:
+    """What the offers of a decision take, in the order of the limits; those held out take nothing."""
+    plan, made = decisions.plan, decisions.offered
+    return np.array(
+        [
+            plan.spend[made].sum(),
+            *np.bincount(plan.window[made], minlength=3),
+            *np.bincount(plan.channel[made], minlength=len(policy.channels)),
+        ]
+    )
+
+
+def test_a_run_has_what_earlier_ones_left_and_all_of_them_together_no_more_than_the_period() -> None:
+    """Other customers come up every day; none of the three runs knows of the others but by what they committed."""
+    policy = settings(
+        budget=BudgetSettings(eur=60.0, windows=(0.05, 0.05, 0.05), channels={"letter": 0.02, "phone": 0.01})
+    )
+    whole = np.array([60.0, 20, 20, 20, *(np.inf, np.inf, 8, 4)])
+    committed = np.zeros(8)
+    spent = []
+    for seed in (1, 2, 3):
+        candidates = Candidates.of(people(seed=seed))
+        respond = assumed(policy.response.assumed, candidates)
+        found = decide(candidates, respond, policy, f"day {seed}", committed)
+        assert found.limits.bounds == pytest.approx(whole - committed)
+        alone = decide(candidates, respond, policy, f"day {seed}")
+        assert found.plan.total <= alone.plan.total
+        # Money that is scarcer is dearer.
+        assert found.plan.prices[0] >= alone.plan.prices[0] - 1e-9
+        committed = committed + taken(found, policy)
+        spent.append(found.plan.spend.sum())
+    assert (committed <= whole + 1e-6).all()
+    # The first takes nearly all, the hold-out leaves something for the next.
+    assert spent[0] > 55
+    assert 0 < spent[1] < 15
+
+
+def test_more_committed_than_there_is_leaves_nothing() -> None:
+    policy = settings(budget=BudgetSettings(eur=40.0))
+    candidates = Candidates.of(people())
+    found = decide(candidates, assumed(policy.response.assumed, candidates), policy, "K", np.full(8, 1000.0))
+    assert not found.chosen.any()
+    assert found.limits.budget == 0
+
+
+# The share held out.
+
+
+def test_a_wanted_power_sets_the_share_that_is_drawn_and_recorded() -> None:
+    plain = settings(budget=WIDE)
+    wanted = plain.model_copy(
+        update={
+            "holdout": HoldoutSettings(
+                power=0.8, wanted_effect=0.05, wanted_runs=30, least_share=0.02, most_share=0.5, salt="retention"
+            )
+        }
+    )
+    table = people(800)
+    fixed, found = decided(table, plain), decided(table, wanted)
+    # The plan does not know of the hold-out.
+    assert fixed.plan.action.tolist() == found.plan.action.tolist()
+    count, hazards = found.chosen.sum(), found.candidates.hazards[found.chosen]
+    risk = (1 - np.prod(1 - hazards, axis=1)).mean()
+    planned = split_for(30 * count, risk, 0.05, 0.8, (0.02, 0.5))
+    assert found.split.share == pytest.approx(planned.share)
+    assert found.split.power == pytest.approx(0.8)
+    assert 0.02 < found.split.share < 0.5
+    assert found.settings.holdout.share == found.split.share
+    assert found.held_out.sum() / count == pytest.approx(found.split.share, abs=0.08)
+    rows = recommendation_rows(found, causes(len(found.candidates)), response(found.candidates), BASIS)
+    held = rows["is_held_out"].to_numpy()
+    assert set(rows["propensity"][held]) == {found.split.share}
+    assert set(rows["propensity"][rows["action"] != "none"]) == {1 - found.split.share}
+    # Who comes later is drawn with the same share, of the terms.
+    late = decide_late(
+        found.candidates,
+        response(found.candidates),
+        found.settings,
+        Prices(np.zeros(8), np.full(8, np.inf), date(2026, 2, 28)),
+        "2026-02-09",
+    )
+    both = late.chosen & found.chosen
+    assert late.held_out[both].tolist() == found.held_out[both].tolist()
+
+
+def test_a_power_that_cannot_be_had_takes_the_most_that_is_allowed() -> None:
+    few = settings(holdout=HoldoutSettings(power=0.9, wanted_effect=0.02, most_share=0.3))
+    found = decided(people(), few)
+    assert found.split.share == 0.3
+    assert found.split.power < 0.5
+    nobody = decided(people(), few.model_copy(update={"budget": BudgetSettings(eur=0.0)}))
+    assert not nobody.held_out.any()

@@ -7,7 +7,15 @@ import pytest
 
 from spanishgas.config import EconomicsSettings
 from spanishgas.policy.decide import value
-from spanishgas.policy.economics import Response, Values, by_month, monthly_hazards, value_offers
+from spanishgas.policy.economics import (
+    Response,
+    Values,
+    by_month,
+    cumulative_hazard,
+    hazards_with_offer,
+    monthly_hazards,
+    value_offers,
+)
 from tests.policy.worlds import changed, customers, same_response
 
 SHARES = (0.05, 0.1, 0.2)
@@ -243,3 +251,33 @@ def test_a_decision_values_windows_then_their_mean_over_the_horizon() -> None:
     doubled = value(someone, same_response(1, acceptance=1.0, accepted=0.0, refused=1.0), settings, risk_factor=2.0)
     later = (0.8 * 0.6 * 0.4) ** (1 / 3)
     assert doubled.baseline[0] == pytest.approx(np.cumprod([0.8, 0.6, 0.4, later, later]).sum() * 10)
+
+
+@pytest.mark.parametrize("effect", [1, 2, 3])
+def test_hazards_with_an_offer_beside_a_loop_over_windows(effect: int) -> None:
+    """The share of accepters among those still there falls or grows from window to window."""
+    rng = np.random.default_rng(effect)
+    hazards = np.vstack([rng.beta(1, 6, (20, 3)), [[1.0, 0.3, 0.2]]])
+    shape = (len(hazards), 3, 3)
+    told = Response(rng.random(shape), rng.uniform(0.2, 0.9, shape), rng.uniform(0.9, 1.3, shape))
+    action, window = rng.integers(0, 3, len(hazards)), rng.integers(0, 3, len(hazards))
+    found = hazards_with_offer(hazards, action, window, told, effect)
+    for row in range(len(hazards)):
+        place = (row, action[row], window[row])
+        weights = [told.acceptance[place], 1 - told.acceptance[place]]
+        for month in range(3):
+            leaving = []
+            for ratio in (told.accepted_ratio[place], told.refused_ratio[place]):
+                acts = window[row] <= month < window[row] + effect
+                leaving.append(min(hazards[row, month] * (ratio if acts else 1.0), 1 - 1e-9))
+            wanted = np.average(leaving, weights=weights)
+            assert found[row, month] == pytest.approx(wanted, rel=1e-6, abs=1e-9)
+            weights = [weight * (1 - one) for weight, one in zip(weights, leaving, strict=True)]
+
+
+def test_the_cumulative_hazard_by_hand() -> None:
+    hazards = np.array([[0.2, 0.1, 0.3]] * 4)
+    days = np.array([0.0, 45.0, 90.0, 180.0])
+    found = 1 - np.exp(-cumulative_hazard(hazards, days))
+    whole = 1 - 0.8 * 0.9 * 0.7
+    assert found == pytest.approx([0.0, 1 - 0.8 * 0.9**0.5, whole, 1 - (1 - whole) ** 2])

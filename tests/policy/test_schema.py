@@ -357,7 +357,7 @@ def test_the_longest_list_of_reasons_fits() -> None:
     decisions = decided(someone, delivered())
     told = np.empty(1, dtype=object)
     told[0] = ("complaint", "tone", "price_changed")
-    found = recommendation_rows(decisions, told, response(someone), BASIS, delivered())
+    found = recommendation_rows(decisions, told, response(someone), BASIS)
     check_recommendations(found)
     assert found["veto_codes"][0].split("|") == list(delivered().guardrails.order)
     assert len(Recommendation.of(found.iloc[0]).reason_codes) == len(VETOES) + 3
@@ -365,7 +365,7 @@ def test_the_longest_list_of_reasons_fits() -> None:
 
 def test_limits_are_told_with_what_is_used() -> None:
     decisions, found = made()
-    limits = limit_rows(decisions, POLICY, BASIS.run_date).set_index("limit")
+    limits = limit_rows(decisions, BASIS.run_date).set_index("limit")
     assert limits.index.tolist() == limit_names(POLICY)
     planned = found[found["planned_action"] != "none"]
     used = {
@@ -377,7 +377,7 @@ def test_limits_are_told_with_what_is_used() -> None:
     assert limits["bound"].iloc[:4].tolist() == [160.0, 80.0, 80.0, 80.0]
     assert limits["bound"].iloc[4:].isna().all()
     assert (limits["used"].iloc[:4] <= limits["bound"].iloc[:4]).all()
-    assert set(limits["valid_until"]) == {pd.Timestamp("2026-03-11")}
+    assert set(limits["valid_until"]) == {pd.Timestamp("2026-02-28")}
 
 
 def test_risk_buckets_hold_their_shares() -> None:

@@ -152,4 +152,4 @@ def causes(count: int) -> np.ndarray:
 def rows_of(decisions: Decisions, settings: PolicySettings, basis: Basis = BASIS) -> pd.DataFrame:
     """The table of recommendations of a decision."""
     respond = response(decisions.candidates, settings)
-    return recommendation_rows(decisions, causes(len(decisions.candidates)), respond, basis, settings)
+    return recommendation_rows(decisions, causes(len(decisions.candidates)), respond, basis)

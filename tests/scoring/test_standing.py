@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from spanishgas.config import EngineSettings
 from spanishgas.contracts import SILVER_TABLES
 from spanishgas.engine.session import Engine, open_engine
-from spanishgas.scoring.standing import standing
+from spanishgas.scoring.standing import departures, standing, withheld_offers
 
 TYPES = {"string": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "date": pa.date32()}
 USED = ("customers", "contracts", "interactions", "churn_events", "retention_offers")
@@ -209,3 +210,33 @@ def test_every_customer_stands_once_with_their_own(engine: Engine) -> None:
         "B": (True, None, None, None, False),
         "C": (None, 50, None, None, True),
     }
+
+
+def rows_of(engine: Engine, name: str, rows: list[Row]) -> ir.Table:
+    contract = next(one for one in SILVER_TABLES if one.name == name)
+    schema = pa.schema([(column.name, TYPES[column.type]) for column in contract.columns])
+    return engine.table(pa.Table.from_pylist([{one: row.get(one) for one in schema.names} for row in rows], schema))
+
+
+def test_departures_are_told_as_they_were_known(engine: Engine) -> None:
+    events = [
+        leaving(True, ago(5), ago(2), "A"),
+        leaving(True, ago(5), ago(-1), "B"),  # registered the day after
+        leaving(True, ago(-3), ago(1), "C"),  # gives notice
+        leaving(False, None, ago(3), "D"),
+    ]
+    found = engine.frame(departures(rows_of(engine, "churn_events", events), RUN_DATE))
+    assert [(row.customer_id, pd.Timestamp(row.left_on).date()) for row in found.itertuples()] == [("A", ago(5))]
+
+
+def test_offers_withheld_are_told_as_they_were_known(engine: Engine) -> None:
+    offers = [
+        offered(ago(4), action="none", campaign="K1"),
+        offered(ago(4), action="small", campaign="K2"),
+        offered(ago(4), ago(-1), action="none", campaign="K3"),  # told the day after
+        offered(ago(6), action="small", campaign="K4"),
+        offered(ago(6), ago(1), action="none", campaign="K4"),  # corrected
+    ]
+    found = engine.frame(withheld_offers(rows_of(engine, "retention_offers", offers), RUN_DATE))
+    assert sorted(found["campaign_id"]) == ["K1", "K4"]
+    assert list(found.columns) == ["campaign_id", "customer_id", "offer_date"]

@@ -7,7 +7,7 @@ import streamlit as st
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.customer_table import customer_table
 from spanishgas.dashboard.data import RECOMMENDED, SIMULATED
-from spanishgas.dashboard.formatting import plain
+from spanishgas.dashboard.formatting import as_day, plain
 from spanishgas.dashboard.layout import figures, page_head, section
 from spanishgas.dashboard.risk_list import offered, risk_list
 from spanishgas.dashboard.view import View
@@ -42,8 +42,8 @@ def show(view: View) -> None:
                 view,
                 say("Limits", "Límites"),
                 say(
-                    "What the plan takes of the budget and of each capacity, those held out included.",
-                    "Lo que el plan usa del presupuesto y de cada capacidad, incluido el grupo de control.",
+                    "What the plan takes of what the period had left for it, those held out included.",
+                    "Lo que el plan usa de lo que quedaba del periodo, incluido el grupo de control.",
                 ),
                 key="limits",
             ),
@@ -156,6 +156,16 @@ def _limits(view: View, manifest: Manifest) -> None:
     table = view.published.table(manifest, "recommendation_limits")
     order = {"budget": 0, "window": 1, "channel": 2}
     table["kind"] = table["limit"].str.partition(":")[0]
+    first, last = (fmt.day(as_day(table[name].iloc[0])) for name in ("period_start", "period_end"))
+    if first != last:
+        money = table[table["kind"] == "budget"].iloc[0]
+        whole, before, left = (fmt.eur(money[name]) for name in ("period_bound", "committed", "period_left"))
+        st.caption(
+            say(
+                f"{first} to {last}: {whole} in all, {before} committed by earlier runs, {left} left after this one.",
+                f"Del {first} al {last}: {whole} en total, {before} comprometidos antes, quedan {left} tras esta.",
+            )
+        )
     for kind in sorted(table["kind"].unique(), key=lambda one: order.get(one, 9)):
         rows = table[table["kind"] == kind]
         if kind == "window":

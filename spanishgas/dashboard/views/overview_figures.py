@@ -141,8 +141,8 @@ def figure_cards(view: View, runs: list[RunFigures]) -> None:
             colour="off",
             note=since,
             help_=say(
-                f"Discounts and contacts; {fmt.pct(used, 0)} of the budget of {fmt.eur(now.budget)}.",
-                f"Descuentos y contactos; {fmt.pct(used, 0)} del presupuesto de {fmt.eur(now.budget)}.",
+                f"Discounts and contacts; {fmt.pct(used, 0)} of the {fmt.eur(now.budget)} that the period had left.",
+                f"Descuentos y contactos; {fmt.pct(used, 0)} de los {fmt.eur(now.budget)} que quedaban del periodo.",
             ),
         )
     with columns[2]:

@@ -1,17 +1,18 @@
 """What a plan is worth and how sure that is: budgets, assumptions, the demo's truth, the hold-out."""
 
 import altair as alt
+import pandas as pd
 import streamlit as st
 
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import MEASURED
-from spanishgas.dashboard.formatting import NOTHING, plain
+from spanishgas.dashboard.formatting import NOTHING, as_day, plain
 from spanishgas.dashboard.sentences import effect_verdict
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.words import ACTIONS, POLICIES
 from spanishgas.engine.store import Manifest
+from spanishgas.policy.measurement import ALL, TOGETHER
 
-ALL = "all"
 # EUR below which more money brings nothing worth telling.
 LEAST_GAIN = 0.005
 
@@ -142,36 +143,53 @@ def replay(view: View, manifest: Manifest) -> None:
 
 
 def measured(view: View) -> None:
-    """What the hold-out says of a run's offers."""
+    """What the hold-outs of a run, and of it with earlier ones, say of the offers."""
     say, fmt = view.say, view.fmt
     manifest = view.published.manifest(MEASURED, view.run_date)
     table = view.published.table(manifest, "measured_effect")
-    whole = table[table["group"] == ALL]
-    if len(whole):
-        one = whole.iloc[0]
-        st.markdown(
-            say(
-                f"Of **{fmt.number(one['offered'])}** offered, **{fmt.number(one['offered_left'])}** left; of "
-                f"**{fmt.number(one['held_out'])}** held out, **{fmt.number(one['held_out_left'])}**.",
-                f"De **{fmt.number(one['offered'])}** con oferta se fueron **{fmt.number(one['offered_left'])}**; de "
-                f"**{fmt.number(one['held_out'])}** en control, **{fmt.number(one['held_out_left'])}**.",
-            )
+    for one in table[table["group"] == ALL].to_dict("records"):
+        if one["scope"] == TOGETHER and one["runs"] == 1:
+            continue
+        told = say(
+            f"Of **{fmt.number(one['offered'])}** offered, **{fmt.number(one['offered_left'])}** left; of "
+            f"**{fmt.number(one['held_out'])}** held out, **{fmt.number(one['held_out_left'])}**.",
+            f"De **{fmt.number(one['offered'])}** con oferta se fueron **{fmt.number(one['offered_left'])}**; de "
+            f"**{fmt.number(one['held_out'])}** en control, **{fmt.number(one['held_out_left'])}**.",
         )
+        if one["scope"] == TOGETHER:
+            runs, first = fmt.number(one["runs"]), fmt.day(as_day(one["first_run_date"]))
+            told = say(f"The {runs} runs since {first}: ", f"Las {runs} fechas desde el {first}: ") + told
+        st.markdown(told)
         st.markdown(f":gray[{plain(effect_verdict(fmt, one))}]")
+        if pd.notna(one["margin_eur"]):
+            value, lo, hi = (fmt.eur(one[name]) for name in ("margin_eur", "margin_lo_eur", "margin_hi_eur"))
+            expected = fmt.eur(one["expected_margin_eur"])
+            st.markdown(
+                say(
+                    f":gray[Margin kept: {value} ({lo} to {hi}); {expected} were expected.]",
+                    f":gray[Margen conservado: {value} (entre {lo} y {hi}); se esperaban {expected}.]",
+                )
+            )
     heads = {
         "label": say("Group", "Grupo"),
+        "runs": say("Runs", "Fechas"),
         "offered": say("Offered", "Con oferta"),
         "held_out": say("Held out", "En control"),
-        "effect": say("Effect", "Efecto"),
-        "lo": say("from", "desde"),
-        "hi": say("to", "hasta"),
+        "adjusted_effect": say("Effect", "Efecto"),
+        "adjusted_lo": say("from", "desde"),
+        "adjusted_hi": say("to", "hasta"),
+        "smallest_effect": say("Smallest found", "Mínimo visible"),
         "expected_effect": say("Expected", "Esperado"),
     }
     table["label"] = [say("All", "Todas") if one == ALL else view.word(ACTIONS, one) for one in table["group"]]
+    shown = table[(table["scope"] != TOGETHER) | (table["runs"] > 1)]
     percent = st.column_config.NumberColumn(format="percent")
     st.dataframe(
-        table[list(heads)].rename(columns=heads),
+        shown[list(heads)].rename(columns=heads),
         hide_index=True,
         placeholder=NOTHING,
-        column_config={heads[name]: percent for name in ("effect", "lo", "hi", "expected_effect")},
+        column_config={
+            heads[name]: percent
+            for name in ("adjusted_effect", "adjusted_lo", "adjusted_hi", "smallest_effect", "expected_effect")
+        },
     )
