@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from spanishgas.bronze.land import Landed, LandedRawFile
 from spanishgas.config import ColumnMapping, SourcePart
+from spanishgas.engine.json_fields import json_field
 from spanishgas.engine.raw_files import FileContent
 from spanishgas.engine.session import Engine
 from spanishgas.engine.suppression import Suppression
@@ -50,10 +51,7 @@ def customer_of(table: ir.Table, part: SourcePart) -> ir.StringValue | None:
     elif mapping.column in table.columns:
         found = table[mapping.column].cast("string")
     elif RECORD in table.columns:
-        node = table[RECORD].cast("json")
-        for key in mapping.column.split("."):
-            node = node[key]
-        found = node.unwrap_as("string")
+        found = json_field(table[RECORD], mapping.column)
     else:
         return None
     text = found.strip().nullif("")

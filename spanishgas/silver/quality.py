@@ -12,15 +12,18 @@ SHOWN_IN_FIGURE = 30
 
 
 class Finding(NamedTuple):
-    """One check of one source."""
+    """One check of one source; energies in kWh, None where they are not counted."""
 
     source: str
     check: str
     rows: int
     affected: int
     handling: str
+    energy_kwh: float | None = None
+    affected_energy_kwh: float | None = None
 
 
+FOUND = "found from the readings"
 HANDLING = {
     "absent": "tables stay empty; features that need them are null",
     "rejected": "rows went to quarantine",
@@ -29,6 +32,9 @@ HANDLING = {
     "zero": "a zero means missing here: null",
     "unknown": "kept, value set to unknown or null",
     "missing": "kept as missing",
+    "respelled": "spaces, case, invisible marks or the end of a CUPS left out: one spelling",
+    "points": FOUND,
+    "days": FOUND,
 }
 
 
@@ -41,8 +47,9 @@ def quality_frame(findings: Iterable[Finding]) -> pd.DataFrame:
     """The quality table, one row per source and check."""
     frame = pd.DataFrame(findings, columns=list(Finding._fields))
     frame["share"] = (frame["affected"] / frame["rows"].where(frame["rows"] > 0)).fillna(0.0).clip(0.0, 1.0)
-    frame = frame.astype({"rows": "int64", "affected": "int64"})
-    ordered = frame[["source", "check", "rows", "affected", "share", "handling"]]
+    energies = {"energy_kwh": "float64", "affected_energy_kwh": "float64"}
+    frame = frame.astype({"rows": "int64", "affected": "int64", **energies})
+    ordered = frame[["source", "check", "rows", "affected", "share", *energies, "handling"]]
     return ordered.sort_values(["source", "check"], ignore_index=True)
 
 
@@ -55,9 +62,13 @@ def render_quality(frame: pd.DataFrame) -> str:
         lines += ["Absent sources:", ""]
         lines += [f"- `{row.source}`: {row.handling}" for row in absent.itertuples()]
         lines += [""]
-    lines += ["| source | check | rows | affected | share | handling |", "| --- | --- | ---: | ---: | ---: | --- |"]
     lines += [
-        f"| {row.source} | {row.check} | {row.rows:,} | {row.affected:,} | {row.share:.4%} | {row.handling} |"
+        "| source | check | rows | affected | share | of the energy | handling |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    lines += [
+        f"| {row.source} | {row.check} | {row.rows:,} | {row.affected:,} | {row.share:.4%} "
+        f"| {_of_energy(row.affected_energy_kwh, row.energy_kwh)} | {row.handling} |"
         for row in found.itertuples()
         if row.check != "absent"
     ]
@@ -65,11 +76,16 @@ def render_quality(frame: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _of_energy(affected: float, energy: float) -> str:
+    return f"{affected / energy:.4%}" if energy > 0 and affected == affected else ""
+
+
 def plot_quality(frame: pd.DataFrame) -> "Figure":
     """Shares of affected rows, on a logarithmic scale, largest first."""
     from matplotlib.figure import Figure
 
-    found = frame[(frame["affected"] > 0) & (frame["check"] != "absent")].nlargest(SHOWN_IN_FIGURE, "share")
+    shown = (frame["affected"] > 0) & (frame["check"] != "absent") & (frame["handling"] != FOUND)
+    found = frame[shown].nlargest(SHOWN_IN_FIGURE, "share")
     figure = Figure(figsize=(9, 0.9 + 0.28 * max(len(found), 1)))
     axes = figure.subplots()
     labels = found["source"] + " · " + found["check"]

@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column
+from spanishgas.engine.json_fields import json_field
 from spanishgas.engine.local_time import civil_time
 from spanishgas.silver.raw import RECORD, RawPart
 
@@ -48,10 +49,7 @@ def raw_value(part: RawPart, mapping: ColumnMapping) -> ir.Value | None:
 def _column(part: RawPart, name: str) -> ir.Value | None:
     if not part.is_json:
         return part.table[name] if name in part.table.columns else None
-    node = part.table[RECORD].cast("json")
-    for key in name.split("."):
-        node = node[key]
-    return node.unwrap_as("string")
+    return json_field(part.table[RECORD], name)
 
 
 def as_text(value: ir.Value) -> ir.StringValue:
