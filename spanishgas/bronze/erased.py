@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from spanishgas.bronze.land import Landed, LandedRawFile
 from spanishgas.config import ColumnMapping, SourcePart
+from spanishgas.domain.identifiers import one_spelling_of
 from spanishgas.engine.json_fields import json_field
 from spanishgas.engine.raw_files import FileContent
 from spanishgas.engine.session import Engine
@@ -55,7 +56,8 @@ def customer_of(table: ir.Table, part: SourcePart) -> ir.StringValue | None:
     else:
         return None
     text = found.strip().nullif("")
-    return text.substitute(dict(mapping.codes), else_=text) if mapping.codes else text
+    text = text.substitute(dict(mapping.codes), else_=text) if mapping.codes else text
+    return one_spelling_of(text, part.identifiers)
 
 
 def take_out(

@@ -109,6 +109,9 @@ class SourcePart(SettingsModel):
         encoding: Text encoding of CSV files.
         columns: Contract column -> origin. Contract columns that are not listed are taken from the raw column of the
             same name, if there is one.
+        identifiers: Spelling of customers and supply points: ``folded`` (without spaces and invisible marks, in
+            capitals, a CUPS by its first 20 characters), or ``as_written`` where small and capital letters tell two
+            customers apart. All sources of a data set need the same.
         clock: Clock of these files, where it is not the source's.
         stamp: Stamp of these files, where it is not the source's.
         interval_minutes: Interval of these files, where it is not the source's.
@@ -120,6 +123,7 @@ class SourcePart(SettingsModel):
     delimiter: str | None = None
     encoding: str = "utf-8"
     columns: Mappings = Field(default_factory=dict)
+    identifiers: Literal["folded", "as_written"] = "folded"
     clock: Clock | None = None
     stamp: Stamp | None = None
     interval_minutes: IntervalMinutes | None = None
@@ -140,9 +144,6 @@ class SourceSettings(SettingsModel):
             day, and the run tells what was found.
         quantity: Whether the electricity column holds ``energy`` (kWh) or mean ``power`` (kW) of the interval. Other
             units by ``factor``.
-        identifiers: Spelling of customers and supply points: ``folded`` (without spaces and invisible marks, in
-            capitals, a CUPS by its first 20 characters), or ``as_written`` where small and capital letters tell two
-            customers apart.
     """
 
     parts: tuple[SourcePart, ...] = ()
@@ -151,7 +152,6 @@ class SourceSettings(SettingsModel):
     stamp: Stamp = "start"
     interval_minutes: IntervalMinutes = 60
     quantity: Quantity = "energy"
-    identifiers: Literal["folded", "as_written"] = "folded"
 
     @model_validator(mode="after")
     def _parts_or_absent(self) -> "SourceSettings":

@@ -102,7 +102,7 @@ CONSUMPTION_DAILY = Contract(
     grain="customer x civil day x version",
     description=(
         "Readings reduced to days, the sum of the customer's supply points. A version holds the whole day as known on "
-        "its known-at day. Energy columns hold non-negative readings only; negative readings stand apart. Missing hours "
+        "its known-at day. Energy columns hold non-negative readings only; negative ones stand apart. Missing hours "
         "are not zeros: compare `hours_seen` with `hours_expected`."
     ),
     primary_key=("customer_id", "day", "known_at"),
@@ -119,8 +119,8 @@ CONSUMPTION_DAILY = Contract(
         _count("hours_expected", "Hours of the civil day: 23, 24 or 25."),
         _count(
             "hours_seen",
-            "Hours with an electricity or gas reading, rounded down: the time that the day's readings cover, the mean of "
-            "the customer's supply points. It equals `hours_expected` only where every supply point is complete.",
+            "Hours that the day's readings of electricity or gas cover, the mean of the customer's supply points, "
+            "rounded down. It equals `hours_expected` only where every supply point is complete.",
         ),
         _count("readings", "Readings that the sums are made of."),
         _count("elec_negative_count", "Negative electricity readings."),
@@ -138,8 +138,8 @@ CONSUMPTION_DAILY = Contract(
             type="int",
             unit="supply points",
             description=(
-                "Supply points of the customer: those with a reading of the day or of the 31 days before, as known then. "
-                "Null where readings do not name them."
+                "Supply points of the customer: those with a reading of the day or of the 31 days before, as known "
+                "then. Null where readings do not name them."
             ),
             nullable=True,
             minimum=1,
@@ -259,7 +259,8 @@ QUALITY = Contract(
             type="float",
             unit="kWh",
             description=(
-                "Energy in the rows read, electricity and gas at 11 kWh/m3, without sign; null where the source has none."
+                "Energy in the rows read, electricity and gas at 11 kWh/m3, without sign; null where the source has "
+                "none."
             ),
             nullable=True,
         ),

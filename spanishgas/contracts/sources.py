@@ -317,7 +317,7 @@ CONSUMPTION_HOURLY = Contract(
         Column(
             name="timestamp",
             type="timestamp",
-            description="Start or end of the interval, as `stamp` says; or its day, with `time` or `hour_index` beside it.",
+            description="Start or end of the interval, as `stamp` says; or its day, beside `time` or `hour_index`.",
         ),
         Column(
             name="time",
@@ -329,7 +329,7 @@ CONSUMPTION_HOURLY = Contract(
         Column(
             name="hour_index",
             type="int",
-            description="Number of the interval within the civil day, from 1 (clock `hour_index` only): to 25, 50 or 100.",
+            description="Number of the interval within the civil day, to 25, 50 or 100 (clock `hour_index` only).",
             required=False,
             minimum=1,
             maximum=100,

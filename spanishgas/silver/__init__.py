@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.config import ExtraTable
+from spanishgas.domain.exact import exact_sum
 from spanishgas.engine.session import Engine
 from spanishgas.silver.churn_events import build_churn_events
 from spanishgas.silver.consumption_daily import DailyResult, build_consumption_daily
@@ -92,8 +93,7 @@ def build_silver(
         tables[table] = resolved.rows
         quarantine.append(mapped.rejected)
         findings.extend(_findings(engine, name, mapped, resolved, absent=not sources[name].parts))
-    attributes = sources["customer_attributes"]
-    mapped = map_extras(engine, extras, attributes.extracted_on, attributes.settings.identifiers)
+    mapped = map_extras(engine, extras, sources["customer_attributes"].extracted_on)
     resolved = build_customer_extras(engine, mapped)
     tables["customer_extras"] = resolved.rows
     quarantine.append(mapped.rejected)
@@ -135,11 +135,11 @@ def _rejected(
 ) -> list[Finding]:
     """Rows in quarantine by reason, and all of them: a row with two reasons is one row."""
     by_reason = engine.frame(
-        rejected.group_by("reason").aggregate(rows=rejected.count(), energy=rejected.energy_kwh.sum())
+        rejected.group_by("reason").aggregate(rows=rejected.count(), energy=exact_sum(rejected.energy_kwh))
     )
     lines = rejected.group_by("source_file", "source_line").aggregate(energy_kwh=rejected.energy_kwh.max())
-    total = engine.frame(lines.aggregate(rows=lines.count(), energy=lines.energy_kwh.sum())).iloc[0]
-    counts = {reason: (0, 0.0) for reason in usual}
+    total = engine.frame(lines.aggregate(rows=lines.count(), energy=exact_sum(lines.energy_kwh))).iloc[0]
+    counts = dict.fromkeys(usual, (0, 0.0))
     for reason, count, part in zip(by_reason["reason"], by_reason["rows"], by_reason["energy"], strict=True):
         counts[str(reason)] = int(count), float(part)
     counts["quarantined"] = int(total["rows"]), float(total["energy"] or 0.0)

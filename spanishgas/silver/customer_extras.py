@@ -8,7 +8,6 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ColumnMapping, ExtraColumn, ExtraTable
 from spanishgas.contracts.silver import CUSTOMER_EXTRAS
-from spanishgas.domain.identifiers import Spelling
 from spanishgas.engine.session import Engine
 from spanishgas.errors import ContractError
 from spanishgas.silver.mapping import Mapped, empty_quarantine, one_identity
@@ -24,9 +23,7 @@ def build_customer_extras(engine: Engine, mapped: Mapped) -> Resolved:
     return resolve_duplicates(engine, mapped.rows, CUSTOMER_EXTRAS)
 
 
-def map_extras(
-    engine: Engine, extras: Sequence[tuple[ExtraTable, RawPart]], extracted_on: date, spelling: Spelling
-) -> Mapped:
+def map_extras(engine: Engine, extras: Sequence[tuple[ExtraTable, RawPart]], extracted_on: date) -> Mapped:
     """Reads declared attributes into long form.
 
     An attribute is known from the extraction on; a static one always. A number that cannot be read is null, and counted
@@ -36,7 +33,6 @@ def map_extras(
         engine: The engine.
         extras: The tables and their landed files.
         extracted_on: When they were extracted.
-        spelling: Rule for identifiers.
 
     Raises:
         ContractError: A declared column is not in the files.
@@ -60,7 +56,7 @@ def map_extras(
                 examples=lacking or ["customer_id"],
                 todo="Correct conf/data/<name>.yaml, extras",
             )
-        whose, unsafe = one_identity(customer, spelling)
+        whose, unsafe = one_identity(customer, part.settings.identifiers)
         reason = ibis.cases(
             (whose.isnull(), "missing_customer_id"), (unsafe, "unsafe_customer_id"), else_=ibis.null("string")
         )

@@ -1,8 +1,8 @@
 """How supply points' times are written, found from the times themselves: the interval, and the stamp.
 
 A day is looked at on its own, because habits change: a distributor turns from hours to quarter hours, or from
-0:00 - 23:00 to 1:00 - 24:00. A day that does not tell (too few readings) is taken as the supply point's last day before it
-that does.
+0:00 - 23:00 to 1:00 - 24:00. A day that does not tell (too few readings) is taken as the supply point's last day before
+it that does.
 """
 
 from collections.abc import Iterable, Mapping

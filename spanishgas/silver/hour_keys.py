@@ -4,8 +4,9 @@ A key is what the row says, as a number: quarter hours since 1970 in wall-clock 
 instant; ``day x 128 + index`` with days since 1970, marked ``INDEX`` (`hour_index`). ``CLOSING`` marks a time of 24:00.
 What a key means depends on the ``Layout``: whether a time is the start or the end of its interval, and the interval.
 
-Days on which the clock changes are written in two ways when a time names the end of its interval: the wall clock at that
-moment (2:00 stands twice in autumn), or the start's wall clock plus the interval (3:00 stands twice). Both are read.
+Days on which the clock changes are written in two ways when a time names the end of its interval: the wall clock at
+that moment (2:00 stands twice in autumn), or the start's wall clock plus the interval (3:00 stands twice). Both are
+read.
 """
 
 import re

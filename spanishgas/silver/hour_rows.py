@@ -1,4 +1,4 @@
-"""Rows of readings as arrays: whose they are, when they were, how much; and the rows that cannot be read, with reasons."""
+"""Rows of readings as arrays: whose, when and how much; and the rows that cannot be read, with reasons."""
 
 import json
 from collections import Counter
@@ -98,6 +98,7 @@ class Rows:
         estimated: Which readings are estimated, or None.
         respelled: Rows whose identifiers were written otherwise.
         contrary: Reason and unit -> rows that contradict the settings.
+        lost_kwh: Energy in the rows that cannot be read, electricity and gas, without sign.
     """
 
     codes: npt.NDArray[np.int32]
@@ -112,6 +113,7 @@ class Rows:
     estimated: Mask | None
     respelled: int = 0
     contrary: Counter[tuple[str, str]] = field(default_factory=Counter)
+    lost_kwh: float = 0.0
 
     def keep(self, kept: Ints) -> None:
         """Drops all other rows."""
@@ -149,6 +151,7 @@ def accept(chunk: Chunk, reader: HourlyReader) -> tuple[Rows, pa.Table]:
             for unit, count in zip(units, counts, strict=True):
                 rows.contrary[reason, str(rows.texts[unit])] += int(count)
     energy = np.abs(np.nan_to_num(rows.elec)) + np.abs(np.nan_to_num(rows.gas)) * GAS_KWH_PER_M3
+    rows.lost_kwh = float(energy[bad].sum())
     rejected = pa.concat_tables(
         [
             _rejects(chunk, reader.source, reason, np.flatnonzero(mask), given, energy)
@@ -239,7 +242,7 @@ def _add_unknown(
 def _facts(
     units: Units, times: Times, layout: npt.NDArray[np.int8] | None, reader: HourlyReader
 ) -> tuple[npt.NDArray[np.int32], HourFacts]:
-    """Every row's position in the facts, and the facts: of each zone that the chunk's customers live in and each layout."""
+    """Every row's position in the facts, and the facts in each zone that the customers live in and each layout."""
     keys, slot = times.keys, times.hour
     zones: list[Zone] = ["mainland"]
     if reader.zones:

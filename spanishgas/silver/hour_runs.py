@@ -9,6 +9,7 @@ resolves by rule; whatever the order of the rows, the result is the same.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,7 @@ class Runs:
         read: Rows read.
         respelled: Rows whose identifiers were written otherwise.
         contrary: Reason and unit -> rows that contradict the settings.
+        lost_kwh: Energy in the rejected rows.
     """
 
     customers: list[str]
@@ -65,15 +67,15 @@ class Runs:
     read: int
     respelled: int
     contrary: Counter[tuple[str, str]]
+    lost_kwh: float
 
     @property
     def energy_kwh(self) -> float:
-        """Energy in all rows read, electricity and gas, without sign; a row rejected for two reasons counts once."""
+        """Energy in all rows read, electricity and gas, without sign."""
         summed = sum(float(np.abs(self.columns[name]).sum()) for name in ELEC if self.columns)
         summed += sum(float(np.abs(self.columns[name]).sum()) for name in GAS if self.columns) * GAS_KWH_PER_M3
         summed += _total(self.rows["elec"]) + _total(self.rows["gas"]) * GAS_KWH_PER_M3
-        lines = self.rejected.group_by("source_line").aggregate([("energy_kwh", "max")])
-        return summed + _total(lines["energy_kwh_max"])
+        return summed + self.lost_kwh
 
 
 def _total(values: pa.ChunkedArray) -> float:
@@ -119,7 +121,8 @@ class _Cut:
 def reduce_chunk(chunk: Chunk, reader: HourlyReader) -> Runs:
     """Reads, checks and reduces one chunk."""
     rows, rejected = accept(chunk, reader)
-    told = {"rejected": rejected, "read": chunk.batch.num_rows, "respelled": rows.respelled, "contrary": rows.contrary}
+    told: dict[str, Any] = {"rejected": rejected, "read": chunk.batch.num_rows, "lost_kwh": rows.lost_kwh}
+    told |= {"respelled": rows.respelled, "contrary": rows.contrary}
     if not len(rows.codes):
         none = (np.zeros(0, np.int32), np.zeros(0, np.int32))
         return Runs([], {}, none, ROW_SCHEMA.empty_table(), **told)

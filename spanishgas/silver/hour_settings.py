@@ -27,6 +27,7 @@ from spanishgas.silver.values import raw_value
 
 # A supply point with so many readings off its interval is no slip of the pen.
 SYSTEMATIC = 12
+SET_INTERVAL = "Set interval_minutes to what the supply points deliver, or to `auto`, which finds it for each of them"
 EXAMPLES = 5
 Progress = Callable[[str], None]
 
@@ -144,7 +145,7 @@ def _reader(
         zones=_zones_of_points(zones, holders) if by_table and holders is not None else zones,
         layouts=(Layout("start" if stamp == "auto" else stamp, 60 if minutes == "auto" else minutes),),
         power=settings.quantity == "power",
-        spelling=settings.identifiers,
+        spelling=part.settings.identifiers,
         holders=holders if by_table else None,
     )
 
@@ -156,7 +157,7 @@ def _zones_of_points(zones: Mapping[str, Zone], holders: Holders) -> dict[str, Z
     return {
         names[number]: zones[customer]
         for number, customer in zip(numbers, holders.customers, strict=True)
-        if customer in zones
+        if customer is not None and customer in zones
     }
 
 
@@ -203,7 +204,7 @@ def _refuse_interval(found: Found, minutes: int, where: str) -> None:
             where=where,
             count=len(np.unique(found.unit[wrong])),
             examples=_examples(found, wrong, lambda at: f"every {found.minutes[at]} minutes"),
-            todo="Set interval_minutes to what the supply points deliver, or to `auto`, which finds it for each of them",
+            todo=SET_INTERVAL,
         )
 
 
@@ -223,19 +224,18 @@ def _refuse_both_midnights(found: Found, where: str) -> None:
 
 def _examples(found: Found, which: npt.NDArray[np.bool_], say: Callable[[int], str]) -> list[str]:
     shown = np.flatnonzero(which)[:EXAMPLES]
-    return [
-        f"{found.units[found.unit[at]].replace(BETWEEN, ' ')} on {np.datetime64(int(found.day[at]), 'D')}: {say(int(at))}"
-        for at in shown
-    ]
+    units = [found.units[found.unit[at]].replace(BETWEEN, " ") for at in shown]
+    days = [np.datetime64(int(found.day[at]), "D") for at in shown]
+    return [f"{unit} on {day}: {say(int(at))}" for unit, day, at in zip(units, days, shown, strict=True)]
 
 
 def _count(readers: Readers, found: Found, settings: SourceSettings) -> None:
     """Counts what was found, so that nothing is taken for granted in silence."""
     days = pd.DataFrame({"unit": found.unit, "minutes": found.minutes})
-    several = days.groupby("unit")["minutes"].nunique() > 1
-    finest = days.groupby("unit")["minutes"].min()
+    of_unit = days.groupby("unit")["minutes"]
+    finest = of_unit.min()
     told = {f"points_of_{minutes}_minutes": int((finest == minutes).sum()) for minutes in INTERVALS}
-    told["points_of_changing_interval"] = int(several.sum())
+    told["points_of_changing_interval"] = int((of_unit.max() > finest).sum())
     of_days = {"days_of_unclear_interval": int(found.unclear.sum())}
     if settings.clock != "hour_index":
         ends = found.ends if settings.stamp == "auto" else np.full(len(found.day), settings.stamp == "end")
@@ -267,7 +267,7 @@ def refuse_contrary(contrary: Counter[tuple[str, str]], where: str) -> None:
             where=where,
             count=len(off),
             examples=[f"{unit.replace(BETWEEN, ' ')}: {rows:,} readings" for unit, rows in _most(off)],
-            todo="Set interval_minutes to what the supply points deliver, or to `auto`, which finds it for each of them",
+            todo=SET_INTERVAL,
         )
     stamped = {unit: rows for (reason, unit), rows in contrary.items() if reason == "off_stamp"}
     if stamped:

@@ -26,6 +26,7 @@ from spanishgas.silver.hour_keys import (
 )
 
 Mask = npt.NDArray[np.bool_]
+Fault = tuple[str, Mask, str | None]
 LARGEST_INDEX = 100
 
 
@@ -42,7 +43,7 @@ class Times:
 
     keys: Ints
     hour: npt.NDArray[np.int32]
-    faults: list[tuple[str, Mask, str | None]]
+    faults: list[Fault]
     shown: str = "timestamp"
 
 
@@ -76,7 +77,7 @@ def _of_one_column(chunk: Chunk, mapping: ColumnMapping, clock: Clock, memo: hou
             keys = keys_of_texts(texts, clock, mapping.date_format)
         else:
             keys = memo.get(("keys",), found.dictionary, lambda: keys_of_texts(texts, clock, mapping.date_format))
-    faults = [] if missing is None else [("missing_timestamp", missing, None)]
+    faults: list[Fault] = [] if missing is None else [("missing_timestamp", missing, None)]
     return Times(keys, hour.astype(np.int32, copy=False), faults)
 
 
@@ -107,7 +108,7 @@ def _of_day_and_time(
         ("missing_time", without, None),
         ("invalid_time", (minutes < 0) & ~without, "time"),
     )
-    faults: list[tuple[str, Mask, str | None]] = [fault for fault in told if fault[1].any()]
+    faults: list[Fault] = [fault for fault in told if fault[1].any()]
     # A day that cannot be read shows itself, everything else shows in the time.
     return Times(keys, hour, faults, "timestamp" if (days < 0).any() else "time")
 

@@ -2,12 +2,12 @@
 
 Rules:
 
-- Of readings of one interval with the same known-at day one stays: a measured one before an estimated one, a known value
-  before a missing one, then the greater energy, then the greater gas volume. The others are counted as duplicates.
+- Of readings of one interval with the same known-at day one stays: a measured one before an estimated one, a known
+  value before a missing one, then the greater energy, then the greater gas volume. The others count as duplicates.
 - An interval that the autumn clock change doubles may stand twice (once, if the day is counted through, from 1 to 25).
   Of the two ways of writing its end that way holds whose doubled label stands more often.
-- A version of a day is all of the day as known on one known-at day: of every interval the reading that became known last.
-  Of the two readings of a doubled interval a correction replaces the one with the same place in the order above.
+- A version of a day is all of the day as known on one known-at day: of every interval the reading that became known
+  last. Of the two readings of a doubled interval a correction replaces the one with the same place in the order above.
 """
 
 import ibis
@@ -68,7 +68,7 @@ def _steps(value: ir.FloatingValue) -> ir.FloatingValue:
 
 
 def _placed(engine: Engine, rows: ir.Table) -> ir.Table:
-    """Readings with their place among those of one interval, and the known-at day from which another one replaces them."""
+    """Readings with their place among those of one interval, and the known-at day from which another replaces them."""
     rows = _doubled(engine, rows.filter(rows.elec.notnull() | rows.gas.notnull()))
     hour = [rows.customer_id, rows.day, rows.start, rows.known_at]
     order = [rows.is_estimated, rows.elec.isnull(), rows.elec.desc(), rows.gas.isnull(), rows.gas.desc()]

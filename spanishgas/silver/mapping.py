@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column, Contract
+from spanishgas.domain.exact import exact_sum
 from spanishgas.domain.identifiers import Spelling, is_unsafe_value, one_spelling_of
 from spanishgas.domain.units import GAS_KWH_PER_M3
 from spanishgas.engine.session import Engine
@@ -111,7 +112,7 @@ def map_source(engine: Engine, source: RawSource, timezone: str) -> Mapped:
         table.aggregate(
             read=table.count(),
             accepted=good.sum(),
-            energy_kwh=table.energy_kwh.sum(),
+            energy_kwh=exact_sum(table.energy_kwh),
             **{name: (table[name] & good).sum() for name in flags},
         )
     ).iloc[0]
@@ -173,7 +174,7 @@ def _typed(part: RawPart, source: RawSource, timezone: str) -> ir.Table:
             given = as_text(raw)
             value = typed_value(raw, column, mapping, timezone)
             if column.name in IDENTIFIERS:
-                value, unsafe = one_identity(value, source.settings.identifiers)
+                value, unsafe = one_identity(value, part.settings.identifiers)
                 flags[f"flag_respelled_{column.name}"] = (value != given).fill_null(False)
                 faults.append(_fault(unsafe, f"unsafe_{column.name}", given))
                 given = value

@@ -68,8 +68,8 @@ def render_quality(frame: pd.DataFrame) -> str:
     ]
     lines += [
         f"| {row.source} | {row.check} | {row.rows:,} | {row.affected:,} | {row.share:.4%} "
-        f"| {_of_energy(row.affected_energy_kwh, row.energy_kwh)} | {row.handling} |"
-        for row in found.itertuples()
+        f"| {_of_energy(part, energy)} | {row.handling} |"
+        for row, part, energy in zip(found.itertuples(), found["affected_energy_kwh"], found["energy_kwh"], strict=True)
         if row.check != "absent"
     ]
     lines += ["", f"{len(frame) - len(found)} further checks found nothing."]

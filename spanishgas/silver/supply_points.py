@@ -215,7 +215,8 @@ def per_customer(engine: Engine, units: ir.Table) -> ir.Table:
 
     Args:
         engine: The engine.
-        units: Days of units, in the columns of ``consumption_daily`` but ``supply_points``; ``customer_id`` holds the unit.
+        units: Days of units, in the columns of ``consumption_daily`` but ``supply_points``; ``customer_id`` holds the
+            unit.
     """
     named = units.customer_id.split(BETWEEN)
     table = engine.materialize(units.mutate(customer_id=named[0], point=named[1]))
