@@ -100,7 +100,7 @@ def build_silver(
     findings.extend(_findings(engine, "customer_extras", mapped, resolved, absent=not extras))
     progress("consumption_daily")
     zones = supply_zones(engine, tables["customers"])
-    held = Holders.of(engine.frame(tables["supply_points"])) if sources["supply_points"].parts else None
+    held = Holders.of(engine, tables["supply_points"]) if sources["supply_points"].parts else None
     daily = build_consumption_daily(engine, sources[HOURLY], zones, progress, held)
     tables["consumption_daily"] = daily.daily
     quarantine.append(daily.rejected)

@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from spanishgas.config import ColumnMapping
@@ -31,6 +30,7 @@ Mask = npt.NDArray[np.bool_]
 # No identifier has a control character.
 BETWEEN = "\x1f"
 DAY_BITS = 20
+DAY_SECONDS = 86_400
 LAST_DAY = (1 << DAY_BITS) - 1
 # A supply point that was silent for longer is not missed any more: it may have been left.
 SILENT_DAYS = 31
@@ -86,9 +86,16 @@ class Holders:
     customers: list[str | None]
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> "Holders":
+    def of(cls, engine: Engine, rows: ir.Table) -> "Holders":
         """From the rows of silver ``supply_points``; touching and overlapping holdings of one customer are one."""
-        told = rows.assign(first=_days(rows["valid_from"], 0), last=_days(rows["valid_to"], LAST_DAY)).sort_values(
+        # As numbers: the year 9999 is too late for a frame.
+        days = {
+            name: ibis.coalesce(rows[column].cast("timestamp").epoch_seconds() // DAY_SECONDS, missing).clip(
+                0, LAST_DAY
+            )
+            for name, column, missing in (("first", "valid_from", 0), ("last", "valid_to", LAST_DAY))
+        }
+        told = engine.frame(rows.select("supply_point_id", "customer_id", **days)).sort_values(
             ["supply_point_id", "first", "last", "customer_id"]
         )
         points: dict[str, int] = {}
@@ -122,12 +129,6 @@ class Holders:
         found = np.maximum(place, 0)
         held = (place >= 0) & (points >= 0) & (self.since[found] >> DAY_BITS == points) & (days <= self.until[found])
         return np.where(held, place, -1)
-
-
-def _days(dates: "pd.Series[pd.Timestamp]", missing: int) -> Ints:
-    found = pd.to_datetime(dates)
-    days = found.to_numpy().astype("datetime64[D]").astype(np.int64)
-    return np.where(found.isna(), missing, np.clip(days, 0, LAST_DAY))
 
 
 def build_supply_points(engine: Engine, mapped: Mapped) -> Resolved:
