@@ -10,6 +10,8 @@ import ibis.expr.types as ir
 
 from spanishgas.bronze.land import Landed, LandedRawFile
 from spanishgas.config import SourcePart
+from spanishgas.domain.identifiers import one_spelling_of
+from spanishgas.engine.json_fields import json_field
 from spanishgas.engine.session import Engine
 from spanishgas.engine.suppression import Suppression
 
@@ -49,14 +51,12 @@ def customer_of(table: ir.Table, part: SourcePart) -> ir.StringValue | None:
     elif mapping.column in table.columns:
         found = table[mapping.column].cast("string")
     elif RECORD in table.columns:  # JSON as it was landed by earlier versions
-        node = table[RECORD].cast("json")
-        for key in mapping.column.split("."):
-            node = node[key]
-        found = node.unwrap_as("string")
+        found = json_field(table[RECORD], mapping.column)
     else:
         return None
     text = found.strip().nullif("")
-    return text.substitute(dict(mapping.codes), else_=text) if mapping.codes else text
+    text = text.substitute(dict(mapping.codes), else_=text) if mapping.codes else text
+    return one_spelling_of(text, part.identifiers)
 
 
 def take_out(

@@ -96,6 +96,12 @@ def _as_mapping(value: object) -> object:
 Mappings = dict[str, Annotated[ColumnMapping, BeforeValidator(_as_mapping)]]
 
 
+Clock = Literal["utc", "civil", "hour_index"]
+Stamp = Literal["start", "end", "auto"]
+IntervalMinutes = Literal[60, 30, 15, "auto"]
+Quantity = Literal["energy", "power"]
+
+
 class SqlSource(SettingsModel):
     """A table or query of a database, instead of files.
 
@@ -147,6 +153,13 @@ class SourcePart(SettingsModel):
         last_year: Dates after this year are impossible.
         columns: Contract column -> origin. Contract columns that are not listed are taken from the raw column of the
             same name, if there is one.
+        identifiers: Spelling of customers and supply points: ``folded`` (without spaces and invisible marks, in
+            capitals, a CUPS by its first 20 characters), or ``as_written`` where small and capital letters tell two
+            customers apart. All sources of a data set need the same.
+        clock: Clock of these files, where it is not the source's.
+        stamp: Stamp of these files, where it is not the source's.
+        interval_minutes: Interval of these files, where it is not the source's.
+        quantity: Quantity of these files, where it is not the source's.
     """
 
     files: str = ""
@@ -163,6 +176,11 @@ class SourcePart(SettingsModel):
     first_year: int = Field(default=1920, ge=1, le=9999)
     last_year: int = Field(default=2100, ge=1, le=9999)
     columns: Mappings = Field(default_factory=dict)
+    identifiers: Literal["folded", "as_written"] = "folded"
+    clock: Clock | None = None
+    stamp: Stamp | None = None
+    interval_minutes: IntervalMinutes | None = None
+    quantity: Quantity | None = None
 
     @field_validator("encoding")
     @classmethod
@@ -201,12 +219,22 @@ class SourceSettings(SettingsModel):
     Attributes:
         parts: One part per set of files; several parts are stacked.
         absent: Why the data set has no such source; its features are then null, and the run says so.
-        clock: Clock of hourly timestamps: ``utc``, ``civil`` wall time, or ``hour_index`` of the interval's end.
+        clock: Clock of readings: ``utc``, ``civil`` wall time, or ``hour_index``, the number of the interval within its
+            day, from 1. A timestamp with a UTC offset is taken at its word under every clock.
+        stamp: Whether a timestamp is the ``start`` or the ``end`` of its interval; ``auto`` goes by the days that know
+            24:00. A number of the interval needs none.
+        interval_minutes: Length of a reading's interval: 60, 30 or 15 minutes; ``auto`` finds it per supply point and
+            day, and the run tells what was found.
+        quantity: Whether the electricity column holds ``energy`` (kWh) or mean ``power`` (kW) of the interval. Other
+            units by ``factor``.
     """
 
     parts: tuple[SourcePart, ...] = ()
     absent: str | None = None
-    clock: Literal["utc", "civil", "hour_index"] = "civil"
+    clock: Clock = "civil"
+    stamp: Stamp = "start"
+    interval_minutes: IntervalMinutes = 60
+    quantity: Quantity = "energy"
 
     @model_validator(mode="after")
     def _parts_or_absent(self) -> "SourceSettings":

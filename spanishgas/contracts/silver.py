@@ -98,12 +98,12 @@ def _count(name: str, description: str) -> Column:
 CONSUMPTION_DAILY = Contract(
     name="consumption_daily",
     layer="silver",
-    version=1,
+    version=2,
     grain="customer x civil day x version",
     description=(
-        "Hourly readings reduced to days. A version holds the whole day as known on its known-at day. Energy columns "
-        "hold non-negative readings only; negative readings stand apart. Missing hours are not zeros: compare "
-        "`hours_seen` with `hours_expected`."
+        "Readings reduced to days, the sum of the customer's supply points. A version holds the whole day as known on "
+        "its known-at day. Energy columns hold non-negative readings only; negative ones stand apart. Missing hours "
+        "are not zeros: compare `hours_seen` with `hours_expected`."
     ),
     primary_key=("customer_id", "day", "known_at"),
     event_time="day",
@@ -117,7 +117,12 @@ CONSUMPTION_DAILY = Contract(
         _energy("gas_m3", "Gas volume.", unit="m3"),
         _energy("gas_kwh", "Gas energy at 11 kWh/m3."),
         _count("hours_expected", "Hours of the civil day: 23, 24 or 25."),
-        _count("hours_seen", "Distinct hours with an electricity or gas reading."),
+        _count(
+            "hours_seen",
+            "Hours that the day's readings of electricity or gas cover, the mean of the customer's supply points, "
+            "rounded down. It equals `hours_expected` only where every supply point is complete.",
+        ),
+        _count("readings", "Readings that the sums are made of."),
         _count("elec_negative_count", "Negative electricity readings."),
         _energy("elec_negative_kwh", "Their energy, as a negative number."),
         _count("gas_negative_count", "Negative gas readings."),
@@ -126,7 +131,18 @@ CONSUMPTION_DAILY = Contract(
         _energy("estimated_kwh", "Electricity in estimated readings; part of the sums above."),
         _count(
             "duplicate_count",
-            "Readings dropped because the same hour stood twice with the same known-at day.",
+            "Readings dropped because the same interval stood twice with the same known-at day.",
+        ),
+        Column(
+            name="supply_points",
+            type="int",
+            unit="supply points",
+            description=(
+                "Supply points of the customer: those with a reading of the day or of the 31 days before, as known "
+                "then. Null where readings do not name them."
+            ),
+            nullable=True,
+            minimum=1,
         ),
         KNOWN_AT,
     ),
@@ -143,6 +159,19 @@ CONSUMPTION_PERIODS = Contract(
     known_at=IN_COLUMN,
     optional=True,
     columns=_carried(sources.CONSUMPTION_PERIODS),
+)
+
+SUPPLY_POINTS = Contract(
+    name="supply_points",
+    layer="silver",
+    version=1,
+    grain="supply point x holder",
+    description="Which customer holds which supply point, and from when to when.",
+    primary_key=("supply_point_id", "customer_id", "valid_from", "known_at"),
+    event_time=None,
+    known_at=IN_COLUMN,
+    optional=True,
+    columns=_carried(sources.SUPPLY_POINTS),
 )
 
 CHURN_EVENTS = Contract(
@@ -192,19 +221,28 @@ CUSTOMER_EXTRAS = Contract(
 QUARANTINE = Contract(
     name="quarantine",
     layer="silver",
-    version=1,
+    version=2,
     grain="rejected row x reason",
     description="Every rejected row with its source, file, line and reason. Nothing is dropped in silence.",
     primary_key=("source", "source_file", "source_line", "reason"),
     event_time=None,
     known_at=KnownAt(column=None),
-    columns=REJECTED_ROW,
+    columns=(
+        *REJECTED_ROW,
+        Column(
+            name="energy_kwh",
+            type="float",
+            unit="kWh",
+            description="Energy in the row, electricity and gas at 11 kWh/m3, without sign; null where it has none.",
+            nullable=True,
+        ),
+    ),
 )
 
 QUALITY = Contract(
     name="quality",
     layer="silver",
-    version=1,
+    version=2,
     grain="source x check",
     description="Counts of every data-quality check of the run.",
     primary_key=("source", "check"),
@@ -216,6 +254,23 @@ QUALITY = Contract(
         Column(name="rows", type="int", unit="rows", description="Rows read.", minimum=0),
         Column(name="affected", type="int", unit="rows", description="Rows concerned.", minimum=0),
         Column(name="share", type="float", unit="share", description="affected / rows.", minimum=0, maximum=1),
+        Column(
+            name="energy_kwh",
+            type="float",
+            unit="kWh",
+            description=(
+                "Energy in the rows read, electricity and gas at 11 kWh/m3, without sign; null where the source has "
+                "none."
+            ),
+            nullable=True,
+        ),
+        Column(
+            name="affected_energy_kwh",
+            type="float",
+            unit="kWh",
+            description="Energy in the rows concerned; null where it is not counted.",
+            nullable=True,
+        ),
         Column(name="handling", type="string", description="What was done with them."),
     ),
 )
@@ -253,6 +308,7 @@ SILVER_TABLES: tuple[Contract, ...] = (
     INTERACTIONS,
     CONSUMPTION_DAILY,
     CONSUMPTION_PERIODS,
+    SUPPLY_POINTS,
     CHURN_EVENTS,
     RETENTION_OFFERS,
     CUSTOMER_EXTRAS,

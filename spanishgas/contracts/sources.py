@@ -17,6 +17,11 @@ TIMING_WINDOWS = ("immediate", "30_60", "60_90", "none")
 CHURN_REASONS = ("switch", "move_out", "unknown")
 
 CUSTOMER_ID = Column(name="customer_id", type="string", description="Stable identifier of the customer.")
+SUPPLY_POINT_ID = Column(
+    name="supply_point_id",
+    type="string",
+    description="Identifier of the supply point, such as its CUPS; a customer may have several.",
+)
 RECORDED_AT = Column(
     name="recorded_at",
     type="date",
@@ -300,39 +305,47 @@ COSTS_BY_PROVINCE_MONTH = Contract(
 CONSUMPTION_HOURLY = Contract(
     name="consumption_hourly",
     layer="source",
-    version=1,
-    grain="customer x hour x version",
-    description="Hourly meter readings, in the clock that the data set declares.",
+    version=2,
+    grain="supply point x interval x version",
+    description="Meter readings of hours, half or quarter hours, in the clock that the data set declares.",
     primary_key=("customer_id", "timestamp", "recorded_at"),
     event_time="timestamp",
     known_at=KnownAt(event="timestamp", delay_days=1),
     columns=(
         CUSTOMER_ID,
+        SUPPLY_POINT_ID.model_copy(update={"nullable": True, "required": False}),
         Column(
             name="timestamp",
             type="timestamp",
-            description="Start of the hour (clock `utc` or `civil`), or the day with `hour_index` beside it.",
+            description="Start or end of the interval, as `stamp` says; or its day, beside `time` or `hour_index`.",
+        ),
+        Column(
+            name="time",
+            type="string",
+            description="Time of day where `timestamp` is a day: `1`, `01:00`, `24:00`.",
+            nullable=True,
+            required=False,
         ),
         Column(
             name="hour_index",
             type="int",
-            description="1 to 25: the interval's end within the civil day (clock `hour_index` only).",
+            description="Number of the interval within the civil day, to 25, 50 or 100 (clock `hour_index` only).",
             required=False,
             minimum=1,
-            maximum=25,
+            maximum=100,
         ),
         Column(
             name="consumption_elec_kwh",
             type="float",
             unit="kWh",
-            description="Electricity of the hour; negative at a surplus.",
+            description="Electricity of the interval (its mean power with `quantity: power`); negative at a surplus.",
             nullable=True,
         ),
         Column(
             name="consumption_gas_m3",
             type="float",
             unit="m3",
-            description="Gas of the hour.",
+            description="Gas of the interval.",
             nullable=True,
             required=False,
         ),
@@ -458,6 +471,39 @@ CONSUMPTION_PERIODS = Contract(
     ),
 )
 
+SUPPLY_POINTS = Contract(
+    name="supply_points",
+    layer="source",
+    version=1,
+    grain="supply point x holder",
+    description=(
+        "Which customer holds which supply point, and from when to when, where readings name the supply point only. "
+        "Master data, used as it is now for all days."
+    ),
+    primary_key=("supply_point_id", "customer_id", "valid_from"),
+    event_time=None,
+    known_at=KnownAt(column=None),
+    optional=True,
+    columns=(
+        SUPPLY_POINT_ID,
+        CUSTOMER_ID,
+        Column(
+            name="valid_from",
+            type="date",
+            description="First day that the customer holds it; null for always.",
+            nullable=True,
+            required=False,
+        ),
+        Column(
+            name="valid_to",
+            type="date",
+            description="Last day that the customer holds it; null for until further notice.",
+            nullable=True,
+            required=False,
+        ),
+    ),
+)
+
 SOURCES: tuple[Contract, ...] = (
     CHURN_LABEL,
     CUSTOMER_ATTRIBUTES,
@@ -468,4 +514,5 @@ SOURCES: tuple[Contract, ...] = (
     CUSTOMER_INTERACTIONS,
     RETENTION_OFFERS,
     CONSUMPTION_PERIODS,
+    SUPPLY_POINTS,
 )

@@ -109,6 +109,22 @@ class Engine:
         """Computes an expression once; later uses read the result, which spills to disk when it is large."""
         return self._backend.create_table(self.fresh_name("step"), expression, temp=True)
 
+    def reshape(self, table: ir.Table, change: Callable[[ir.Table], ir.Table]) -> ir.Table:
+        """A table from ``scan`` with other columns, as a table from ``scan``: ``map_chunks`` can read it.
+
+        Args:
+            table: The table; it was given origins.
+            change: Makes the new columns of the rows of one file, row by row.
+        """
+        files, origins = self._scanned[table.op().name]
+        made: list[Path] = []
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        for file, origin in zip(files, origins, strict=True):
+            rows = self.scan([file], origins=[origin])
+            made.append(self._scratch / f"{self.fresh_name('reshaped')}.parquet")
+            self.write(change(rows.order_by(rows.source_line)), made[-1])
+        return self.scan(made, origins=origins)
+
     def map_chunks(self, table: ir.Table, columns: Sequence[str], work: Callable[[Chunk], Result]) -> Iterator[Result]:
         """Applies a function to consecutive rows of a table from ``scan``; see ``chunks.map_chunks``."""
         files, origins = self._scanned[table.op().name]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from spanishgas.domain.identifiers import one_spelling
 from spanishgas.engine.store import read_json, write_atomically
 from spanishgas.errors import ConfigError, PublishError
 
@@ -79,7 +80,8 @@ class Suppression:
     def named_in(self, text: str) -> bool:
         """Whether a raw line or record names an erased customer, as a field or a word of its own."""
         fields = {field.strip() for field in MARKS.split(text)}
-        return bool(self.matches({word for field in fields for word in (field, *field.split()) if word}))
+        words = {word for field in fields for word in (field, *field.split()) if word}
+        return bool(self.matches(words | {one_spelling(word, "folded") or word for word in words}))
 
     def digest_of(self, identifiers: Iterable[str]) -> str:
         """Digest of some erased customers that does not tell who they are."""

@@ -58,6 +58,8 @@ FEATURES = (
                  description=f"Gas energy used in {days} days, as metered.")
         for days in (30, 90, YEAR_DAYS)
     ),
+    _feature(name="supply_points", type="int", unit="supply points", window_days=YEAR_DAYS, needs="supply_points",
+             description="Supply points of the customer on the newest metered day of the year."),
     _feature(name="has_gas", type="bool", source=EITHER, window_days=YEAR_DAYS,
              description="Gas was used in the year."),
     *(
@@ -113,6 +115,7 @@ def build(context: Context) -> ir.Table:
         "customer_id",
         "as_of",
         "has_gas",
+        "supply_points",
         elec_kwh_30d=ibis.coalesce(month, joined.period_elec_30d),
         elec_kwh_90d=joined.elec_kwh_90d,
         elec_kwh_365d=ibis.coalesce(year, joined.period_elec_365d),
@@ -137,7 +140,7 @@ def build(context: Context) -> ir.Table:
         off_peak_share_90d=joined.off_peak_kwh_90d / positive(joined.elec_kwh_90d),
         weekend_share_90d=joined.weekend_kwh_90d / positive(joined.elec_kwh_90d),
         surplus_kwh_365d=joined.surplus_kwh_365d,
-        estimated_share_90d=joined.estimated_90d / positive(joined.hours_90d),
+        estimated_share_90d=joined.estimated_90d / positive(joined.readings_90d),
         load_factor_365d=load / positive(joined.contracted_power_kw),
     )
 
@@ -146,8 +149,8 @@ def _from_days(context: Context) -> ir.Table:
     joined = context.days_within(max(window.start for window in WINDOWS))
     elec = joined.elec_p1_kwh + joined.elec_p2_kwh + joined.elec_p3_kwh
     rows = joined.select(
-        "customer_id", "as_of", "elec_p1_kwh", "elec_p3_kwh", "gas_kwh", "hours_seen", "estimated_count",
-        "elec_negative_kwh",
+        "customer_id", "as_of", "elec_p1_kwh", "elec_p3_kwh", "gas_kwh", "hours_seen", "readings", "estimated_count",
+        "elec_negative_kwh", "supply_points", "day",
         age=days_between(joined.as_of, joined.day),
         elec=elec,
         weekend=joined.day.day_of_week.index() >= WEEKEND,
@@ -169,6 +172,8 @@ def _from_days(context: Context) -> ir.Table:
         "off_peak_kwh_90d": exact_sum(rows.elec_p3_kwh, near),
         "weekend_kwh_90d": exact_sum(rows.elec, near & rows.weekend),
         "estimated_90d": rows.estimated_count.sum(where=near),
+        "readings_90d": rows.readings.sum(where=near),
+        "supply_points": rows.supply_points.last(where=year & rows.supply_points.notnull(), order_by=rows.day),
         "surplus_kwh_365d": exact_sum(-rows.elec_negative_kwh, year),
     }
     for name, where in (("90d", near), ("365d", year)):

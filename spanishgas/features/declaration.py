@@ -26,6 +26,8 @@ class Feature(BaseModel):
         family: The family that computes it.
         source: Silver tables that it needs. ``a|b`` is met by either. If one is absent from the data set, the feature
             is null for everybody.
+        needs: Column of its source that not every data set can fill, or None. Where nobody has a value in it, the table
+            goes without the feature: an empty column would change models that cannot learn from it.
         unit: Unit, or None for words and flags.
         window_days: Days before ``as_of`` that it looks back on, or None where it is a state.
         known_at_delay_days: Usual days from an event to the moment its row can be used.
@@ -42,6 +44,7 @@ class Feature(BaseModel):
     type: FeatureType
     family: str
     source: tuple[str, ...]
+    needs: str | None = None
     unit: str | None = None
     window_days: int | None = None
     known_at_delay_days: int = 0

@@ -26,6 +26,8 @@ FAMILIES: tuple[Family, ...] = (
     extras.FAMILY,
 )
 Progress = Callable[[str], None]
+# Silver tables that no feature is made of.
+NO_SOURCES = ("quarantine", "quality", "supply_points")
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def build_features(
         SourceError: Nobody is active at one of the dates.
     """
     families = _families(settings.families)
-    sources = [name for name in tables if name not in ("quarantine", "quality")]
+    sources = [name for name in tables if name not in NO_SOURCES]
     present = frozenset(name for name in sources if engine.integer(tables[name].limit(1).count()))
     context = Context(engine, tables, list(days), settings, columns, present)
     progress("population")
@@ -101,7 +103,7 @@ def build_features(
     _require_people(engine, table, days)
     declarations: list[Feature] = []
     for family in families:
-        listed = family.declared(columns)
+        listed = tuple(one for one in family.declared(columns) if _can_be_known(context, one))
         if not listed:
             continue
         progress(family.name)
@@ -141,6 +143,14 @@ def _require_people(engine: Engine, population: ir.Table, days: Sequence[date]) 
 
 def _has_sources(context: Context, feature: Feature) -> bool:
     return all(context.has(source) for source in feature.source)
+
+
+def _can_be_known(context: Context, feature: Feature) -> bool:
+    """Whether anybody has a value in the column that the feature needs."""
+    if feature.needs is None:
+        return True
+    column = context.tables[feature.source[0]][feature.needs]
+    return context.engine.integer(column.notnull().any().cast("int8").fill_null(0)) > 0
 
 
 def _final(context: Context, table: ir.Table, feature: Feature) -> ir.Value:

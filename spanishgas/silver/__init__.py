@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ExtraTable
 from spanishgas.domain.delivered import DeliveredRows
+from spanishgas.domain.exact import exact_sum
 from spanishgas.engine.session import Engine
 from spanishgas.silver.churn_events import build_churn_events
 from spanishgas.silver.consumption_daily import DailyResult, build_consumption_daily
@@ -24,6 +25,7 @@ from spanishgas.silver.prices import build_prices
 from spanishgas.silver.quality import Finding, handling_of, plot_quality, quality_frame, render_quality
 from spanishgas.silver.raw import RawPart, RawSource
 from spanishgas.silver.retention_offers import build_retention_offers
+from spanishgas.silver.supply_points import Holders, build_supply_points
 from spanishgas.silver.versions import Resolved
 
 __all__ = [
@@ -48,6 +50,7 @@ BUILDERS: dict[str, tuple[str, Builder]] = {
     "costs_by_province_month": ("costs", build_costs),
     "customer_interactions": ("interactions", build_interactions),
     "consumption_periods": ("consumption_periods", build_consumption_periods),
+    "supply_points": ("supply_points", build_supply_points),
     "churn_label": ("churn_events", build_churn_events),
     "retention_offers": ("retention_offers", build_retention_offers),
 }
@@ -97,7 +100,9 @@ def build_silver(
     findings: list[Finding] = []
     read: dict[str, int] = {}
     tables: dict[str, ir.Table] = {}
-    quarantine = [rejects.select(*QUARANTINE_SCHEMA)]
+    # Nobody knows what energy stands in a line that cannot be parsed.
+    unparsed = rejects.mutate(energy_kwh=ibis.null("float64")).select(*QUARANTINE_SCHEMA)
+    quarantine = [unparsed]
     for name, (table, build) in BUILDERS.items():
         progress(table)
         mapped = map_source(engine, sources[name], timezone)
@@ -112,13 +117,15 @@ def build_silver(
     quarantine.append(mapped.rejected)
     findings.extend(_findings(engine, "customer_extras", mapped, resolved, absent=not extras))
     progress("consumption_daily")
-    daily = build_consumption_daily(engine, sources[HOURLY], supply_zones(engine, tables["customers"]), progress)
+    zones = supply_zones(engine, tables["customers"])
+    held = Holders.of(engine, tables["supply_points"]) if sources["supply_points"].parts else None
+    daily = build_consumption_daily(engine, sources[HOURLY], zones, progress, held)
     tables["consumption_daily"] = daily.daily
     read[HOURLY] = daily.counts["rows"]
     quarantine.append(daily.rejected)
     findings.extend(_hourly_findings(engine, daily, absent=not sources[HOURLY].parts))
     findings.extend(relations(engine, tables))
-    rejected = engine.materialize(_true_lines(engine, _stack(quarantine).distinct(), rejects))
+    rejected = engine.materialize(_true_lines(engine, _stack(quarantine).distinct(), unparsed))
     tables["quarantine"] = rejected
     tables["quality"] = engine.table(quality_frame(findings))
     facts: dict[str, float | int | str] = {
@@ -135,24 +142,39 @@ def build_silver(
 def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *, absent: bool) -> list[Finding]:
     if absent:
         return [Finding(source, "absent", 0, 1, handling_of("absent"))]
-    counted = _by_reason(engine, mapped.rejected)
-    counts = {"missing_customer_id": 0, **counted} if "customer_id" in mapped.rows.columns else counted
+    usual = ("missing_customer_id",) if "customer_id" in mapped.rows.columns else ()
     kept = {**mapped.counts, "duplicate": resolved.duplicates, "conflicting_duplicate": resolved.conflicting}
-    return [Finding(source, check, mapped.read, count, handling_of("rejected")) for check, count in counts.items()] + [
+    return _rejected(engine, source, mapped.rejected, mapped.read, mapped.energy_kwh, usual) + [
         Finding(source, check, mapped.read, count, handling_of(check)) for check, count in kept.items()
     ]
 
 
-def _by_reason(engine: Engine, rejected: ir.Table) -> dict[str, int]:
-    found = engine.frame(rejected.group_by("reason").aggregate(rows=rejected.count()))
-    return {str(reason): int(rows) for reason, rows in zip(found["reason"], found["rows"], strict=True)}
+def _rejected(
+    engine: Engine, source: str, rejected: ir.Table, rows: int, energy: float | None, usual: Sequence[str]
+) -> list[Finding]:
+    """Rows in quarantine by reason, and all of them: a row with two reasons is one row."""
+    by_reason = engine.frame(
+        rejected.group_by("reason").aggregate(rows=rejected.count(), energy=exact_sum(rejected.energy_kwh))
+    )
+    lines = rejected.group_by("source_file", "source_line").aggregate(energy_kwh=rejected.energy_kwh.max())
+    total = engine.frame(lines.aggregate(rows=lines.count(), energy=exact_sum(lines.energy_kwh))).iloc[0]
+    counts = dict.fromkeys(usual, (0, 0.0))
+    for reason, count, part in zip(by_reason["reason"], by_reason["rows"], by_reason["energy"], strict=True):
+        counts[str(reason)] = int(count), float(part)
+    counts["quarantined"] = int(total["rows"]), float(total["energy"] or 0.0)
+    return [
+        Finding(
+            source, check, rows, count, handling_of("rejected"), energy,
+            None if energy is None else (part if part == part else 0.0),
+        )
+        for check, (count, part) in counts.items()
+    ]  # fmt: skip
 
 
 def _hourly_findings(engine: Engine, daily: DailyResult, *, absent: bool) -> list[Finding]:
     if absent:
         return [Finding(HOURLY, "absent", 0, 1, handling_of("absent"))]
     counts = daily.counts
-    rejected = {"missing_customer_id": 0, **_by_reason(engine, daily.rejected)}
     told = {
         "negative_elec": "counted and kept apart, with their energy",
         "negative_gas": "counted and kept apart, with their volume",
@@ -160,7 +182,8 @@ def _hourly_findings(engine: Engine, daily: DailyResult, *, absent: bool) -> lis
         "gap_hours": "not filled: hours seen and expected are told",
     }
     rows = counts["rows"]
-    return [Finding(HOURLY, reason, rows, count, handling_of("rejected")) for reason, count in rejected.items()] + [
+    found = [Finding(HOURLY, check, total, count, handling_of(check)) for check, (count, total) in daily.found.items()]
+    kept = [
         Finding(
             HOURLY,
             check,
@@ -171,6 +194,8 @@ def _hourly_findings(engine: Engine, daily: DailyResult, *, absent: bool) -> lis
         for check, count in counts.items()
         if check != "rows"
     ]
+    rejected = _rejected(engine, HOURLY, daily.rejected, rows, daily.energy_kwh, ("missing_customer_id",))
+    return rejected + found + kept
 
 
 def _true_lines(engine: Engine, quarantine: ir.Table, rejects: ir.Table) -> ir.Table:

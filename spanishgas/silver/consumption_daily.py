@@ -1,8 +1,8 @@
-"""Silver `consumption_daily`: hourly readings reduced to customer, civil day and version, in one streaming pass."""
+"""Silver `consumption_daily`: readings reduced to customer, civil day and version, in one streaming pass."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import ibis
@@ -17,26 +17,21 @@ from spanishgas.domain.tariff import Zone
 from spanishgas.domain.units import GAS_KWH_PER_M3
 from spanishgas.engine.chunks import Chunk, Spool
 from spanishgas.engine.session import Engine
-from spanishgas.silver.dates import DateRule
-from spanishgas.silver.hour_keys import Clock, Ints
-from spanishgas.silver.hour_runs import (
-    REJECT_SCHEMA,
-    ROW_SCHEMA,
-    STEPS_PER_UNIT,
-    HourlyReader,
-    Runs,
-    reduce_chunk,
-    whole_days,
-)
+from spanishgas.silver.hour_keys import Ints
+from spanishgas.silver.hour_rows import REJECT_SCHEMA, HourlyReader
+from spanishgas.silver.hour_runs import ROW_SCHEMA, STEPS_PER_UNIT, Runs, reduce_chunk, whole_days
+from spanishgas.silver.hour_settings import make_readers, refuse_contrary
 from spanishgas.silver.hour_versions import resolve_days
 from spanishgas.silver.mapping import empty_quarantine, hopeless
 from spanishgas.silver.raw import RawPart, RawSource
+from spanishgas.silver.supply_points import DAY_BITS, Holders, per_customer
 
-DAY_BITS = 20
 ODD_KEPT = 20_000_000
 # So many readings, and not one of them readable: the rest need not be tried.
 HOPELESS_ROWS = 1_000_000
 COUNTS = ("negative_elec", "negative_gas", "estimated", "duplicate", "conflicting_duplicate", "gap_hours")
+RESPELLED = "respelled_identifier"
+SENTINELS = "sentinel_recorded_at"
 ENERGIES = {
     "elec_p1": "elec_p1_kwh",
     "elec_p2": "elec_p2_kwh",
@@ -49,6 +44,7 @@ ENERGIES = {
 INTEGERS = (
     "hours_expected",
     "hours_seen",
+    "readings",
     "elec_negative_count",
     "gas_negative_count",
     "estimated_count",
@@ -60,79 +56,97 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class DailyResult:
-    """The hourly fact by day.
+    """The readings by day.
 
     Attributes:
         daily: Rows in the contract's columns.
-        rejected: Rejected hourly rows, in the columns of the quarantine.
+        rejected: Rejected rows, in the columns of the quarantine.
         counts: Check -> readings concerned (`gap_hours`: hours), in the latest version of every day, beside `rows`.
+        found: What was found of intervals and stamps -> supply points or days concerned, and all that it was looked for
+            among; empty where the settings leave nothing to find.
+        energy_kwh: Energy in the rows read: electricity and gas, without sign.
     """
 
     daily: ir.Table
     rejected: ir.Table
     counts: Mapping[str, int]
+    found: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    energy_kwh: float = 0.0
 
 
 def build_consumption_daily(
-    engine: Engine, source: RawSource, zones: ir.Table | None, progress: Progress
+    engine: Engine, source: RawSource, zones: ir.Table | None, progress: Progress, holders: Holders | None = None
 ) -> DailyResult:
-    """Reduces hourly readings to days.
+    """Reduces readings to days.
 
     Args:
         engine: The engine.
         source: The landed source; its parts are tables from ``Engine.scan``.
         zones: ``customer_id`` and tariff ``zone`` of customers outside the mainland's; None where there are none.
         progress: Is told how far the pass has come.
+        holders: Customers of supply points, where a table tells them.
 
     Raises:
-        ContractError: Every single reading is rejected.
+        ContractError: Every single reading is rejected, or the readings contradict the source's settings.
     """
     if not source.parts:
-        types = {"string": "string", "date": "date", "int": "int64", "float": "float64"}
-        schema = {column.name: types[column.type] for column in CONSUMPTION_DAILY.columns}
-        return DailyResult(engine.empty(schema), empty_quarantine(engine), {"rows": 0, **dict.fromkeys(COUNTS, 0)})
+        return DailyResult(_no_days(engine), empty_quarantine(engine), {"rows": 0, **_no_counts()})
     zone_of: dict[str, Zone] = {}
     if zones is not None:
         frame = engine.frame(zones)
         zone_of = {str(row.customer_id): cast(Zone, row.zone) for row in frame.itertuples()}
-    readers = [(part, _reader(source, part, zone_of)) for part in source.parts]
-    clock = readers[0][1].clock
+    readers = make_readers(engine, source, zone_of, holders, progress)
     collected = _Collected()
-    reasons: Counter[str] = Counter()
     with engine.spool(ROW_SCHEMA) as odd, engine.spool(REJECT_SCHEMA) as rejects:
-        for part, reader in readers:
+        for part, reader in readers.parts:
             for runs in engine.map_chunks(part.table, reader.needed(), _reducing(reader)):
                 collected.add(runs)
                 odd.add(runs.rows)
                 rejects.add(runs.rejected)
-                reasons.update(runs.rejected["reason"].to_pylist())
                 if not collected.numbers and collected.read >= HOPELESS_ROWS:
-                    raise hopeless(source.contract.name, collected.read, reasons)
-                progress(f"{collected.read:,} hourly readings")
-        if collected.read and not collected.numbers:
-            raise hopeless(source.contract.name, collected.read, reasons)
+                    _refuse(source, collected)
+                progress(f"{collected.read:,} readings")
+        _refuse(source, collected)
         days = _judge(collected)
-        _fetch_hidden(engine, readers, collected.names, days.hidden, odd)
+        _fetch_hidden(engine, readers.parts, collected.names, days.hidden, odd)
     simple, found = _plain_rows(engine, collected, days.plain)
     unresolved = engine.spooled(odd).semi_join(
         engine.table(_keys(collected.names, days.unresolved)), ["customer_id", "day"]
     )
-    resolved = engine.materialize(_in_contract(resolve_days(engine, unresolved, clock)))
+    resolved = engine.materialize(_in_contract(resolve_days(engine, unresolved)))
     found += _findings(engine, resolved)
-    columns = CONSUMPTION_DAILY.column_names
+    columns = [name for name in CONSUMPTION_DAILY.column_names if name != "supply_points"]
     daily = simple.select(*columns).union(resolved.select(*columns))
-    counts = {name: int(found[name]) for name in COUNTS}
-    counts["sentinel_recorded_at"] = collected.sentinels
-    return DailyResult(daily, engine.spooled(rejects), {"rows": collected.read, **counts})
+    daily = per_customer(engine, daily) if readers.by_point else daily.mutate(supply_points=ibis.null("int32"))
+    return DailyResult(
+        daily.select(*CONSUMPTION_DAILY.column_names),
+        engine.spooled(rejects),
+        {
+            "rows": collected.read,
+            RESPELLED: collected.respelled,
+            SENTINELS: collected.sentinels,
+            **{name: int(found[name]) for name in COUNTS},
+        },
+        {name: (count, readers.totals[name]) for name, count in readers.found.items()},
+        # Sums of chunks end in other digits when the rows come in another order.
+        round(collected.energy_kwh, 3),
+    )
 
 
-def _reader(source: RawSource, part: RawPart, zones: Mapping[str, Zone]) -> HourlyReader:
-    columns = {column.name: part.settings.mapping(column.name) for column in source.contract.columns}
-    kind = part.table[columns["timestamp"].column].type() if columns["timestamp"].column else None
-    zoned = kind is not None and kind.is_timestamp() and kind.timezone is not None
-    clock: Clock = "utc" if zoned else source.settings.clock
-    dates = DateRule.of(part.settings)
-    return HourlyReader(source.contract.name, columns, clock, source.contract.known_at.delay_days, zones, dates)
+def _no_days(engine: Engine) -> ir.Table:
+    types = {"string": "string", "date": "date", "int": "int64", "float": "float64"}
+    return engine.empty({column.name: types[column.type] for column in CONSUMPTION_DAILY.columns})
+
+
+def _no_counts() -> dict[str, int]:
+    return {RESPELLED: 0, SENTINELS: 0, **dict.fromkeys(COUNTS, 0)}
+
+
+def _refuse(source: RawSource, collected: "_Collected") -> None:
+    """Ends the run where nothing can be read, or what is read is not written as the settings say."""
+    refuse_contrary(collected.contrary, source.contract.name)
+    if collected.read and not collected.numbers:
+        raise hopeless(source.contract.name, collected.read, collected.reasons)
 
 
 def _reducing(reader: HourlyReader) -> Callable[[Chunk], Runs]:
@@ -143,12 +157,16 @@ def _reducing(reader: HourlyReader) -> Callable[[Chunk], Runs]:
 
 
 class _Collected:
-    """Runs of all chunks, with one number per customer."""
+    """Runs of all chunks, with one number per unit."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
         self.read = 0
         self.sentinels = 0
+        self.respelled = 0
+        self.energy_kwh = 0.0
+        self.reasons: Counter[str] = Counter()
+        self.contrary: Counter[tuple[str, str]] = Counter()
         self.parts: list[Arrays] = []
         self._odd: list[Ints] = []
         self._odd_count = 0
@@ -157,6 +175,10 @@ class _Collected:
         """Adds the runs of the next chunk."""
         self.read += runs.read
         self.sentinels += runs.sentinels
+        self.respelled += runs.respelled
+        self.energy_kwh += runs.energy_kwh
+        self.contrary += runs.contrary
+        self.reasons.update(runs.rejected["reason"].to_pylist())
         if not runs.columns:
             return
         number = np.array([self.numbers.setdefault(name, len(self.numbers)) for name in runs.customers], np.int32)
@@ -174,7 +196,7 @@ class _Collected:
 
     @property
     def names(self) -> list[str]:
-        """Customer of each number."""
+        """Unit of each number."""
         return list(self.numbers)
 
     @property

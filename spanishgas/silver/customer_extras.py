@@ -10,7 +10,7 @@ from spanishgas.config import ExtraColumn, ExtraTable
 from spanishgas.contracts.silver import CUSTOMER_EXTRAS
 from spanishgas.engine.session import Engine
 from spanishgas.errors import ContractError
-from spanishgas.silver.mapping import Mapped, empty_quarantine
+from spanishgas.silver.mapping import Mapped, empty_quarantine, one_identity
 from spanishgas.silver.raw import RawPart
 from spanishgas.silver.values import as_bool, as_number, as_text, raw_value
 from spanishgas.silver.versions import Resolved, resolve_duplicates
@@ -29,6 +29,11 @@ def map_extras(engine: Engine, extras: Sequence[tuple[ExtraTable, RawPart]], ext
     An attribute is known from the extraction on; a static one always. A number that cannot be read is null, and counted
     as ``missing_extra``; a row without customer is rejected.
 
+    Args:
+        engine: The engine.
+        extras: The tables and their landed files.
+        extracted_on: When they were extracted.
+
     Raises:
         ContractError: A declared column is not in the files.
     """
@@ -38,7 +43,7 @@ def map_extras(engine: Engine, extras: Sequence[tuple[ExtraTable, RawPart]], ext
         return Mapped(engine.empty(schema), empty_quarantine(engine), 0)
     tables: list[ir.Table] = []
     rejected: list[ir.Table] = []
-    read = 0
+    read = respelled = 0
     for extra, part in extras:
         mapping = extra.part.mapping("customer_id")
         customer = raw_value(part, mapping)
@@ -51,23 +56,29 @@ def map_extras(engine: Engine, extras: Sequence[tuple[ExtraTable, RawPart]], ext
                 examples=lacking or ["customer_id"],
                 todo="Correct conf/data/<name>.yaml, extras",
             )
-        known = as_text(customer).notnull()
+        whose, unsafe = one_identity(customer, part.settings.identifiers)
+        reason = ibis.cases(
+            (whose.isnull(), "missing_customer_id"), (unsafe, "unsafe_customer_id"), else_=ibis.null("string")
+        )
+        known = reason.isnull()
+        respelled += engine.integer(part.table.filter(known & (whose != as_text(customer))).count())
         read += engine.integer(part.table.count())
         for name, column in extra.columns.items():
-            tables.append(_long(part, as_text(customer), name, column, extracted_on).filter(known))
+            tables.append(_long(part, whose, name, column, extracted_on).filter(known))
         rejected.append(
             part.table.filter(~known).select(
                 source=ibis.literal("customer_extras"),
                 source_file=part.table.source_file,
                 source_line=part.table.source_line,
-                reason=ibis.literal("missing_customer_id"),
-                detail=ibis.null("string"),
+                reason=reason,
+                detail=as_text(customer),
                 row=ibis.null("string"),
+                energy_kwh=ibis.null("float64"),
             )
         )
     rows = engine.materialize(ibis.union(*tables))
     missing = engine.integer(rows.filter(rows.number.isnull() & rows.text.isnull()).count())
-    return Mapped(rows, ibis.union(*rejected), read, {"missing_extra": missing})
+    return Mapped(rows, ibis.union(*rejected), read, {"missing_extra": missing, "respelled_customer_id": respelled})
 
 
 def _long(part: RawPart, customer: ir.StringValue, name: str, column: ExtraColumn, extracted_on: date) -> ir.Table:

@@ -2,20 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-import ibis
 import ibis.expr.types as ir
 
-from spanishgas.config import ColumnMapping
 from spanishgas.domain.delivered import DeliveredRows
-from spanishgas.domain.units import GAS_KWH_PER_M3
 from spanishgas.engine.session import Engine
 from spanishgas.silver.quality import Finding
 from spanishgas.silver.raw import RawSource
-from spanishgas.silver.values import as_number
 
 # Checks of the quality report whose rows were kept although a value of theirs says nothing.
 SAY_NOTHING = ("unknown_", "zero_")
-ENERGY = {"consumption_elec_kwh": 1.0, "consumption_gas_m3": GAS_KWH_PER_M3}
+ENERGY = {"consumption_elec_kwh", "consumption_gas_m3"}
 
 
 def delivered_rows(
@@ -62,28 +58,10 @@ def _lines(engine: Engine, rejected: ir.Table) -> dict[str, int]:
 
 
 def _energy(engine: Engine, source: RawSource, quarantine: ir.Table, *, any_: bool) -> float | None:
-    if not set(ENERGY) <= set(source.contract.column_names):
+    if not set(source.contract.column_names) >= ENERGY:
         return None
     if not any_:
         return 0.0
     mine = quarantine.filter(quarantine.source == source.contract.name)
-    one = mine.group_by("source_file", "source_line").aggregate(row=mine.row.arbitrary())
-    kwh: ir.FloatingValue = ibis.literal(0.0)
-    for name, factor in ENERGY.items():
-        told = [_number(one.row, mapping) for mapping in _mappings(source, name)]
-        if told:
-            kwh = kwh + ibis.greatest(ibis.coalesce(*told, 0.0), 0.0) * factor
-    return float(engine.frame(one.aggregate(kwh=kwh.sum().fill_null(0.0)))["kwh"].iloc[0])
-
-
-def _mappings(source: RawSource, name: str) -> list[ColumnMapping]:
-    """Where the parts of a source take a column from."""
-    found = [part.settings.columns.get(name) or ColumnMapping(column=name) for part in source.parts]
-    return [mapping for mapping in found if mapping.column is not None]
-
-
-def _number(row: ir.StringValue, mapping: ColumnMapping) -> ir.FloatingValue:
-    assert mapping.column is not None
-    # A line that could not be parsed is no JSON, and tells no energy.
-    node = row.try_cast("json")[mapping.column]
-    return as_number(node.cast("string").strip().replace('"', "")) * mapping.factor
+    one = mine.group_by("source_file", "source_line").aggregate(kwh=mine.energy_kwh.max())
+    return float(engine.frame(one.aggregate(kwh=one.kwh.sum().fill_null(0.0)))["kwh"].iloc[0])

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from spanishgas.config import ColumnMapping
+from spanishgas.domain.identifiers import Spelling, is_unsafe, one_spelling
 from spanishgas.engine.chunks import Chunk
 from spanishgas.silver.dates import DateRule
 from spanishgas.silver.numbers import numbers_of_texts
@@ -95,6 +96,57 @@ def coded(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> Coded | None:
     return Coded(codes, texts, array, column.dictionary)
 
 
+@dataclass(frozen=True)
+class Identities:
+    """A column of identifiers.
+
+    Attributes:
+        coded: The column; identifiers in their one spelling.
+        unsafe: Rows whose identifier nobody should carry (None: there are none).
+        respelled: Rows that were written otherwise.
+    """
+
+    coded: Coded
+    unsafe: Mask | None
+    respelled: int
+
+
+def identities(chunk: Chunk, mapping: ColumnMapping, spelling: Spelling, memo: Memo) -> Identities | None:
+    """A column of customers or supply points, or None where the file has no such column."""
+    found = coded(chunk, mapping, memo)
+    if found is None:
+        return None
+    if found.dictionary is None:
+        told = _identities(found.texts, spelling)
+    else:
+        told = memo.get((mapping.column, "identities"), found.dictionary, lambda: _identities(found.texts, spelling))
+    if told is None:
+        return Identities(found, None, 0)
+    texts, array, lost, unsafe, respelled = told
+    known = found.codes >= 0
+    safe_codes = np.maximum(found.codes, 0)
+    codes = np.where(known & ~lost[safe_codes], found.codes, np.int32(-1))
+    odd = known & unsafe[safe_codes]
+    return Identities(
+        Coded(codes, texts, array, found.dictionary),
+        odd if odd.any() else None,
+        int((known & respelled[safe_codes]).sum()),
+    )
+
+
+def _identities(
+    texts: list[str | None], spelling: Spelling
+) -> tuple[list[str | None], pa.Array, Mask, Mask, Mask] | None:
+    """The one spelling of texts; those of which nothing is left, that are unsafe, and that were written otherwise."""
+    told = [one_spelling(text, spelling) for text in texts]
+    unsafe = np.array([is_unsafe(text) for text in told])
+    if told == texts and not unsafe.any():
+        return None
+    lost = np.array([text is None for text in told])
+    respelled = np.array([one != other for one, other in zip(told, texts, strict=True)])
+    return told, pa.array(told, pa.string()), lost, unsafe, respelled
+
+
 def _constant(rows: int, text: str | None) -> Coded:
     codes = np.full(rows, -1 if text is None else 0, np.int32)
     return Coded(codes, [text], pa.array([text], pa.string()))
@@ -163,6 +215,8 @@ def flags(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Mask, Mask 
     lowered = [text.lower() if text is not None else "" for text in found.texts]
     truth = np.array([text in TRUE for text in lowered], dtype=bool)
     odd = np.array([text not in TRUE and text not in FALSE and text != "" for text in lowered], dtype=bool)
+    if not found.texts:
+        return np.zeros(len(found.codes), np.bool_), None
     known = found.codes >= 0
     unreadable = known & odd[found.codes]
     return known & truth[found.codes], unreadable if unreadable.any() else None

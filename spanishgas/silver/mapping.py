@@ -8,6 +8,9 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.contracts import Column, Contract
+from spanishgas.domain.exact import exact_sum
+from spanishgas.domain.identifiers import Spelling, is_unsafe_value, one_spelling_of
+from spanishgas.domain.units import GAS_KWH_PER_M3
 from spanishgas.engine.session import Engine
 from spanishgas.errors import ContractError
 from spanishgas.silver.dates import DateRule
@@ -24,7 +27,10 @@ QUARANTINE_SCHEMA = {
     "reason": "string",
     "detail": "string",
     "row": "string",
+    "energy_kwh": "float64",
 }
+IDENTIFIERS = ("customer_id", "supply_point_id")
+ENERGY_PER_UNIT = {"consumption_elec_kwh": 1.0, "consumption_gas_m3": GAS_KWH_PER_M3}
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,14 @@ class Mapped:
         rejected: Rejected rows, in the columns of the quarantine.
         read: Rows read.
         counts: Check -> rows concerned, of rows that were kept.
+        energy_kwh: Energy in the rows read, electricity and gas, without sign; None where the source has none.
     """
 
     rows: ir.Table
     rejected: ir.Table
     read: int
     counts: Mapping[str, int] = field(default_factory=dict)
+    energy_kwh: float | None = None
 
 
 def lacking_columns(sources: Sequence[RawSource]) -> list[str]:
@@ -104,6 +112,7 @@ def map_source(engine: Engine, source: RawSource, timezone: str) -> Mapped:
         table.aggregate(
             read=table.count(),
             accepted=good.sum(),
+            energy_kwh=exact_sum(table.energy_kwh),
             **{name: (table[name] & good).sum() for name in flags},
         )
     ).iloc[0]
@@ -112,8 +121,13 @@ def map_source(engine: Engine, source: RawSource, timezone: str) -> Mapped:
         raise hopeless(contract.name, int(totals["read"]), dict(zip(found["reason"], found["rows"], strict=True)))
     counts = {name.removeprefix("flag_"): int(totals[name] or 0) for name in flags}
     kept = [*contract.column_names, "known_at", "is_snapshot", *PROVENANCE]
+    has_energy = any(name in contract.column_names for name in ENERGY_PER_UNIT)
     return Mapped(
-        accepted.select(*dict.fromkeys(kept)), _quarantine(rejected, contract.name), int(totals["read"]), counts
+        accepted.select(*dict.fromkeys(kept)),
+        _quarantine(rejected, contract.name),
+        int(totals["read"]),
+        counts,
+        float(totals["energy_kwh"]) if has_energy and totals["energy_kwh"] == totals["energy_kwh"] else None,
     )
 
 
@@ -151,6 +165,11 @@ def _typed(engine: Engine, part: RawPart, source: RawSource, timezone: str) -> i
     for column in contract.columns:
         name = column.name
         value, given, none, impossible = (read[f"{kind}_{name}"] for kind in ("value", "given", "none", "impossible"))
+        if name in IDENTIFIERS:
+            value, unsafe = one_identity(value, part.settings.identifiers)
+            flags[f"flag_respelled_{name}"] = (value != given).fill_null(False)
+            faults.append(_fault(unsafe, f"unsafe_{name}", given))
+            given = value
         faults.append(_fault(given.notnull() & value.isnull() & ~(none | impossible), f"invalid_{name}", given))
         faults.append(_fault(impossible, f"outside_{name}", given))
         if part.settings.mapping(name).zero == "missing":
@@ -177,6 +196,7 @@ def _typed(engine: Engine, part: RawPart, source: RawSource, timezone: str) -> i
         is_snapshot=is_snapshot,
         faults=reasons,
         **{name: flags.get(name, ibis.literal(False)) for name in _flag_names(source)},
+        energy_kwh=_energy(values),
         row=read.row,
         source_file=read.source_file,
         source_line=read.source_line,
@@ -228,10 +248,24 @@ def _read(engine: Engine, part: RawPart, contract: Contract, timezone: str) -> i
     )
 
 
+def one_identity(value: ir.Value, spelling: Spelling) -> tuple[ir.StringValue, ir.BooleanValue]:
+    """The one spelling of identifiers, null where nothing is left, and which of them nobody should carry."""
+    told = one_spelling_of(as_text(value), spelling)
+    return told, is_unsafe_value(told)
+
+
+def _energy(values: Mapping[str, ir.Value]) -> ir.FloatingValue:
+    """Energy of every row, electricity and gas, without sign; null where the source has none."""
+    parts = [values[name].abs().fill_null(0.0) * factor for name, factor in ENERGY_PER_UNIT.items() if name in values]
+    return sum(parts[1:], parts[0]).cast("float64") if parts else ibis.null("float64")
+
+
 def _flag_names(source: RawSource) -> list[str]:
     """The same flags for every part, so that parts can be stacked."""
     names: dict[str, None] = {}
     for column in source.contract.columns:
+        if column.name in IDENTIFIERS:
+            names[f"flag_respelled_{column.name}"] = None
         if any(part.settings.mapping(column.name).zero == "missing" for part in source.parts):
             names[f"flag_zero_{column.name}"] = None
         if column.outside == "count" and (column.domain or column.minimum is not None or column.maximum is not None):
@@ -295,7 +329,7 @@ def _as_json(part: RawPart) -> ir.StringValue:
 
 
 def _quarantine(rejected: ir.Table, source: str) -> ir.Table:
-    one = rejected.select("source_file", "source_line", "row", fault=rejected.faults.unnest())
+    one = rejected.select("source_file", "source_line", "row", "energy_kwh", fault=rejected.faults.unnest())
     parts = one.fault.split(SEPARATOR)
     return one.select(
         source=ibis.literal(source),
@@ -304,4 +338,5 @@ def _quarantine(rejected: ir.Table, source: str) -> ir.Table:
         reason=parts[0],
         detail=parts[1].nullif(""),
         row=one.row,
+        energy_kwh=one.energy_kwh,
     )

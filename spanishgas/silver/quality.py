@@ -12,15 +12,18 @@ SHOWN_IN_FIGURE = 30
 
 
 class Finding(NamedTuple):
-    """One check of one source."""
+    """One check of one source; energies in kWh, None where they are not counted."""
 
     source: str
     check: str
     rows: int
     affected: int
     handling: str
+    energy_kwh: float | None = None
+    affected_energy_kwh: float | None = None
 
 
+FOUND = "found from the readings"
 HANDLING = {
     "absent": "tables stay empty; features that need them are null",
     "rejected": "rows went to quarantine",
@@ -30,6 +33,9 @@ HANDLING = {
     "sentinel": "a day that stands for no date: null",
     "unknown": "kept, value set to unknown or null",
     "missing": "kept as missing",
+    "respelled": "spaces, case, invisible marks or the end of a CUPS left out: one spelling",
+    "points": FOUND,
+    "days": FOUND,
 }
 
 
@@ -42,8 +48,9 @@ def quality_frame(findings: Iterable[Finding]) -> pd.DataFrame:
     """The quality table, one row per source and check."""
     frame = pd.DataFrame(findings, columns=list(Finding._fields))
     frame["share"] = (frame["affected"] / frame["rows"].where(frame["rows"] > 0)).fillna(0.0).clip(0.0, 1.0)
-    frame = frame.astype({"rows": "int64", "affected": "int64"})
-    ordered = frame[["source", "check", "rows", "affected", "share", "handling"]]
+    energies = {"energy_kwh": "float64", "affected_energy_kwh": "float64"}
+    frame = frame.astype({"rows": "int64", "affected": "int64", **energies})
+    ordered = frame[["source", "check", "rows", "affected", "share", *energies, "handling"]]
     return ordered.sort_values(["source", "check"], ignore_index=True)
 
 
@@ -56,21 +63,30 @@ def render_quality(frame: pd.DataFrame) -> str:
         lines += ["Absent sources:", ""]
         lines += [f"- `{row.source}`: {row.handling}" for row in absent.itertuples()]
         lines += [""]
-    lines += ["| source | check | rows | affected | share | handling |", "| --- | --- | ---: | ---: | ---: | --- |"]
     lines += [
-        f"| {row.source} | {row.check} | {row.rows:,} | {row.affected:,} | {row.share:.4%} | {row.handling} |"
-        for row in found.itertuples()
+        "| source | check | rows | affected | share | of the energy | handling |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    lines += [
+        f"| {row.source} | {row.check} | {row.rows:,} | {row.affected:,} | {row.share:.4%} "
+        f"| {_of_energy(part, energy)} | {row.handling} |"
+        for row, part, energy in zip(found.itertuples(), found["affected_energy_kwh"], found["energy_kwh"], strict=True)
         if row.check != "absent"
     ]
     lines += ["", f"{len(frame) - len(found)} further checks found nothing."]
     return "\n".join(lines) + "\n"
 
 
+def _of_energy(affected: float, energy: float) -> str:
+    return f"{affected / energy:.4%}" if energy > 0 and affected == affected else ""
+
+
 def plot_quality(frame: pd.DataFrame) -> "Figure":
     """Shares of affected rows, on a logarithmic scale, largest first."""
     from matplotlib.figure import Figure
 
-    found = frame[(frame["affected"] > 0) & (frame["check"] != "absent")].nlargest(SHOWN_IN_FIGURE, "share")
+    shown = (frame["affected"] > 0) & (frame["check"] != "absent") & (frame["handling"] != FOUND)
+    found = frame[shown].nlargest(SHOWN_IN_FIGURE, "share")
     figure = Figure(figsize=(9, 0.9 + 0.28 * max(len(found), 1)))
     axes = figure.subplots()
     labels = found["source"] + " · " + found["check"]

@@ -111,6 +111,8 @@ def make_tables(seed: int, gaps: float, late: float) -> Tables:
                 "gas_kwh": reading["gas_m3"] * 11,
                 "hours_expected": 24,
                 "hours_seen": hours,
+                "readings": 2 * hours,
+                "supply_points": None if number % 9 == 0 or customer == CUSTOMERS[0] else 1 + (number > 300),
                 "estimated_kwh": 0.0,
             }
             reading |= {"elec_negative_count": 0, "elec_negative_kwh": -0.25 if chance(0.1) else 0.0}

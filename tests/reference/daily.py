@@ -12,7 +12,7 @@ FIXED_HOLIDAYS = {(1, 1), (1, 6), (5, 1), (8, 15), (10, 12), (11, 1), (12, 6), (
 
 @dataclass(frozen=True)
 class Reading:
-    """One raw row under the civil clock."""
+    """One raw row under the civil clock; ``hour`` is the start of its interval."""
 
     customer: str
     hour: datetime
@@ -54,7 +54,7 @@ def rounded(value: float) -> Decimal:
     return (Decimal(value) * 1_000_000).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
 
 
-def daily_versions(readings: list[Reading]) -> dict[tuple[str, date, date], dict[str, float]]:
+def daily_versions(readings: list[Reading], minutes: int = 60) -> dict[tuple[str, date, date], dict[str, float]]:
     """Customer, day, known-at day -> what the day's row must say."""
     by_day: dict[tuple[str, date], list[Reading]] = defaultdict(list)
     for reading in readings:
@@ -63,11 +63,11 @@ def daily_versions(readings: list[Reading]) -> dict[tuple[str, date, date], dict
     result: dict[tuple[str, date, date], dict[str, float]] = {}
     for (customer, day), rows in by_day.items():
         for known_at in {row.known_at for row in rows}:
-            result[customer, day, known_at] = _version(day, [row for row in rows if row.known_at <= known_at])
+            result[customer, day, known_at] = _version(day, [row for row in rows if row.known_at <= known_at], minutes)
     return result
 
 
-def _version(day: date, rows: list[Reading]) -> dict[str, float]:
+def _version(day: date, rows: list[Reading], minutes: int) -> dict[str, float]:
     used: dict[tuple[datetime, int], Reading] = {}
     duplicates = 0
     for known_at in sorted({row.known_at for row in rows}):
@@ -104,7 +104,8 @@ def _version(day: date, rows: list[Reading]) -> dict[str, float]:
     return {
         **{name: float(sums[name]) / 1_000_000 for name in names},
         **{name: counts[name] for name in ("elec_negative_count", "gas_negative_count", "estimated_count")},
-        "hours_seen": len(used),
+        "hours_seen": len(used) * minutes // 60,
+        "readings": len(used),
         "hours_expected": hours_of_day(day),
         "duplicate_count": duplicates,
     }

@@ -234,8 +234,9 @@ class World:
             "weekend_share_90d": share(near, lambda row: elec([row]) if row["day"].weekday() >= 5 else 0.0),  # type: ignore[arg-type, return-value]
             "surplus_kwh_365d": -sum(row["elec_negative_kwh"] for row in year) if year else None,
             "estimated_share_90d": (
-                sum(row["estimated_count"] for row in near) / sum(row["hours_seen"] for row in near) if near else None
+                sum(row["estimated_count"] for row in near) / sum(row["readings"] for row in near) if near else None
             ),
+            "supply_points": last(year, "supply_points", "day"),
         }
 
     def _price(self, customer: str) -> Row:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -21,8 +22,9 @@ from spanishgas.domain.civil_time import hour_calendar
 from spanishgas.engine import chunks as engine_chunks
 from spanishgas.engine.session import open_engine
 from spanishgas.errors import ContractError
-from spanishgas.silver.consumption_daily import build_consumption_daily
+from spanishgas.silver.consumption_daily import DailyResult, build_consumption_daily
 from spanishgas.silver.raw import RawPart, RawSource
+from spanishgas.silver.supply_points import Holders
 from tests.reference.daily import Reading, daily_versions
 from tests.support import load_data, quiet, silver_of
 
@@ -39,8 +41,26 @@ def build(
     columns: dict[str, ColumnMapping] | None = None,
     zones: pd.DataFrame | None = None,
     threads: int = 1,
+    **told: Any,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
     """Days, rejected rows and counts of hourly files."""
+    daily, result, rejected = build_days(
+        folder, files, columns=columns, zones=zones, threads=threads, clock=clock, **told
+    )
+    return daily, rejected, dict(result.counts)
+
+
+def build_days(
+    folder: Path,
+    files: Sequence[pd.DataFrame | pa.Table],
+    *,
+    columns: dict[str, ColumnMapping] | None = None,
+    zones: pd.DataFrame | None = None,
+    holders: Holders | None = None,
+    threads: int = 1,
+    **told: Any,
+) -> tuple[pd.DataFrame, DailyResult, pd.DataFrame]:
+    """Days, the result that they are of, and rejected rows; ``told`` are settings of the source."""
     paths = []
     for number, frame in enumerate(files):
         paths.append(folder / f"hours-{number}.parquet")
@@ -51,15 +71,16 @@ def build(
         table = engine.scan(paths, origins=[path.name for path in paths])
         source = RawSource(
             CONSUMPTION_HOURLY,
-            SourceSettings.model_validate({"parts": [part], "clock": clock}),
+            SourceSettings.model_validate({"parts": [part], **told}),
             (RawPart(part, table),),
             date(2024, 12, 31),
         )
-        result = build_consumption_daily(engine, source, None if zones is None else engine.table(zones), quiet)
+        of_zones = None if zones is None else engine.table(zones)
+        result = build_consumption_daily(engine, source, of_zones, quiet, holders)
         daily = engine.frame(result.daily).sort_values(["customer_id", "day", "known_at"], ignore_index=True)
         for name in ("day", "known_at"):
             daily[name] = pd.to_datetime(daily[name]).dt.date
-        return daily, engine.frame(result.rejected), dict(result.counts)
+        return daily, result, engine.frame(result.rejected)
 
 
 def as_frame(readings: Sequence[Reading]) -> pd.DataFrame:
@@ -79,19 +100,18 @@ energy = st.one_of(st.none(), st.floats(-2.0, 20.0).map(lambda value: round(valu
 
 
 @st.composite
-def readings(draw: st.DrawFn) -> list[Reading]:
+def readings(draw: st.DrawFn, minutes: int) -> list[Reading]:
     """Whole days, some with holes, repeats, corrections and late arrivals, in any order."""
     rows: list[Reading] = []
+    parts = [timedelta(minutes=part) for part in range(0, 60, minutes)]
     for customer in ("A", "B"):
         for day in draw(st.lists(st.sampled_from(DAYS), unique=True)):
             start = datetime.combine(day, time())
-            civil = hour_calendar(day, day)["civil"]
+            civil = [hour.to_pydatetime() + part for hour in hour_calendar(day, day)["civil"] for part in parts]
             usual = day + timedelta(days=1)
-            rows += [
-                Reading(customer, hour.to_pydatetime(), usual, draw(energy), draw(energy), False) for hour in civil
-            ]
+            rows += [Reading(customer, hour, usual, draw(energy), draw(energy), False) for hour in civil]
             for _ in range(draw(st.integers(0, 4))):
-                hour = start + timedelta(hours=draw(st.integers(0, 23)))
+                hour = start + timedelta(hours=draw(st.integers(0, 23))) + draw(st.sampled_from(parts))
                 late = draw(st.integers(1, 3))
                 rows.append(
                     Reading(customer, hour, day + timedelta(days=late), draw(energy), draw(energy), draw(st.booleans()))
@@ -103,13 +123,14 @@ def readings(draw: st.DrawFn) -> list[Reading]:
     return rows
 
 
-@settings(max_examples=25)
-@given(rows=readings(), cut=st.integers(0, 60))
-def test_days_are_those_of_the_slow_way(rows: list[Reading], cut: int) -> None:
+@settings(max_examples=20)
+@given(data=st.data(), minutes=st.sampled_from([60, 60, 30]), cut=st.integers(0, 60))
+def test_days_are_those_of_the_slow_way(data: st.DataObject, minutes: int, cut: int) -> None:
+    rows = data.draw(readings(minutes))
     with TemporaryDirectory() as folder:
         files = [as_frame(part) for part in (rows[:cut], rows[cut:]) if part] or [as_frame([])]
-        daily, _, counts = build(Path(folder), files)
-    wanted = daily_versions(rows)
+        daily, _, counts = build(Path(folder), files, interval_minutes=minutes)
+    wanted = daily_versions(rows, minutes)
     assert counts["rows"] == len(rows)
     found = {(row.customer_id, row.day, row.known_at): row._asdict() for row in daily.itertuples(index=False)}
     assert set(found) == set(wanted)
@@ -273,7 +294,7 @@ def test_other_bad_hours(tmp_path: Path) -> None:
             "timestamp": [
                 "2024-03-05 10:30:00",
                 "05/03/2024 10:00",
-                "2024-03-05T10:00:00+01:00",
+                "2024-03-05T11:00:00+01:00",
                 "1890-01-01 00:00:00",
                 "2024-03-05 10:00:00",
             ],
@@ -281,9 +302,12 @@ def test_other_bad_hours(tmp_path: Path) -> None:
         }
     )
     daily, rejected, _ = build(tmp_path, [frame])
-    assert daily["hours_seen"].tolist() == [1]
-    assert set(rejected["reason"]) == {"invalid_timestamp"}
-    assert rejected["source_line"].tolist() == [1, 2, 3, 4]
+    assert daily["hours_seen"].tolist() == [2]
+    assert dict(zip(rejected["source_line"], rejected["reason"], strict=True)) == {
+        1: "off_interval",
+        2: "invalid_timestamp",
+        4: "invalid_timestamp",
+    }
 
 
 def test_a_file_that_cannot_be_read_at_all_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Every source from raw text to silver: what is read, what is counted, what goes to quarantine, what stops the run."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -303,3 +304,91 @@ def test_the_order_of_rows_is_irrelevant(tmp_path: Path) -> None:
         columns = list(first[name].columns)
         frames = [tables[name].astype(str).sort_values(columns, ignore_index=True) for tables in (first, second)]
         pd.testing.assert_frame_equal(*frames)
+
+
+OF_CUSTOMERS = [name for name, row in TABLES.items() if "customer_id" in row]
+
+
+@pytest.fixture(scope="module")
+def misspelled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    """One good row per source, the same written in two other ways, and two of identifiers that nobody should carry."""
+    others = [" a", "\ufeffA\u00a0\u200b", "../A", "A\x07"]
+    changes = {name: [{"customer_id": other} for other in others] for name in OF_CUSTOMERS}
+    raw = world(changes, notes=[{**NOTE, "customer": {"id": other}} for other in others])
+    hours = [f"2024-03-05 {hour}:00:00" for hour in range(10, 15)]
+    hourly = pa.table({"customer_id": ["A", *others], "timestamp": hours, "consumption_elec_kwh": [1.0] * 5})
+    raw = replace(raw, hourly=hourly)
+    raw.tables["consumption_periods"] = pd.DataFrame(
+        {
+            "customer_id": ["A", *others],
+            "period_start": "2024-01-01",
+            "period_end": [f"2024-0{month}-01" for month in range(2, 7)],
+            "consumption_elec_kwh": 100.0,
+            "consumption_gas_m3": -1.0,
+        }
+    )
+    periods = SourceSettings.model_validate({"parts": [{"files": "consumption_periods.csv"}]})
+    return build(tmp_path_factory.mktemp("misspelled"), raw, consumption_periods=periods)
+
+
+@pytest.mark.parametrize(
+    "source", [*OF_CUSTOMERS, "customer_interactions", "consumption_periods", "consumption_hourly"]
+)
+def test_one_customer_is_one_however_written_and_unsafe_ones_are_quarantined(
+    source: str, misspelled: dict[str, pd.DataFrame]
+) -> None:
+    table = {"customer_interactions": "interactions", "consumption_hourly": "consumption_daily"}.get(source, source)
+    rows = misspelled[SILVER_OF.get(source, table)]
+    assert set(rows["customer_id"]) == {"A"}
+    assert len(rows) == (3 if source == "consumption_periods" else 1)
+    quarantine = misspelled["quarantine"]
+    found = quarantine[quarantine["source"] == source]
+    assert sorted(found["reason"]) == ["unsafe_customer_id"] * 2
+    assert sorted(found["source_line"]) == [4, 5]
+    assert finding(misspelled, source, "unsafe_customer_id") == finding(misspelled, source, "quarantined") == 2
+    check = "respelled_identifier" if source == "consumption_hourly" else "respelled_customer_id"
+    assert finding(misspelled, source, check) == 2
+
+
+@pytest.mark.parametrize(("source", "row"), [("consumption_hourly", 1.0), ("consumption_periods", 111.0)])
+def test_energy_in_quarantine_is_known(source: str, row: float, misspelled: dict[str, pd.DataFrame]) -> None:
+    quality = misspelled["quality"].set_index(["source", "check"])
+    for check in ("quarantined", "unsafe_customer_id"):
+        told = quality.loc[(source, check)]
+        assert (told["energy_kwh"], told["affected_energy_kwh"]) == pytest.approx((5 * row, 2 * row))
+    assert quality.loc[("price_history", "quarantined"), ["energy_kwh", "affected_energy_kwh"]].isna().all()
+    energies = misspelled["quarantine"].set_index("source")["energy_kwh"]
+    assert energies[source].tolist() == pytest.approx([row, row])
+    assert energies["price_history"].isna().all()
+
+
+def test_readings_of_supply_points_reach_the_customers_that_a_table_names(tmp_path: Path) -> None:
+    raw = world()
+    raw.tables["supply_points"] = pd.DataFrame(
+        {
+            "cups": ["es0031405000000001jn", "ES0031405000000002AB0F", "ES0031405000000003CD"],
+            "customer_id": ["A", "a ", "../B"],
+            "since": ["01/01/2020", None, None],
+        }
+    )
+    points = ["ES0031405000000001JN0F", "ES0031405000000002AB", "ES0031405000000003CD"]
+    hours = {"timestamp": ["2024-03-05 10:00:00"] * 3, "consumption_elec_kwh": [1.0] * 3}
+    raw = replace(raw, hourly=pa.table({"cups": points, **hours}))
+    told = {"files": "consumption_hourly", "columns": {"customer_id": {"absent": "by cups"}, "supply_point_id": "cups"}}
+    since = {"column": "since", "date_format": "%d/%m/%Y"}
+    table = {"files": "supply_points.csv", "columns": {"supply_point_id": "cups", "valid_from": since}}
+    tables = build(
+        tmp_path,
+        raw,
+        consumption_hourly=SourceSettings.model_validate({"parts": [told]}),
+        supply_points=SourceSettings.model_validate({"parts": [table]}),
+    )
+    (day,) = tables["consumption_daily"].to_dict("records")
+    assert (day["customer_id"], day["elec_p1_kwh"], day["supply_points"]) == ("A", 2.0, 2)
+    assert set(tables["supply_points"]["supply_point_id"]) == {"ES0031405000000001JN", "ES0031405000000002AB"}
+    reasons = dict(zip(tables["quarantine"]["source"], tables["quarantine"]["reason"], strict=True))
+    assert reasons == {
+        "supply_points": "unsafe_customer_id",
+        "consumption_hourly": "no_customer_of_supply_point",
+    }
+    assert finding(tables, "supply_points", "respelled_supply_point_id") == 2
