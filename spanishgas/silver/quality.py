@@ -8,6 +8,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_TOLD = 3
 SHOWN_IN_FIGURE = 30
 
 
@@ -51,7 +52,13 @@ def render_quality(frame: pd.DataFrame) -> str:
     """The quality report in Markdown; checks without a finding are counted, not listed."""
     found = frame[frame["affected"] > 0]
     absent = frame[frame["check"] == "absent"]
-    lines = ["# Data quality", ""]
+    told = found[found["check"] != "absent"]
+    most = ", ".join(
+        f"`{row.source}` {row.check} ({row.affected:,} of {row.rows:,})"
+        for row in told.nlargest(MOST_TOLD, "share").itertuples()
+    )
+    summary = f"{len(told)} of {len(frame)} checks found something" + (f", most of all {most}" if most else "")
+    lines = ["# Data quality", "", f"{summary}.", ""]
     if len(absent):
         lines += ["Absent sources:", ""]
         lines += [f"- `{row.source}`: {row.handling}" for row in absent.itertuples()]
@@ -59,8 +66,7 @@ def render_quality(frame: pd.DataFrame) -> str:
     lines += ["| source | check | rows | affected | share | handling |", "| --- | --- | ---: | ---: | ---: | --- |"]
     lines += [
         f"| {row.source} | {row.check} | {row.rows:,} | {row.affected:,} | {row.share:.4%} | {row.handling} |"
-        for row in found.itertuples()
-        if row.check != "absent"
+        for row in told.itertuples()
     ]
     lines += ["", f"{len(frame) - len(found)} further checks found nothing."]
     return "\n".join(lines) + "\n"
