@@ -8,6 +8,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_TOLD = 3
 SHOWN_IN_FIGURE = 30
 
 
@@ -58,7 +59,13 @@ def render_quality(frame: pd.DataFrame) -> str:
     """The quality report in Markdown; checks without a finding are counted, not listed."""
     found = frame[frame["affected"] > 0]
     absent = frame[frame["check"] == "absent"]
-    lines = ["# Data quality", ""]
+    told = found[found["check"] != "absent"]
+    most = ", ".join(
+        f"`{row.source}` {row.check} ({row.affected:,} of {row.rows:,})"
+        for row in told[told["handling"] != FOUND].nlargest(MOST_TOLD, "share").itertuples()
+    )
+    summary = f"{len(told)} of {len(frame)} checks found something" + (f", most of all {most}" if most else "")
+    lines = ["# Data quality", "", f"{summary}.", ""]
     if len(absent):
         lines += ["Absent sources:", ""]
         lines += [f"- `{row.source}`: {row.handling}" for row in absent.itertuples()]
@@ -70,8 +77,7 @@ def render_quality(frame: pd.DataFrame) -> str:
     lines += [
         f"| {row.source} | {row.check} | {row.rows:,} | {row.affected:,} | {row.share:.4%} "
         f"| {_of_energy(part, energy)} | {row.handling} |"
-        for row, part, energy in zip(found.itertuples(), found["affected_energy_kwh"], found["energy_kwh"], strict=True)
-        if row.check != "absent"
+        for row, part, energy in zip(told.itertuples(), told["affected_energy_kwh"], told["energy_kwh"], strict=True)
     ]
     lines += ["", f"{len(frame) - len(found)} further checks found nothing."]
     return "\n".join(lines) + "\n"

@@ -31,7 +31,9 @@ def root(prepared: Path, tmp_path: Path) -> Path:
     return hand_out(prepared, tmp_path / "data")
 
 
-def test_a_model_is_trained_judged_compared_registered_and_then_found(root: Path, tracking: TrackingSettings) -> None:
+def test_a_model_is_trained_judged_compared_registered_and_then_found(
+    root: Path, tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings, tracker = settings_of(root, tracking), Tracker(tracking)
     outcome = run_stage(train.STAGE, settings, tracker, console=QUIET)
     told = tracker.client.get_run(outcome.run_id)
@@ -80,6 +82,19 @@ def test_a_model_is_trained_judged_compared_registered_and_then_found(root: Path
     assert again.cached
     assert tracker.client.get_run(again.run_id).data.tags["model_version"] == told.data.tags["model_version"]
     assert tracker.client.get_run(again.run_id).data.metrics["test_pr_auc"] == told.data.metrics["test_pr_auc"]
+    assert tracker.client.get_run(again.run_id).data.tags["mlflow.note.content"].startswith(report.strip()[:200])
+    # Made again from the run alone, it is the same model to the last bit: its files have the version's digest.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.uri)
+    assert run("train", [train.STAGE], ["--from-run", outcome.run_id, "force=true"]) == 0
+    repeated = next(
+        one
+        for one in tracker.client.search_runs([told.info.experiment_id], "tags.stage = 'train'")
+        if one.data.tags.get("from_run") == outcome.run_id
+    )
+    assert repeated.data.metrics["cached"] == 0.0
+    assert repeated.data.tags["from_run_differences"] == "setting: force"
+    assert repeated.data.tags["model_version"] == told.data.tags["model_version"]
+    assert len(tracker.client.search_model_versions("name='churn'")) == 2
     # A cached run whose version is gone registers it again from the published files.
     tracker.client.delete_model_version("churn", challenger.version)
     third = run_stage(train.STAGE, settings, tracker, console=QUIET)
