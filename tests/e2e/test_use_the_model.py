@@ -83,7 +83,7 @@ def running(command: str, folder: Path, environment: dict[str, str], port: int) 
 def test_the_recipes_work_in_their_order_and_score_as_published(
     retailer: Retailer, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    published = retailer.table(retailer.run(score.STAGE), "customer_scores").set_index("customer_id")
+    published = retailer.table(retailer.run(score.STAGE), "scoring").set_index("customer_id")
     told = {}
     serving = ""
     port = free_port()
