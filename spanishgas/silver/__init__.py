@@ -137,7 +137,8 @@ def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *
         return [Finding(source, "absent", 0, 1, handling_of("absent"))]
     counted = _by_reason(engine, mapped.rejected)
     counts = {"missing_customer_id": 0, **counted} if "customer_id" in mapped.rows.columns else counted
-    kept = {**mapped.counts, "duplicate": resolved.duplicates, "conflicting_duplicate": resolved.conflicting}
+    doubled = {"duplicate": resolved.duplicates, "conflicting_duplicate": resolved.conflicting}
+    kept = {**mapped.counts, **resolved.counts, **doubled}
     return [Finding(source, check, mapped.read, count, handling_of("rejected")) for check, count in counts.items()] + [
         Finding(source, check, mapped.read, count, handling_of(check)) for check, count in kept.items()
     ]

@@ -14,7 +14,7 @@ from spanishgas.silver.raw import RawSource
 from spanishgas.silver.values import as_number
 
 # Checks of the quality report whose rows were kept although a value of theirs says nothing.
-SAY_NOTHING = ("unknown_", "zero_")
+SAY_NOTHING = ("unknown_", "zero_", "month_")
 ENERGY = {"consumption_elec_kwh": 1.0, "consumption_gas_m3": GAS_KWH_PER_M3}
 
 

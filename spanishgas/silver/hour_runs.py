@@ -428,7 +428,8 @@ def _facts(
     if reader.zones:
         present = np.zeros(len(customer.texts), np.bool_)
         changes = np.flatnonzero(np.diff(customer.codes)) + 1
-        present[np.unique(customer.codes[np.concatenate([np.zeros(1, np.int64), changes])])] = True
+        used = np.unique(customer.codes[np.concatenate([np.zeros(1, np.int64), changes])])
+        present[used[used >= 0]] = True
         zone_of = [
             reader.zones.get(text, "mainland") if used and text else "mainland"
             for used, text in zip(present, customer.texts, strict=True)

@@ -30,6 +30,7 @@ HANDLING = {
     "sentinel": "a day that stands for no date: null",
     "unknown": "kept, value set to unknown or null",
     "missing": "kept as missing",
+    "month": "kept for the month of the day that is told",
 }
 
 

@@ -1,4 +1,4 @@
-"""Every mutilated delivery: `python -m tests.deliveries [--write docs/RELIABILITY.md] [--processes 2] [words of a kind]`.
+"""Every mutilated delivery: `python -m tests.deliveries [--write docs/RELIABILITY.md] [--processes 2] [words]`.
 
 Takes about half an hour of processor time; `make drill` runs some of the cases.
 """

@@ -1,7 +1,6 @@
 """Mutilated deliveries: none in silence, none in a bare traceback. All of them: `python -m tests.deliveries`."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
