@@ -143,7 +143,8 @@ def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *
     if absent:
         return [Finding(source, "absent", 0, 1, handling_of("absent"))]
     usual = ("missing_customer_id",) if "customer_id" in mapped.rows.columns else ()
-    kept = {**mapped.counts, "duplicate": resolved.duplicates, "conflicting_duplicate": resolved.conflicting}
+    doubled = {"duplicate": resolved.duplicates, "conflicting_duplicate": resolved.conflicting}
+    kept = {**mapped.counts, **resolved.counts, **doubled}
     return _rejected(engine, source, mapped.rejected, mapped.read, mapped.energy_kwh, usual) + [
         Finding(source, check, mapped.read, count, handling_of(check)) for check, count in kept.items()
     ]

@@ -10,7 +10,7 @@ from spanishgas.silver.quality import Finding
 from spanishgas.silver.raw import RawSource
 
 # Checks of the quality report whose rows were kept although a value of theirs says nothing.
-SAY_NOTHING = ("unknown_", "zero_")
+SAY_NOTHING = ("unknown_", "zero_", "month_")
 ENERGY = {"consumption_elec_kwh", "consumption_gas_m3"}
 
 

@@ -256,10 +256,11 @@ def _facts(
     if reader.zones:
         present = np.zeros(len(units.texts), np.bool_)
         changes = np.flatnonzero(np.diff(units.codes)) + 1
-        present[np.unique(units.codes[np.concatenate([np.zeros(1, np.int64), changes])])] = True
+        used = np.unique(units.codes[np.concatenate([np.zeros(1, np.int64), changes])])
+        present[used[used >= 0]] = True
         zone_of = [
-            reader.zones.get(holder, "mainland") if used and holder else "mainland"
-            for used, holder in zip(present, units.holders(), strict=True)
+            reader.zones.get(holder, "mainland") if here and holder else "mainland"
+            for here, holder in zip(present, units.holders(), strict=True)
         ]
         zones = [zone for zone in ZONES if zone == "mainland" or zone in zone_of]
         if len(zones) > 1:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 DecimalMark = Literal["auto", "point", "comma"]
+# No quantity of anything here is larger, and whole millionths of it still fit 64 bits.
+LARGEST = 1e12
 EXPONENT = r"([eE][+-]?\d+)?"
 # Spaces (also the ones that do not break) and apostrophes stand between thousands only.
 SPACED = r"^[+-]?\d{1,3}([ '’\x{00a0}\x{202f}]\d{3})+([.,]\d+)?$"
@@ -49,7 +51,7 @@ def number_of_text(text: ir.StringValue, decimal: DecimalMark) -> ir.FloatingVal
 
 
 def numbers_of_texts(texts: Sequence[str | None], decimal: DecimalMark = "auto") -> npt.NDArray[np.float64]:
-    """The same for distinct texts at once: NaN where one stands for no finite number."""
+    """The same for distinct texts at once: NaN where one stands for none, or for one beyond ``LARGEST``."""
     series = pd.Series(list(texts), dtype="object")
     direct = pd.to_numeric(series, errors="coerce").astype("float64")
     odd = series.notna() if decimal != "auto" else direct.isna() & series.notna()
@@ -57,7 +59,7 @@ def numbers_of_texts(texts: Sequence[str | None], decimal: DecimalMark = "auto")
         mended = series[odd].map(lambda text: _plain(text, decimal))
         direct[odd] = pd.to_numeric(mended, errors="coerce").astype("float64")
     values = direct.to_numpy(dtype=np.float64)
-    return np.where(np.isfinite(values), values, np.nan)
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
 def _plain(text: str, decimal: DecimalMark) -> str | None:

@@ -37,6 +37,7 @@ HANDLING = {
     "respelled": "spaces, case, invisible marks or the end of a CUPS left out: one spelling",
     "points": FOUND,
     "days": FOUND,
+    "month": "kept for the month of the day that is told",
 }
 
 

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column
 from spanishgas.engine.local_time import civil_time
-from spanishgas.silver.numbers import DecimalMark, number_of_text
+from spanishgas.silver.numbers import LARGEST, DecimalMark, number_of_text
 from spanishgas.silver.raw import RawPart
 
 TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s", "verdadero")
@@ -70,7 +70,8 @@ def as_number(value: ir.Value, decimal: DecimalMark = "auto") -> ir.FloatingValu
     if value.type().is_boolean():
         return value.cast("int64").cast("float64")
     number = number_of_text(as_text(value), decimal) if value.type().is_string() else value.cast("float64")
-    return number.nullif(math.nan).nullif(math.inf).nullif(-math.inf)
+    # Not a number, infinite, and beyond every quantity: none of them lies between the largest ones.
+    return ibis.ifelse(number.nullif(math.nan).abs() <= LARGEST, number, ibis.null("float64"))
 
 
 def as_bool(value: ir.Value) -> ir.BooleanValue:

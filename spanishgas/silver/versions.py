@@ -1,6 +1,7 @@
 """Duplicates: what counts as the same row twice, and which of two different rows stays."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.types as ir
@@ -17,11 +18,13 @@ class Resolved:
         rows: The contract's columns.
         duplicates: Rows dropped because an equal one stays.
         conflicting: Rows dropped because another one has the same key and known-at day, and other values.
+        counts: Further check -> rows concerned.
     """
 
     rows: ir.Table
     duplicates: int
     conflicting: int
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def resolve_duplicates(engine: Engine, rows: ir.Table, contract: Contract) -> Resolved:

@@ -32,6 +32,7 @@ QUIET = Console(quiet=True)
 COUNTS = ("quality", "quarantine", "delivery_figures")
 
 EQUAL, COUNTED, GATE, ERROR, SILENT, TRACEBACK = "equal", "counted", "gate", "error", "SILENT", "TRACEBACK"
+BAD = (SILENT, TRACEBACK)
 
 
 @dataclass(frozen=True)
