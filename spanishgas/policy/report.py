@@ -94,8 +94,9 @@ def render(
         f"# Recommendations of {basis.run_date}",
         "",
         f"**{len(offers):,} offers** to {len(table):,} active customers, and {int(metrics['held_out']):,} held out at "
-        f"random. They are expected to cost {metrics['spend_eur']:,.0f} EUR of the {metrics['budget_eur']:,.0f} EUR that "
-        f"the budget has left, and to bring {metrics['expected_margin_impact_eur']:,.0f} EUR of margin beyond their cost.",
+        f"random. They are expected to cost {metrics['spend_eur']:,.0f} EUR of the {metrics['budget_eur']:,.0f} EUR "
+        f"that are left for them, and to bring {metrics['expected_margin_impact_eur']:,.0f} EUR of margin beyond their "
+        "cost.",
         "",
         *_period(metrics, limits, settings),
         _hold_out(metrics, settings),
