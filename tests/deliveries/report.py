@@ -27,8 +27,8 @@ def render(outcomes: Outcomes) -> str:
     bad = sum(counts[kind] for kind in BAD)
     lines = [
         f"{len(outcomes)} deliveries with one mutilated file each, after a whole one: {counts[EQUAL]} read as if "
-        f"whole, {counts[COUNTED]} read with what is off counted, {counts[ERROR]} end with an error that says what to mend, "
-        f"{counts[GATE]} are refused by a gate, {bad} pass in silence or end in a bare traceback.",
+        f"whole, {counts[COUNTED]} read with what is off counted, {counts[ERROR]} end with an error that says what to "
+        f"mend, {counts[GATE]} are refused by a gate, {bad} pass in silence or end in a bare traceback.",
         "",
     ]
     return "\n".join([*lines, *_table(outcomes), ""]) + "\n"

@@ -98,24 +98,11 @@ def test_the_same_inputs_give_the_same_bytes(retailer: Retailer) -> None:
     assert not other.cached
 
 
-@pytest.mark.decided
-def test_who_was_offered_something_is_left_alone_and_who_was_held_out_stays_so(retailer: Retailer) -> None:
-    first = retailer.table(retailer.run(recommend.STAGE), "recommendations").set_index("customer_id")
-    outcome = retailer.run(recommend.STAGE, "run_date=2024-12-19")
-    later = retailer.table(outcome, "recommendations").set_index("customer_id")
-    offered, held = first.index[first["action"] != "none"], first.index[first["is_held_out"]]
-    assert (later.loc[later.index.intersection(offered), "planned_action"] == "none").all()
-    assert (later.loc[later.index.intersection(held), "planned_action"] == "none").all()
-    vetoes = retailer.table(outcome, "recommendation_vetoes")
-    told = vetoes[vetoes["is_total"]].groupby("guardrail")["customer_id"].agg(set)
-    assert set(later.index.intersection(held)) <= told["recently_held_out"]
-    assert set(later.index.intersection(offered)) <= told["recently_contacted"]
-
-
 def limits_of(retailer: Retailer, outcome: Outcome) -> pd.DataFrame:
     return retailer.table(outcome, "recommendation_limits").set_index("limit")
 
 
+@pytest.mark.decided
 def test_runs_of_a_month_share_its_budget_in_order_of_their_dates(retailer: Retailer) -> None:
     day, next_day, before = "2024-12-09", "2024-12-10", "2024-12-06"
     first = retailer.run(recommend.STAGE)
@@ -141,6 +128,15 @@ def test_runs_of_a_month_share_its_budget_in_order_of_their_dates(retailer: Reta
     )
     assert rest.loc["budget", "used"] <= rest.loc["budget", "bound"] + 1e-6
     assert set(rest["valid_until"]) == {pd.Timestamp("2024-12-31")}
+    # Who was offered something is left alone, and who was held out stays so.
+    later = retailer.table(second, "recommendations").set_index("customer_id")
+    held = table.loc[table["is_held_out"], "customer_id"]
+    for some in (made.index, held):
+        assert (later.loc[later.index.intersection(some), "planned_action"] == "none").all()
+    vetoes = retailer.table(second, "recommendation_vetoes")
+    told = vetoes[vetoes["is_total"]].groupby("guardrail")["customer_id"].agg(set)
+    assert set(later.index.intersection(held)) <= told["recently_held_out"]
+    assert set(later.index.intersection(made.index)) <= told["recently_contacted"]
     # The first day is not decided anew because of the second, and forced comes out the same.
     assert retailer.run(recommend.STAGE).cached
     again = retailer.run(recommend.STAGE, "force=true")

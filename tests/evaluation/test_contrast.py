@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spanishgas.evaluation.contrast import Contrast, amounts, shares, split_at, split_for
-from spanishgas.evaluation.shares import difference
+from spanishgas.evaluation.shares import difference, wilson
 
 RATIO = 0.6
 
@@ -78,6 +78,45 @@ def test_draws_are_pooled_as_by_mantel_and_haenszel() -> None:
         effects.append(first.mean() - second.mean())
         weights.append(len(first) * len(second) / rows.sum())
     assert told.effect == pytest.approx(np.average(effects, weights=weights))
+
+
+@pytest.mark.parametrize("adjusted", [False, True])
+def test_the_interval_is_newcombes_for_strata(adjusted: bool) -> None:
+    """By matrices: arms' shares weighed as their draws, on as many rows as would tell them as well in one draw."""
+    # Draws of unequal size, the arms unequal in what was expected.
+    whole = [campaign(number, draws=1, rows=rows, held=0.4) for number, rows in enumerate((40, 90, 200))]
+    draw = np.repeat(np.arange(3), (40, 90, 200))
+    happened, treated = (np.concatenate([getattr(one, name) for one in whole]) for name in ("happened", "treated"))
+    risk = np.concatenate([one.risk for one in whole]) + 0.2 * ~treated
+    levels = (draw[:, None] == np.arange(3)[None, :]).astype(float)
+    plain = np.column_stack([treated, levels])
+    design = np.column_stack([treated, risk, levels]) if adjusted else plain
+    slopes = np.linalg.lstsq(design, happened.astype(float), rcond=None)[0]
+    slope = slopes[1] if adjusted else 0.0
+    counts = [np.bincount(draw[arm]) for arm in (treated, ~treated)]
+    weight = counts[0] * counts[1] / (counts[0] + counts[1])
+    weight = weight / weight.sum()
+    taken = np.linalg.inv(design.T @ design)[0, 0] * _variance(design, happened)
+    without = np.linalg.inv(plain.T @ plain)[0, 0] * _variance(plain, happened)
+    ends = []
+    for arm, count in zip((treated, ~treated), counts, strict=True):
+        share = 0.0
+        for number in range(3):
+            own, rows = (draw == number) & arm, draw == number
+            share += weight[number] * (happened[own].mean() - slope * (risk[own].mean() - risk[rows].mean()))
+        total = 1 / (weight**2 / count).sum() * without / taken
+        ends.append(wilson(share * total, total))
+    (p, low, high), (q, q_low, q_high) = ends
+    assert p - q == pytest.approx(slopes[0])
+    told = shares(happened, treated, draw, np.arange(len(draw)), risk if adjusted else None)
+    assert told.lo == pytest.approx(p - q - np.hypot(p - low, q_high - q))
+    assert told.hi == pytest.approx(p - q + np.hypot(high - p, q - q_low))
+
+
+def _variance(design: np.ndarray, happened: np.ndarray) -> float:
+    """Residual variance of least squares."""
+    residual = happened - design @ np.linalg.lstsq(design, happened.astype(float), rcond=None)[0]
+    return float(residual @ residual / (len(design) - design.shape[1]))
 
 
 def test_the_regression_is_that_of_least_squares() -> None:
