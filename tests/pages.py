@@ -115,6 +115,8 @@ def _changed(value: Any) -> Any:
 def _with(model: Any, path: list[str], change: Callable[[Any], Any]) -> Any:
     """A copy of settings with one value changed, allowed or not."""
     first, *rest = path
+    while isinstance(model, dict) and first not in model:  # a key with dots in it
+        first, *rest = f"{first}.{rest[0]}", *rest[1:]
     inner = model[first] if isinstance(model, dict) else getattr(model, first)
     update = {first: _with(inner, rest, change) if rest else change(inner)}
     return {**model, **update} if isinstance(model, dict) else model.model_copy(update=update)

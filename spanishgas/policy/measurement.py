@@ -24,6 +24,7 @@ RUN, TOGETHER = "run", "together"
 NONE = "none"
 # Of a control arm smaller than this an interval says nothing worth printing.
 LEAST_ARM = 10
+MOST_RUNS = 100_000
 # Columns of ``recommendations`` that are read.
 READ = (
     "run_date",
@@ -175,12 +176,13 @@ def runs_to_decide(contrast: Contrast, expected: float, runs: int) -> int | None
         runs: Runs that it was found with.
 
     Returns:
-        0 once the interval leaves out zero; None where nothing is expected or nothing can be told.
+        0 once the interval leaves out zero; None where nothing is expected, nothing can be told, or no retailer would
+        live to see it.
     """
     if contrast.hi < 0 or contrast.lo > 0:
         return 0
     needed = runs * (contrast.smallest() / abs(expected)) ** 2 if expected else NAN
-    return max(math.ceil(needed) - runs, 0) if math.isfinite(needed) else None
+    return max(math.ceil(needed) - runs, 0) if needed < MOST_RUNS else None
 
 
 def verdict(contrast: Contrast, held_out: int, expected: float = NAN, more: int | None = None) -> str:

@@ -116,6 +116,7 @@ CAUSES: tuple[Reason, ...] = (
             "surplus_*",
             "estimated_*",
             "load_factor_*",
+            "supply_points",
         ),
     ),
     Reason(

@@ -98,7 +98,9 @@ class Features(PlainStage):
 
     def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Writes `gold/_meta/feature_manifest.json`."""
-        listed = manifest(declared(settings.features.families, declared_extras(settings)))
+        published = manifests[0].tables[CUSTOMER_FEATURES.name].columns
+        features = declared(settings.features.families, declared_extras(settings))
+        listed = manifest([feature for feature in features if feature.name in published])
         file = store.root / "gold" / "_meta" / "feature_manifest.json"
         if read_json(file) != listed:
             write_atomically(file, manifest_text(listed))

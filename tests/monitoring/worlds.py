@@ -20,7 +20,9 @@ CATEGORIES = {
     "sales_channel": ["in_person", "unknown", "comparison_site", "office", "telemarketing"],
     "region": ["Madrid", "Andalucia", "Galicia", "Cataluna", "Murcia", "Aragon"],
 }
-TRENDING = frozenset(one.name for one in declared(load_settings(()).features.families, {}) if one.trending)
+# Every feature that every data set has.
+FEATURES = tuple(one for one in declared(load_settings(()).features.families, {}) if one.needs is None)
+TRENDING = frozenset(one.name for one in FEATURES if one.trending)
 PRICE_AND_MARGIN = ("price", "margin")
 
 
@@ -39,7 +41,7 @@ def watched() -> dict[str, Watched]:
             one.name not in TRENDING,
             one.window_days,
         )
-        for one in declared(load_settings(()).features.families, {})
+        for one in FEATURES
     }
 
 
@@ -50,7 +52,7 @@ def customers(rows: int, seed: int, *, price_factor: float = 1.0) -> pd.DataFram
     """
     draw = np.random.default_rng(seed)
     table: dict[str, object] = {"customer_id": [f"C{number:06d}" for number in range(rows)]}
-    for number, one in enumerate(declared(load_settings(()).features.families, {})):
+    for number, one in enumerate(FEATURES):
         if one.type == "string":
             names = CATEGORIES.get(one.name, ["none", "small", "medium", "large"])
             chances = np.arange(len(names), 0, -1) / np.arange(len(names) + 1).sum()

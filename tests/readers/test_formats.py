@@ -117,6 +117,7 @@ def test_texts_types_and_spanish_spreadsheets_are_the_same_in_silver(tmp_path: P
         "churn_events": 2,
         "retention_offers": 1,
         "customer_extras": 0,
+        "supply_points": 0,
     }
     quality = wanted["quality"].set_index(["source", "check"])["affected"]
     assert quality["customer_contracts", "sentinel_next_renewal_date"] == 1
