@@ -150,8 +150,9 @@ def test_the_whole_story(house: House) -> None:
     back = house.promote("action=rollback", "promotion.reason='complaints'")
     assert (house.decision(back).after, house.champion) == ("2", "2")
     assert house.tracker.client.get_run(back.run_id).info.run_name == "promote: rolled back to v2"
-    # What was rolled back does not come back with the next scheduled promotion.
-    assert house.decision(house.promote()).failed[0] == "rolled_back"
+    # What was rolled back challenges nobody, and does not come back where it is named.
+    assert ModelRegistry(house.tracker.client).with_alias("churn", CHALLENGER) is None
+    assert house.decision(house.promote("promotion.candidate=3")).failed[0] == "rolled_back"
     history = house.promote("action=history")
     lines = history.headline.splitlines()
     assert lines[0] == "churn, 7 decisions:"
