@@ -334,7 +334,7 @@ FAULTS: tuple[Fault, ...] = (
     # codes
     Fault(
         "words that nobody knows",
-        tuple(set(SOURCES) - {"price_history", "costs_by_province_month"}),
+        tuple(source for source in SOURCES if source not in ("price_history", "costs_by_province_month")),
         _values(_set("words", _to("xyz"))),
     ),
 )
