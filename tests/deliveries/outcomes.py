@@ -67,7 +67,9 @@ class _Run:
     def _nothing(self, *_: object, **__: object) -> None:
         """Nobody reads it."""
 
-    log_settings = log_metrics = log_models = log_datasets = log_figure = log_file = set_tags = describe = _nothing
+    log_parameters = log_config = log_metrics = log_models = log_datasets = log_figure = log_file = _nothing
+    set_tags = rename = describe = describe_as = _nothing
+    is_described = True
 
 
 class _Tracker:
