@@ -77,7 +77,9 @@ def hand_out(world: Path, target: Path) -> Path:
 
 
 def _files(world: Path) -> dict[str, list[int]]:
-    return {str(file.relative_to(world)): _state(file) for file in sorted(world.rglob("*")) if file.is_file()}
+    # SQLite tidies its file when the last connection closes, which may be after the world was made.
+    files = (file for file in sorted(world.rglob("*")) if file.is_file() and ".db" not in file.name)
+    return {str(file.relative_to(world)): _state(file) for file in files}
 
 
 def _state(file: Path) -> list[int]:

@@ -86,6 +86,12 @@ def _land(task: Task, plain: Path, header: Header) -> tuple[list[Reject], bool]:
     try:
         rejects = repair_csv(plain, mended, header.delimiter, len(header.columns), MAX_REJECTS)
         _copy(task, mended, header)
+    except BrokenLayoutError as error:
+        raise SourceError(
+            "its lines cannot be told from each other: it holds bytes that no text file has, or is packed or damaged",
+            where=task.where,
+            todo="Have it delivered again; give a packed file its ending (.gz, .zip), a workbook its own",
+        ) from error
     finally:
         mended.unlink(missing_ok=True)
     return rejects, True

@@ -26,6 +26,7 @@ from tests.support import RawWorld, demo_world
 pytestmark = pytest.mark.drill
 __all__ = ["postgres"]
 WORLD_SETTINGS = {"customers": 40, "end": "2024-06-30", "churn_rate_90d": 0.3}
+OLD = ("quality.accept=[stale]", "quality.reason='a short history'")
 PASSWORD = "s3cr€t:p@ss/word"
 ADBC = ("consumption_hourly", "price_history")
 
@@ -86,7 +87,7 @@ def test_a_retailer_in_postgresql_is_the_same_as_in_files(
 ) -> None:
     world = demo_world(DemoSettings.model_validate(WORLD_SETTINGS))
     world.write(tmp_path / "raw")
-    told = load_settings((*WORLD, f"data_root={tmp_path / 'data'}", f"data.raw={tmp_path / 'raw'}"))
+    told = load_settings((*WORLD, *OLD, f"data_root={tmp_path / 'data'}", f"data.raw={tmp_path / 'raw'}"))
     told = told.model_copy(update={"tracking": tracking})
     tracker = Tracker(tracking)
     _, wanted, _ = both(told, tracker)
