@@ -31,6 +31,7 @@ NAN = float("nan")
 # Leverage above this would make a residual grow without bound.
 MOST_LEVERAGE = 0.99
 ROUNDING = 1e-20
+COLLINEAR = 1e-9
 DECISIVE_POWER = 0.8
 
 
@@ -170,6 +171,9 @@ def _fit(
     alone, slope = moved, 0.0
     if spread > 0:
         alone = moved - explains * (moved @ explains) / spread
+        # Where the covariate tells the arms apart, as in a handful of rows, it cannot be told from the treatment.
+        if alone @ alone <= COLLINEAR * (moved @ moved):
+            alone, spread = moved, 0.0
     effect = float(alone @ y / (alone @ alone))
     leverage = alone**2 / (alone @ alone) + 1 / np.bincount(draw)[draw]
     if spread > 0:

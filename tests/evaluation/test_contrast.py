@@ -240,6 +240,18 @@ def test_nothing_can_be_told_of_one_arm() -> None:
         assert np.isnan(amounts(one.risk, arm, one.draw, one.person).effect)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rows", [2, 12])
+def test_a_covariate_that_tells_the_arms_apart_is_left_out(rows: int) -> None:
+    """As with one offered and one held out: nothing is adjusted for, and nothing is divided by zero."""
+    treated = np.arange(rows) % 2 == 0
+    happened = np.arange(rows) % 3 == 0
+    draw, risk = np.zeros(rows), np.where(treated, 0.3, 0.2)
+    assert shares(happened, treated, draw, np.arange(rows), risk) == shares(happened, treated, draw, np.arange(rows))
+    told = amounts(happened * 5.0, treated, draw, np.arange(rows), risk)
+    assert told.effect == pytest.approx(5 * (happened[treated].mean() - happened[~treated].mean()))
+
+
 def test_an_arm_to_which_nothing_happened_claims_no_certainty() -> None:
     happened = np.r_[np.ones(5, bool), np.zeros(215, bool)]
     treated = np.r_[np.ones(200, bool), np.zeros(20, bool)]
