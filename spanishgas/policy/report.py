@@ -222,10 +222,10 @@ def _hold_out(metrics: Mapping[str, float], settings: PolicySettings) -> str:
     wanted, share = settings.holdout, metrics["holdout_share"]
     if not metrics.get("holdout_smallest_effect", 1.0) < 1:
         return f"{share:.1%} of the chosen are held out: too few to find any effect."
-    runs = "alone" if wanted.wanted_runs == 1 else f"with {wanted.wanted_runs} runs like it"
+    runs = "The run finds" if wanted.wanted_runs == 1 else f"{wanted.wanted_runs} runs like this one together find"
     target = DECISIVE_POWER if wanted.power is None else wanted.power
     told = (
-        f"{share:.1%} of the chosen are held out. The run {runs} finds a fall of the share that leaves within "
+        f"{share:.1%} of the chosen are held out. {runs} a fall of the share that leaves within "
         f"{wanted.days} days by {metrics['holdout_smallest_effect']:.1%} with a power of {target:.0%}, and one by "
         f"{wanted.wanted_effect:.1%} with {metrics['holdout_power']:.0%}."
     )
