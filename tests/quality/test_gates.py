@@ -24,7 +24,7 @@ from spanishgas.quality import (
     verdicts_frame,
 )
 
-SETTINGS = load_settings(()).quality
+SETTINGS = load_settings(("quality=default",)).quality
 FILES = LandingFacts("price_history", files=2, rows=900, last_rows=1000, last_date="2026-02-08")
 TABLE = TableFacts(
     "price_history",
