@@ -39,10 +39,23 @@ def _days(name: str, description: str) -> Column:
     return Column(name=name, type="float", unit="d", description=description, nullable=True)
 
 
+OUTLOOK = (
+    _column(
+        "expected_months",
+        "Months of the policy's horizon that the customer is expected to stay, without offers.",
+        "float",
+    ),
+    _column("expected_months_lo", "Lower bound of 90 %, by the level of the risk.", "float"),
+    _column("expected_months_hi", "Upper bound.", "float"),
+    _eur("lifetime_value_eur", "Expected margin over the horizon in euros of today, without offers.", nullable=True),
+    _eur("lifetime_value_eur_lo", "Lower bound of 90 %, by the level of the risk.", nullable=True),
+    _eur("lifetime_value_eur_hi", "Upper bound.", nullable=True),
+)
+
 CUSTOMER_SCORES = Contract(
     name="scoring",
     layer="gold",
-    version=1,
+    version=2,
     grain="run date x customer active at the features' date",
     description="Risk of leaving by the champion. Who has left since the features' date is scored too.",
     primary_key=("run_date", "customer_id"),
@@ -56,6 +69,7 @@ CUSTOMER_SCORES = Contract(
         _chance("hazard_0_30", "Probability of leaving in days 1 to 30 after the features' date.", nullable=True),
         _chance("hazard_30_60", "The same for days 31 to 60, for those still there.", nullable=True),
         _chance("hazard_60_90", "The same for days 61 to 90, for those still there.", nullable=True),
+        *OUTLOOK,
         count("risk_rank", "Place by risk, 1 for the riskiest; of equal risks, by customer_id."),
         _column("as_of", "Date of the features.", "date"),
         _column("model_version", "Version of the champion."),
@@ -67,7 +81,7 @@ CUSTOMER_SCORES = Contract(
 RECOMMENDATIONS = Contract(
     name="recommendations",
     layer="gold",
-    version=2,
+    version=3,
     grain="run date x active customer",
     description=(
         "Who gets which offer, when, through which channel and why; everybody else with the reason why not. What was "
@@ -106,6 +120,7 @@ RECOMMENDATIONS = Contract(
         _chance("propensity", "Probability of what was done, offer or hold-out, once chosen; 1 for all others."),
         _eur("expected_margin_month", "Expected margin per month without an offer.", nullable=True),
         _eur("bill_month", "Expected energy bill per month, what a discount is a share of.", nullable=True),
+        *OUTLOOK,
         _column("campaign", "Campaign of the run."),
         _column("as_of", "Date of the features.", "date"),
         _column("model_version", "Version of the champion."),

@@ -80,7 +80,7 @@ def _window(name: str, description: str) -> Column:
 CHURN_TRAINING_DATASET = Contract(
     name="churn_training_dataset",
     layer="gold",
-    version=2,
+    version=3,
     grain="as_of x customer at risk",
     description=(
         "Features, outcomes per 30-day window and split. An outcome is null once the customer has left in an earlier "
@@ -131,6 +131,24 @@ CHURN_TRAINING_DATASET = Contract(
                 minimum=0.0,
             )
             for window in ("0_30", "30_60", "60_90")
+        ),
+        Column(
+            name="left_day",
+            type="int",
+            unit="days",
+            description="Days after `as_of` until the customer left, beyond the horizon too; null where not known.",
+            nullable=True,
+            minimum=1,
+        ),
+        Column(
+            name="observed_days",
+            type="int",
+            unit="days",
+            description=(
+                "Days after `as_of` that leaving is known for, until the first offer; at most two years. 0 where "
+                "labels have no dates."
+            ),
+            minimum=0,
         ),
     ),
 )

@@ -15,6 +15,7 @@ import streamlit as st
 from spanishgas.config import PolicySettings
 from spanishgas.dashboard.data import FEATURES, Published
 from spanishgas.dashboard.formatting import as_day
+from spanishgas.domain.survival import CALENDAR, Calendar
 from spanishgas.engine.store import Manifest
 from spanishgas.errors import PublishError
 from spanishgas.policy import guardrails
@@ -73,7 +74,12 @@ def basis_of(published: Published, recommended: Manifest, row: "pd.Series[Any]")
             **{name: stood[name].to_numpy() for name in STANDING},
         }
     )
-    candidates = Candidates.of(table)
+    calendar = Calendar.of(
+        {name: features[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in features},
+        np.datetime64(terms.basis.as_of),
+    )
+    months = terms.settings.economics.horizon_months
+    candidates = Candidates.of(table).looking_ahead(terms.survival, calendar, months)
     if terms.effects is None:
         return Basis(candidates, assumed(terms.settings.response.assumed, candidates), terms.settings)
     return Basis(candidates, terms.effects.respond(features), terms.settings)

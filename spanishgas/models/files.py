@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from spanishgas.domain.survival import STATED, Survival
 from spanishgas.errors import ModelFileError
 from spanishgas.models.calibration import WindowCalibration
 from spanishgas.models.family import MODELS
@@ -30,12 +31,14 @@ class ChurnModel:
         model: The fitted estimator.
         windows: Names of its windows.
         facts: What it was trained on: digests, dates, feature types.
+        survival: How hazards go on after the windows.
     """
 
     kind: str
     model: HazardModel
     windows: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    survival: Survival = STATED
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
         """Scores rows of features.
@@ -61,6 +64,7 @@ class ChurnModel:
             "calibration": {"slope": line.slope, "intercepts": list(line.intercepts)},
             "state": self.model.state,
             "facts": dict(self.facts),
+            "survival": self.survival.state,
         }
         (folder / CARD).write_text(json.dumps(card, indent=1, default=dict) + "\n", encoding="utf-8")
 
@@ -94,9 +98,11 @@ class ChurnModel:
             line = card["calibration"]
             model.calibration_ = WindowCalibration(float(line["slope"]), tuple(map(float, line["intercepts"])))
             model.restore(card["state"], folder)
+            # Versions of earlier releases have no curve of their own.
+            survival = Survival.restore(card["survival"]) if "survival" in card else STATED
         except Exception as error:
             raise ModelFileError(f"cannot be read: {error}", where=str(folder), todo="Train again") from error
-        return cls(kind, model, tuple(card["windows"]), card["facts"])
+        return cls(kind, model, tuple(card["windows"]), card["facts"], survival)
 
 
 def scores(hazards: Floats, windows: tuple[str, ...], index: pd.Index | None = None) -> pd.DataFrame:

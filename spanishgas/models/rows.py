@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,8 @@ NOT_FEATURES = (
     "followup_days",
     "censored_by",
     *(f"weight_{window}" for window in WINDOWS),
+    "left_day",
+    "observed_days",
 )
 
 
@@ -56,6 +58,8 @@ class Rows:
         weights: Inverse probability of being followed through the window, same shape.
         outcome: 1 left within the horizon, 0 stayed, NaN not known; shape (rows,).
         weight: Weight of the outcome: that of the last window followed.
+        left_day: Days until the customer left, beyond the horizon too; NaN where not known to have; shape (rows,).
+        observed_days: Days that leaving is known for; shape (rows,).
     """
 
     keys: pd.DataFrame
@@ -65,6 +69,8 @@ class Rows:
     weights: Floats
     outcome: Floats
     weight: Floats
+    left_day: Floats
+    observed_days: Floats
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Rows":
@@ -93,6 +99,8 @@ class Rows:
             weights,
             outcome,
             last,
+            np.asarray(table["left_day"].astype("float64"), np.float64),
+            np.asarray(table["observed_days"].astype("float64"), np.float64),
         )
 
     def __len__(self) -> int:
@@ -109,6 +117,8 @@ class Rows:
             self.weights[places],
             self.outcome[places],
             self.weight[places],
+            self.left_day[places],
+            self.observed_days[places],
         )
 
     def of_split(self, split: str) -> "Rows":
@@ -128,8 +138,7 @@ class Rows:
 
     def with_features(self, names: Sequence[str]) -> "Rows":
         """The same rows with some of the features."""
-        kept = self.features.loc[:, list(names)]
-        return Rows(self.keys, kept, self.names, self.windows, self.weights, self.outcome, self.weight)
+        return replace(self, features=self.features.loc[:, list(names)])
 
     @property
     def fold(self) -> Fold:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.config import EvaluationSettings, LogisticSettings, XGBoostSettings
+from spanishgas.domain.survival import CALENDAR, Calendar, Survival
 from spanishgas.errors import ContractError
 from spanishgas.evaluation import Scored, assess, named, share_of_ceiling
 from spanishgas.models.cross_fitting import out_of_fold
@@ -19,7 +20,9 @@ from spanishgas.models.fitting import choose_features, fit
 from spanishgas.models.hazard import Floats, HazardModel, union_of
 from spanishgas.models.judging import Judgement, Versus, judge, scored, versus
 from spanishgas.models.report import render
-from spanishgas.models.rows import Rows, column_types
+from spanishgas.models.rows import WHOLE, WINDOWS, Rows, column_types
+from spanishgas.models.survival import Followed
+from spanishgas.models.survival import learn as learn_survival
 from spanishgas.models.tuning import Search, Trial, search
 from spanishgas.models.xgboost import XGBoostHazard
 
@@ -117,6 +120,8 @@ def train(
     progress(f"fitting {best.kind} on {len(splits['train']):,} rows")
     model = fit(best, known.signs, splits["train"], splits["valid"], threads=threads)
     held = {name: _Held.of(splits[name], model.predict_windows(splits[name].features)) for name in ("valid", "test")}
+    progress("learning how the risk goes on after the windows")
+    curve = learn_survival(_followed(model, whole, rows))
     seeds = None
     if evaluation.oof.folds:
         # The settings as they were given: those that a search has found know the customers of every fold.
@@ -139,7 +144,7 @@ def train(
     progress("explaining")
     explained = _explain(model, _sample(held[counts].rows, evaluation.explained_rows))
     return _told(
-        _Findings(best, known, rows, splits, model, held, judgements, against, ceiling, explained, found, seeds)
+        _Findings(best, known, rows, splits, model, curve, held, judgements, against, ceiling, explained, found, seeds)
     )
 
 
@@ -181,6 +186,7 @@ class _Findings:
     rows: Rows
     splits: Mapping[str, Rows]
     model: HazardModel
+    curve: Survival
     held: Mapping[str, _Held]
     judgements: Sequence[Judgement]
     against: Versus | None
@@ -211,6 +217,27 @@ def _search(
         journal=journal,
         measured=lambda tried: _on_valid(tried, splits["valid"]),
         on_trial=on_trial,
+    )
+
+
+def _followed(model: HazardModel, whole: Rows, rows: Rows) -> Followed:
+    """The rows that the model may learn from, as far as they were followed: not at all without churn dates."""
+    places = np.flatnonzero((rows.keys["split"] != "test").to_numpy())
+    some, known = rows.take(places), whole.features.iloc[places]
+    windows = model.predict_windows(some.features)
+    if some.names == (WHOLE,):
+        windows = np.repeat(1 - (1 - windows) ** (1 / len(WINDOWS)), len(WINDOWS), axis=1)
+    days = some.keys["as_of"].to_numpy().astype("datetime64[D]")
+    calendar = {name: known[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in known}
+    is_seen = (some.keys["split"] == "train").to_numpy()
+    return Followed(
+        customers=some.keys["customer_id"].to_numpy(object),
+        windows=windows,
+        calendar=Calendar.of(calendar, days),
+        left_day=some.left_day,
+        observed=some.observed_days,
+        seen=is_seen,
+        day=days,
     )
 
 
@@ -257,7 +284,7 @@ def _told(found: _Findings) -> TrainingRun:
         seeds=found.seeds,
     )
     return TrainingRun(
-        ChurnModel(kind, found.model, found.rows.names, _card(found)),
+        ChurnModel(kind, found.model, found.rows.names, _card(found), found.curve),
         pd.concat(predictions, ignore_index=True),
         _metrics(found),
         tags,

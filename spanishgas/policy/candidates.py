@@ -1,17 +1,20 @@
 """Customers as a decision sees them: risk and margin at the features' date, all else at the decision's time."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from spanishgas.domain.survival import Calendar, Survival
 from spanishgas.errors import ContractError
 from spanishgas.policy.economics import Floats
 
 HOME, SECOND_HOME, BUSINESS = "home", "second_home", "business"
 HAZARDS = ("hazard_0_30", "hazard_30_60", "hazard_60_90")
+# Features that tell the energy bill.
+AMOUNTS = ("coverage_365d", "elec_kwh_365d", "price_energy_eur_kwh")
 # Known of everybody, or null.
 NUMBERS = (
     "margin_eur_month",
@@ -36,9 +39,11 @@ class Candidates:
         kind: ``home``, ``second_home`` or ``business``.
         segment: ``segment_id``; empty where there is none.
         risk: Probability of leaving within the horizon.
-        hazards: Hazard of each window of 30 days, shape (customers, 3).
+        hazards: Hazard of each month of 30 days ahead, shape (customers, months): the three windows first, then as far
+            as the survival curve was asked, see ``looking_ahead``.
         numbers: The columns of ``NUMBERS``; NaN where a value is not known. Flags are 0 and 1; days count from the
             decision, so that a renewal ahead is positive and what was is positive too.
+        spread: Standard deviation of the log of the level of all hazards.
     """
 
     ids: npt.NDArray[np.object_]
@@ -47,6 +52,7 @@ class Candidates:
     risk: Floats
     hazards: Floats
     numbers: dict[str, Floats]
+    spread: float = 0.0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,6 +60,16 @@ class Candidates:
     def __getitem__(self, name: str) -> Floats:
         """A column of ``numbers``."""
         return self.numbers[name]
+
+    def looking_ahead(self, curve: Survival, calendar: Calendar, months: int) -> "Candidates":
+        """The same customers with the hazards of all months ahead.
+
+        Args:
+            curve: How hazards go on after the windows.
+            calendar: What is known in advance of the same customers.
+            months: Months ahead.
+        """
+        return replace(self, hazards=curve.ahead(self.hazards, calendar, months), spread=curve.spread)
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Candidates":

@@ -9,11 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from spanishgas.config import PolicySettings
+from spanishgas.domain.survival import Outlook
 from spanishgas.policy.allocation import Plan
 from spanishgas.policy.candidates import HAZARDS, NUMBERS, Candidates
 from spanishgas.policy.decide import Decisions, limits_of
 from spanishgas.policy.dual import worthwhile
-from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response, hazards_with_offer
+from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response, hazards_with_offer, monthly_hazards
 from spanishgas.policy.period import Period, prices_valid_until
 from spanishgas.policy.reasons import BETTER_ELSEWHERE, HELD_OUT, OFFER_PAYS, ORDINARY_RISK, TIMED_BY_CONTRACT, joined
 
@@ -92,10 +93,10 @@ def recommendation_rows(
     acceptance = np.full(len(candidates), np.nan)
     told = respond(slice(0, len(candidates)))
     acceptance[offered] = told.acceptance[rows[offered], plan.action[offered], plan.window[offered]]
-    planned = np.full(candidates.hazards.shape, np.nan)
+    planned = np.full((len(candidates), len(HAZARDS)), np.nan)
     some = rows[chosen]
     planned[some] = hazards_with_offer(
-        candidates.hazards[some],
+        candidates.hazards[some, : len(HAZARDS)],
         plan.action[some],
         plan.window[some],
         Response(told.acceptance[some], told.accepted_ratio[some], told.refused_ratio[some]),
@@ -134,6 +135,7 @@ def recommendation_rows(
             "propensity": np.where(held, share, np.where(chosen, 1 - share, 1.0)),
             "expected_margin_month": candidates["margin_eur_month"],
             "bill_month": candidates["bill_eur_month"],
+            **outlook_of(candidates, settings).columns,
             "campaign": basis.campaign,
             "as_of": pd.Timestamp(basis.as_of),
             "model_version": basis.model_version,
@@ -142,6 +144,13 @@ def recommendation_rows(
             "response": basis.response,
         }
     )
+
+
+def outlook_of(candidates: Candidates, settings: PolicySettings) -> Outlook:
+    """How long customers are expected to stay, and what that is worth."""
+    economics = settings.economics
+    hazards = monthly_hazards(candidates.hazards, economics.horizon_months)
+    return Outlook.of(hazards, candidates["margin_eur_month"], candidates.spread, economics.discount_rate_year)
 
 
 def reason_codes(

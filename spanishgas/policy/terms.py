@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from spanishgas.config import PolicySettings
+from spanishgas.domain.survival import Survival
 from spanishgas.errors import PublishError
 from spanishgas.policy.effects import Effects
 from spanishgas.policy.recommendations import Basis
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class Terms:
         settings: The policy, with the hold-out's share as it was drawn.
         basis: What the decisions rest on.
         effects: The learned response; None where the response is assumed.
+        survival: How the model's hazards go on after its windows.
     """
 
     settings: PolicySettings
     basis: Basis
     effects: Effects | None
+    survival: Survival
 
     def save(self, file: Path) -> None:
         """Writes the terms as JSON."""
@@ -36,6 +39,7 @@ class Terms:
             "settings": self.settings.model_dump(mode="json"),
             "basis": asdict(self.basis),
             "effects": None if self.effects is None else self.effects.state,
+            "survival": self.survival.state,
         }
         file.write_text(json.dumps(state, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
 
@@ -56,6 +60,7 @@ class Terms:
                 settings=PolicySettings.model_validate(state["settings"]),
                 basis=Basis(**{**told, **days}),
                 effects=None if state["effects"] is None else Effects.restore(state["effects"]),
+                survival=Survival.restore(state["survival"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PublishError(

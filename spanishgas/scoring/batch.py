@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from spanishgas.domain.survival import OUTLOOK
 from spanishgas.engine.chunks import Chunk
 from spanishgas.engine.session import Engine
 
 WINDOWS = ("hazard_0_30", "hazard_30_60", "hazard_60_90")
-SCHEMA = pa.schema([("customer_id", pa.string()), ("risk", pa.float64()), *((name, pa.float64()) for name in WINDOWS)])
+NUMBERS = ("risk", *WINDOWS, *OUTLOOK)
+SCHEMA = pa.schema([("customer_id", pa.string()), *((name, pa.float64()) for name in NUMBERS)])
 
 Predict = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -55,13 +57,13 @@ def score_table(
     Args:
         engine: The session that scanned it.
         features: ``customer_id`` and the model's features.
-        columns: The features that the model reads.
-        predict: Features -> ``risk`` and the hazards that the model tells.
+        columns: The features that are read.
+        predict: Features -> ``risk``, the hazards that the model tells, and the outlook.
         rows: Rows given to the model at a time. No score depends on it.
         progress: Told how many rows are scored.
 
     Returns:
-        Rows of ``SCHEMA``, and how long the model took; hazards that it does not tell are null.
+        Rows of ``SCHEMA``, and how long the model took; what it does not tell is null.
     """
     latency = Latency()
 
@@ -95,8 +97,9 @@ def _score(frame: pd.DataFrame, predict: Predict, latency: Latency) -> pa.Table:
     told = predict(frame.drop(columns="customer_id"))
     latency.parts.append((len(frame), time.perf_counter() - started))
     count = len(frame)
-    arrays = [pa.array(frame["customer_id"], pa.string()), pa.array(told["risk"].to_numpy(np.float64))]
+    arrays = [pa.array(frame["customer_id"], pa.string())]
     arrays += [
-        pa.array(told[name].to_numpy(np.float64)) if name in told else pa.nulls(count, pa.float64()) for name in WINDOWS
+        pa.array(told[name].to_numpy(np.float64), from_pandas=True) if name in told else pa.nulls(count, pa.float64())
+        for name in NUMBERS
     ]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spanishgas.domain.survival import OUTLOOK
 from spanishgas.engine.keyed import MISSING, Floats
 from spanishgas.errors import SpanishGasError
 from spanishgas.models.hazard import union_of
 from spanishgas.policy.candidates import HAZARDS, timed_hazards
 from spanishgas.policy.reasons import HAS_LEFT, NOT_PRICED, Causes
-from spanishgas.policy.recommendations import BUCKETS
+from spanishgas.policy.recommendations import BUCKETS, outlook_of
 from spanishgas.policy.what_if import Supposed, WhatIf, suppose
 from spanishgas.scoring.recommended import NOBODY, PUBLISHED, Recommendation, Told, nobody, priced, published
 from spanishgas.scoring.rows import RowEncoder
@@ -58,6 +59,8 @@ class Answer:
         policy_version: Digest of the policy that decided; empty without a decision.
         decision_model: Version of the model that decided; empty without a decision.
         features_hash: Digest of the features that were scored.
+        outlook: How long the customer is expected to stay and what that is worth, by the columns of ``Outlook``; None
+            where no run tells over how many months.
         supposed: The answer to a what-if.
     """
 
@@ -73,6 +76,7 @@ class Answer:
     policy_version: str
     decision_model: str
     features_hash: str
+    outlook: Mapping[str, float] | None = None
     supposed: Supposed | None = None
 
 
@@ -181,19 +185,30 @@ class Recommender:
             return tuple(self._causes.strongest(added)[0])
 
         supposed: Supposed | None = None
+        outlook: Mapping[str, float] | None = None
+        is_changed = MODEL in moved or FEATURES in moved
+        candidate = None
+        if run is not None and (place == MISSING or is_changed or what_if is not None):
+            candidate = candidate_of(snapshot, row, segment, risk, hazards, stands, run.terms)
         if run is not None and place != MISSING:
-            told = published(run, place, causes if MODEL in moved or FEATURES in moved else None)
+            told = published(run, place, causes if is_changed else None)
         elif run is None or is_gone:
             told = nobody(HAS_LEFT if is_gone else NOT_PRICED, causes(), run if is_gone else None)
         elif today > run.prices.valid_until:
             told = nobody(NOT_PRICED, causes(), None)
         else:
-            candidate = candidate_of(snapshot, row, segment, risk, hazards, stands, run.terms)
+            assert candidate is not None
             told = priced(candidate, response_of(snapshot, row, candidate, run.terms), run, causes())
-        if what_if is not None and run is not None:
-            candidate = candidate_of(snapshot, row, segment, risk, hazards, stands, run.terms)
-            respond = response_of(snapshot, row, candidate, run.terms)
-            supposed = suppose(candidate, respond, run.terms.settings, what_if)
+        if run is not None and candidate is not None:
+            if what_if is not None:
+                supposed = suppose(
+                    candidate, response_of(snapshot, row, candidate, run.terms), run.terms.settings, what_if
+                )
+            outlook = {
+                name: float(values[0]) for name, values in outlook_of(candidate, run.terms.settings).columns.items()
+            }
+        elif run is not None:
+            outlook = {name: run.decisions.number(place, name) for name in OUTLOOK}
         return Answer(
             customer_id=snapshot.customer(row),
             as_of=snapshot.as_of,
@@ -207,6 +222,7 @@ class Recommender:
             policy_version="" if run is None or told.source == NOBODY else run.terms.basis.policy_version,
             decision_model="" if run is None or told.source != PUBLISHED else run.terms.basis.model_version,
             features_hash=snapshot.features_hash,
+            outlook=outlook,
             supposed=supposed,
         )
 

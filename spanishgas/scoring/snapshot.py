@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 
+from spanishgas.domain.survival import CALENDAR, Calendar
 from spanishgas.engine.keyed import MISSING, Floats, KeyedTable
 from spanishgas.policy.candidates import NUMBERS, Candidates, amounts_of, kinds
 from spanishgas.policy.economics import Respond
@@ -98,7 +99,8 @@ def candidate_of(
     def number(name: str) -> Floats:
         return np.array([features.number(row, name)])
 
-    margin, bill = amounts_of(number, terms.settings.economics.margin_features)
+    economics = terms.settings.economics
+    margin, bill = amounts_of(number, economics.margin_features)
     amounts = {"margin_eur_month": margin, "bill_eur_month": bill}
     flags = [np.nan_to_num(number(name)) > 0 for name in ("is_business", "is_second_home")]
     return Candidates(
@@ -106,8 +108,16 @@ def candidate_of(
         kind=kinds(flags[0], flags[1]),
         segment=np.array([segment], object),
         risk=np.array([risk]),
-        hazards=hazards[None, :],
+        hazards=terms.survival.ahead(hazards[None, :], calendar_of(snapshot, row), economics.horizon_months),
         numbers={name: amounts[name] if name in amounts else np.array([stands[name]]) for name in NUMBERS},
+        spread=terms.survival.spread,
+    )
+
+
+def calendar_of(snapshot: Snapshot, row: int) -> Calendar:
+    """What is known in advance of a customer."""
+    return Calendar.of(
+        {name: np.array([snapshot.features.number(row, name)]) for name in CALENDAR}, np.datetime64(snapshot.as_of)
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from spanishgas.config import EconomicsSettings
+from spanishgas.domain.survival import CALENDAR, Calendar, Survival
 from spanishgas.errors import SourceError
 from spanishgas.policy.candidates import HAZARDS, NUMBERS, Candidates, kind_of, monthly_amounts, window_hazards
 
@@ -35,7 +37,8 @@ def decision_table(
     standing: pd.DataFrame,
     segments: pd.DataFrame | None,
     held_out: pd.DataFrame | None,
-    margin_features: dict[str, float],
+    economics: EconomicsSettings,
+    curve: Survival,
 ) -> DecisionTable:
     """Joins what a decision needs.
 
@@ -47,7 +50,8 @@ def decision_table(
         segments: ``customer_id``, ``segment_id``; None where there are none.
         held_out: ``customer_id``, ``days_since_offer`` and ``days_since_held_out`` by earlier published runs; None
             where there are none.
-        margin_features: Features whose weighted sum is the margin.
+        economics: The margin, and the months that it is counted over.
+        curve: How the champion's hazards go on after its windows.
 
     Raises:
         SourceError: Everybody has left.
@@ -62,7 +66,7 @@ def decision_table(
     table["risk"] = scores["risk"].to_numpy(np.float64)
     for place, name in enumerate(HAZARDS):
         table[name] = hazards[:, place]
-    table["margin_eur_month"], table["bill_eur_month"] = monthly_amounts(known, margin_features)
+    table["margin_eur_month"], table["bill_eur_month"] = monthly_amounts(known, economics.margin_features)
     table["segment_id"] = (
         "" if segments is None else table["customer_id"].map(segments.set_index("customer_id")["segment_id"])
     )
@@ -79,11 +83,15 @@ def decision_table(
         raise SourceError("every customer has left by the decision's day", where="decision", count=len(gone))
     order = np.flatnonzero(~gone)
     order = order[np.argsort(table["customer_id"].to_numpy(object)[order], kind="stable")]
-    candidates = Candidates.of(table.iloc[order])
+    rows = known.iloc[order]
+    calendar = Calendar.of(
+        {name: rows[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in rows}, rows["as_of"]
+    )
+    candidates = Candidates.of(table.iloc[order]).looking_ahead(curve, calendar, economics.horizon_months)
     missing = {name: int(np.isnan(candidates[name]).sum()) for name in NUMBERS if not name.startswith("days_since")}
     return DecisionTable(
         candidates=candidates,
-        features=known.iloc[order].reset_index(drop=True),
+        features=rows.reset_index(drop=True),
         is_timed_by_contract=is_timed,
         left=int(gone.sum()),
         missing={name: count for name, count in missing.items() if count},

@@ -76,6 +76,7 @@ def told(bundle: Bundle, one: Answer, language: str) -> dict[str, Any]:
         "churn_score": one.risk,
         "window_probabilities": dict(zip(WINDOWS, one.hazards, strict=True)),
         "risk_tier": one.risk_bucket,
+        "outlook": None if one.outlook is None else {name: _known(value) for name, value in one.outlook.items()},
         "segment": {"id": one.segment, "name": one.segment_name} if one.segment else None,
         "recommendation": {
             "source": made.source,
@@ -115,9 +116,13 @@ def _supposed(found: Supposed, language: str) -> dict[str, Any]:
         "discount": found.discount,
         "timing_window": found.window,
         "channel": found.channel,
-        "expected_margin_impact": None if math.isnan(found.margin_impact) else found.margin_impact,
-        "expected_spend": None if math.isnan(found.spend) else found.spend,
+        "expected_margin_impact": _known(found.margin_impact),
+        "expected_spend": _known(found.spend),
         "p_accept": found.acceptance,
         "is_allowed": not found.vetoes,
         "vetoes": sentences(found.vetoes, language),
     }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from spanishgas.config import TrackingSettings
 from spanishgas.contracts.decisions import DECISION_STANDING, RECOMMENDATION_LIMITS, RECOMMENDATIONS
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, SEGMENTS
+from spanishgas.domain.survival import OUTLOOK
 from spanishgas.engine.keyed import FORMAT, KeyedTable, build_keyed
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.errors import PromotionError, PublishError
@@ -44,6 +45,7 @@ DECISION_COLUMNS = (
     "reason_codes",
     "veto_codes",
     "is_held_out",
+    *OUTLOOK,
 )
 FEATURE_KEYS = ("customer_id", "as_of")
 

@@ -60,6 +60,20 @@ class WindowProbabilities(BaseModel):
     third: float = Field(alias="60_90", ge=0, le=1)
 
 
+class OutlookAnswer(BaseModel):
+    """How long the customer is expected to stay, and what that is worth, over the policy's horizon and without offers.
+
+    The bounds hold 90 % of what the level of the risk may turn out to be.
+    """
+
+    expected_months: float
+    expected_months_lo: float
+    expected_months_hi: float
+    lifetime_value_eur: float | None = Field(description="EUR of today; null where the margin is not known.")
+    lifetime_value_eur_lo: float | None
+    lifetime_value_eur_hi: float | None
+
+
 class SegmentAnswer(BaseModel):
     """The customer's segment."""
 
@@ -133,6 +147,7 @@ class ScoreAnswer(BaseModel):
     churn_score: float = Field(ge=0, le=1, description="Probability of leaving within the horizon if nothing is done.")
     window_probabilities: WindowProbabilities
     risk_tier: Literal["high", "medium", "low"] | None = Field(description="Null where no run tells the tiers apart.")
+    outlook: OutlookAnswer | None = Field(description="Null where no run tells the horizon.")
     segment: SegmentAnswer | None
     recommendation: RecommendationAnswer
     reasons: list[ReasonAnswer]

@@ -152,7 +152,8 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
         stands,
         segments,
         offered_before(engine, store, target.manifests, view.run_date),
-        policy.economics.margin_features,
+        policy.economics,
+        model.survival,
     )
     responses: dict[str, Respond] = {"assumed": assumed(policy.response.assumed, table.candidates)}
     learned: Effects | None = None
@@ -185,7 +186,7 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
         responses,
         tuple(half.respond(table.features) for half in halves),
         tuple(fallback),
-        Terms(decisions.settings, basis, learned),
+        Terms(decisions.settings, basis, learned, model.survival),
         model,
     )
 

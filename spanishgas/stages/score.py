@@ -10,13 +10,14 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import BaseModel, ConfigDict, Field
 
-from spanishgas.config import Settings
+from spanishgas.config import EconomicsSettings, Settings
 from spanishgas.contracts.decisions import CUSTOMER_SCORES
 from spanishgas.contracts.gold import CUSTOMER_FEATURES
 from spanishgas.engine.store import TableStore
 from spanishgas.errors import PublishError
 from spanishgas.registry import ModelRegistry
 from spanishgas.scoring.batch import ranked, score_table
+from spanishgas.scoring.outlook import OutlookModel
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
 from spanishgas.stages.churn_models import CHAMPION_MODEL, champion_of, fetch_model
 from spanishgas.stages.features import STAGE as FEATURES
@@ -33,6 +34,7 @@ class ScoreSettings(BaseModel):
 
     run_date: date
     as_of: date
+    economics: EconomicsSettings
     chunk_rows: int = Field(exclude=True)
 
 
@@ -82,7 +84,12 @@ class Score(PlainStage):
         champion = champion_of(settings, models)
         features = store.read(features_at(as_of), made_by=f"{FEATURES.name} -P as_of={as_of}")
         inputs = {"features": features.tables[CUSTOMER_FEATURES.name].content_hash, CHAMPION_MODEL: champion.digest}
-        view = ScoreSettings(run_date=settings.run_date, as_of=as_of, chunk_rows=settings.scoring.chunk_rows)
+        view = ScoreSettings(
+            run_date=settings.run_date,
+            as_of=as_of,
+            economics=settings.policy.economics,
+            chunk_rows=settings.scoring.chunk_rows,
+        )
         return [Target(scores_on(settings.run_date), view, inputs, {"features": features}, {CHAMPION_MODEL: champion})]
 
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
@@ -98,22 +105,25 @@ class Score(PlainStage):
         with TemporaryDirectory() as folder:
             model, _ = fetch_model(workspace.models, version, Path(folder))
         features = engine.scan(store.files(manifest, CUSTOMER_FEATURES.name))
+        outlook = OutlookModel(model, view.economics, view.as_of)
         scored, latency = score_table(
             engine,
             features,
-            model.model.columns_,
-            model.predict,
+            outlook.columns(features.columns),
+            outlook.predict,
             view.chunk_rows,
             lambda rows: workspace.progress(f"scored {rows:,} of {total:,} customers"),
         )
         table = _scores(scored, view, version.version, version.digest, target.inputs["features"])
         seconds = time.perf_counter() - started
         top = engine.frame(table.order_by("risk_rank").limit(TOP))
-        mean = float(engine.frame(table.aggregate(mean=table.risk.mean()))["mean"].iloc[0] or 0.0)
+        told = table.aggregate(risk=table.risk.mean(), months=table.expected_months.mean())
+        mean, months = (float(value or 0.0) for value in engine.frame(told).iloc[0])
         metrics = {
             "customers": float(total),
             "rows_per_second": total / max(seconds, 1e-9),
             "mean_risk": mean,
+            "mean_expected_months": months,
             **latency.metrics,
         }
         product = Product(
@@ -132,7 +142,8 @@ class Score(PlainStage):
             f"# Scores of {view.run_date}",
             "",
             f"**{total:,} customers** active on {view.as_of}, by version {version.version} of the churn model; mean "
-            f"risk {mean:.2%}.",
+            f"risk {mean:.2%}; without offers they are expected to stay {months:.1f} of the next "
+            f"{view.economics.horizon_months} months.",
             "",
             f"{metrics['rows_per_second']:,.0f} rows a second, "
             f"{latency.metrics.get('latency_ms_per_thousand_p50', 0):.1f} ms per thousand in the model.",

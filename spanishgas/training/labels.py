@@ -2,6 +2,8 @@
 
 - An outcome is *mature* when its window's end plus the registration lag is at or before the data cut; what lies later
   is censored, never a negative.
+- Beyond the horizon, ``left_day`` and ``observed_days`` go on as far as the files reach; a survival curve learns from
+  them.
 - Follow-up ends at the first retention offer, so that a score means the risk if nothing is done. Customers who were
   eligible and not offered anything stand for those who were: each such draw weighs them by 1 / its propensity (inverse
   probability of censoring: Robins and Finkelstein, Biometrics 56, 2000).
@@ -27,7 +29,11 @@ LABEL_COLUMNS = (
     "followup_days",
     "censored_by",
     *(f"weight_{window}" for window in WINDOWS),
+    "left_day",
+    "observed_days",
 )
+# Days that leaving is told for beyond the horizon.
+LONGEST_DAYS = 720
 
 
 def leavers(events: ir.Table, cut: date) -> ir.Table:
@@ -98,6 +104,8 @@ def dated_labels(
             outcome.notnull(), joined[f"weight_{window}"].fill_null(1.0), ibis.null("float64")
         )
     complete = end >= horizon
+    followed = ibis.least(ibis.least(LONGEST_DAYS, ibis.greatest(mature, 0)), joined.offer_day.fill_null(LONGEST_DAYS))
+    left_while_followed = (joined.left_day > 0) & (joined.left_day <= followed)
     # While the horizon is not mature only leavers would be known: a rate of theirs among themselves.
     mature_horizon = observed >= horizon
     return joined.select(
@@ -112,18 +120,20 @@ def dated_labels(
         without_label=joined.labelled.isnull(),
         left_unregistered=(joined.left_day <= 0).fill_null(False),
         unknown_propensities=joined.unknown_propensities.fill_null(0),
+        left_day=ibis.ifelse(left_while_followed.fill_null(False), joined.left_day, ibis.null("int64")).cast("int64"),
+        observed_days=followed.cast("int64"),
         **columns,
     )
 
 
 def _offers(follow: ir.Table, offers: ir.Table, labels: LabelSettings, cut: date) -> ir.Table:
-    """Day of the first offer within the horizon, and the weights of having been offered nothing through each window."""
+    """Day of the first offer, and the weights of having been offered nothing through each window."""
     usable = offers.filter((offers.known_at <= cut) & (labels.censor_at_offers))
     newest = ibis.window(group_by=["campaign_id", "customer_id"], order_by=usable.known_at.desc())
     last = usable.mutate(place=ibis.row_number().over(newest)).filter(lambda rows: rows.place == 0)
     joined = follow.join(last, "customer_id")
     day = days_between(joined.offer_date, joined.as_of)
-    rows = joined.mutate(offer_day=day).filter((day > 0) & (day <= labels.horizon_days))
+    rows = joined.mutate(offer_day=day).filter((day > 0) & (day <= LONGEST_DAYS))
     # What happens to those who have left already says nothing.
     rows = rows.filter(rows.left_day.isnull() | (rows.offer_day <= rows.left_day))
     spared = rows.action == NONE
@@ -134,7 +144,7 @@ def _offers(follow: ir.Table, offers: ir.Table, labels: LabelSettings, cut: date
         weights[f"weight_{window}"] = (-exact_sum(log, inside).fill_null(0.0)).exp()
     return rows.group_by("customer_id", "as_of").aggregate(
         offer_day=rows.offer_day.min(where=~spared),
-        unknown_propensities=(spared & log.isnull()).sum(),
+        unknown_propensities=(spared & log.isnull() & (rows.offer_day <= labels.horizon_days)).sum(),
         **weights,
     )
 
@@ -162,5 +172,7 @@ def snapshot_labels(engine: Engine, at_risk: ir.Table, events: ir.Table, labels:
         without_label=table.churn.isnull(),
         left_unregistered=ibis.literal(False),
         unknown_propensities=ibis.literal(0, type="int64"),
+        left_day=ibis.null("int64"),
+        observed_days=ibis.literal(0, type="int64"),
         **columns,
     )
