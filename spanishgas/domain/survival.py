@@ -166,6 +166,11 @@ def log_rate_of(windows: Floats) -> Floats:
     return np.asarray(np.log(np.clip(rate, LEAST_RATE, MOST_RATE)), np.float64)
 
 
+def expected_months(hazards: Floats) -> Floats:
+    """Months of those told that customers are expected to stay, the area below the survival curve; (customers,)."""
+    return Outlook.of(hazards, np.zeros(len(hazards)), 0.0, 0.0).months[:, 0]
+
+
 @dataclass(frozen=True)
 class Outlook:
     """How long customers are expected to stay and what they are expected to bring without any offer.

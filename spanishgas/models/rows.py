@@ -46,6 +46,12 @@ def _column_type(values: "pd.Series[float]") -> Literal["double", "boolean", "st
     return "string" if any(isinstance(value, str) for value in values) else "any"
 
 
+def _numbers(table: pd.DataFrame, name: str, otherwise: float) -> Floats:
+    if name not in table.columns:
+        return np.full(len(table), otherwise)
+    return np.asarray(table[name].astype("float64"), np.float64)
+
+
 @dataclass(frozen=True)
 class Rows:
     """Rows of a training set.
@@ -74,7 +80,7 @@ class Rows:
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Rows":
-        """Takes a training set apart.
+        """Takes a training set apart; without ``observed_days`` nobody was followed beyond the horizon.
 
         Raises:
             ContractError: No outcome is known.
@@ -99,8 +105,8 @@ class Rows:
             weights,
             outcome,
             last,
-            np.asarray(table["left_day"].astype("float64"), np.float64),
-            np.asarray(table["observed_days"].astype("float64"), np.float64),
+            _numbers(table, "left_day", np.nan),
+            _numbers(table, "observed_days", 0.0),
         )
 
     def __len__(self) -> int:

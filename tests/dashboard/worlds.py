@@ -20,11 +20,19 @@ from spanishgas.contracts.checks import check_frame
 from spanishgas.contracts.decisions import POLICY_TABLES
 from spanishgas.contracts.gold import GOLD_TABLES
 from spanishgas.contracts.silver import SILVER_TABLES
+from spanishgas.domain.survival import STATED, Calendar
 from spanishgas.engine.store import DataFile, Publication, PublishedTable, TableStore
 from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import Decisions, decide
 from spanishgas.policy.measurement import follow, measure
-from spanishgas.policy.recommendations import Basis, limit_rows, recommendation_rows, standing_rows, veto_rows
+from spanishgas.policy.recommendations import (
+    Basis,
+    limit_rows,
+    outlook_of,
+    recommendation_rows,
+    standing_rows,
+    veto_rows,
+)
 from spanishgas.policy.response import assumed
 from spanishgas.policy.simulator import simulate
 from spanishgas.policy.terms import Terms
@@ -110,7 +118,8 @@ def people(count: int, seed: int = 0) -> Candidates:
     gap = np.full(count, np.nan)
     # Where no term is known there is no renewal either.
     renewal = np.where(np.isnan(found["term_age_days"]), np.nan, found["days_to_renewal"])
-    return replace(found, numbers={**found.numbers, "days_since_held_out": gap, "days_to_renewal": renewal})
+    known = replace(found, numbers={**found.numbers, "days_since_held_out": gap, "days_to_renewal": renewal})
+    return known.looking_ahead(STATED, Calendar.of({}, "2025-01-31"), POLICY.economics.horizon_months)
 
 
 def decided_on(day: date, candidates: Candidates) -> tuple[Decisions, pd.DataFrame, Terms]:
@@ -132,7 +141,7 @@ def decided_on(day: date, candidates: Candidates) -> tuple[Decisions, pd.DataFra
     for row in range(len(candidates)):
         causes[row] = CAUSES[row % len(CAUSES)]
     table = recommendation_rows(decisions, causes, respond, basis)
-    return decisions, table, Terms(POLICY, basis, None)
+    return decisions, table, Terms(POLICY, basis, None, STATED)
 
 
 def publish_decision(
@@ -147,6 +156,7 @@ def publish_decision(
             "run_date": stamp,
             "customer_id": candidates.ids,
             "risk": candidates.risk,
+            **outlook_of(candidates, POLICY).columns,
             **{name: candidates.hazards[:, place] for place, name in enumerate(HAZARDS)},
             "risk_rank": pd.Series(candidates.risk).rank(ascending=False, method="first").astype("int64"),
             "as_of": pd.Timestamp(as_of_for(day)),

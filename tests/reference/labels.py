@@ -61,4 +61,9 @@ def label(life: Life, as_of: date, cut: date, *, horizon: int, lag: int, censor_
     result["left_horizon"] = None if observed < horizon else 1 if leaves else 0 if end >= horizon else None
     result["followup_days"] = left if leaves else end
     result["censored_by"] = "offer" if by_offer else None if leaves or observed >= horizon else "maturity"
+    ever = [(offer.day - as_of).days for offer in life.offers if censor_at_offers and offer.action != "none"]
+    before = [day for day in ever if day > 0 and (left is None or day <= left)]
+    followed = min([max((cut - as_of).days - lag, 0), *before])
+    result["observed_days"] = followed
+    result["left_day"] = left if left is not None and left <= followed else None
     return result

@@ -37,6 +37,7 @@ OFFERS = pa.schema(
     ]
 )
 OUTCOMES = ["left_0_30", "left_30_60", "left_60_90", "left_horizon", "followup_days", "censored_by"]
+FOLLOWED = ["left_day", "observed_days"]
 WEIGHTS = ["weight_0_30", "weight_30_60", "weight_60_90"]
 
 
@@ -98,8 +99,8 @@ def test_labels_are_those_of_the_slow_way(lives: list[Life], cut: date, horizon:
         assert row["left_unregistered"] == wanted["left_unregistered"], one
         if wanted["left_unregistered"]:
             continue
-        told = {name: None if pd.isna(row[name]) else row[name] for name in OUTCOMES}
-        assert told == {name: wanted[name] for name in OUTCOMES}, one
+        told = {name: None if pd.isna(row[name]) else row[name] for name in (*OUTCOMES, *FOLLOWED)}
+        assert told == {name: wanted[name] for name in (*OUTCOMES, *FOLLOWED)}, one
         # A weight of -1 stands for none.
         weights = [-1.0 if pd.isna(row[name]) else row[name] for name in WEIGHTS]
         slow = [-1.0 if wanted[name] is None else wanted[name] for name in WEIGHTS]

@@ -15,6 +15,7 @@ from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views import customer_history
 from spanishgas.dashboard.views.what_if_panel import alternatives, what_if_panel
 from spanishgas.dashboard.words import ACTIONS, BUCKETS, CHANNELS, WINDOWS, sentences_of
+from spanishgas.domain.survival import OUTLOOK
 from spanishgas.engine.store import Manifest
 from spanishgas.policy.reasons import DECISIONS
 
@@ -106,6 +107,11 @@ def _customer(view: View, customer: str, row: "pd.Series[Any]", total: int) -> N
             None if whole is None else say("bill ", "factura ") + fmt.eur(whole["bill_month"], 2),
         ),
         (
+            say("Expected to stay", "Se espera que siga"),
+            NOTHING if whole is None else fmt.number(whole["expected_months"], 1) + say(" months", " meses"),
+            None if whole is None else _worth(view, whole),
+        ),
+        (
             say("Recommended", "Recomendación"),
             str(row["action_label"]) if pd.notna(row["action_label"]) else NOTHING,
             _how(view, row),
@@ -192,6 +198,12 @@ def _windows(view: View, row: "pd.Series[Any]") -> None:
             "Probabilidad de baja en cada periodo, si sigue siendo cliente y no se hace nada.",
         )
     )
+
+
+def _worth(view: View, whole: "pd.Series[Any]") -> str:
+    """What the customer is worth without an offer, with its bounds of 90 %."""
+    value, low, high = (view.fmt.eur(whole[name]) for name in OUTLOOK[3:])
+    return f"{view.say('worth', 'vale')} {value} ({low} {view.say('to', 'a')} {high})"
 
 
 def _why(view: View, row: "pd.Series[Any]", whole: "pd.Series[Any] | None") -> None:
