@@ -71,30 +71,20 @@ class LearnedSettings(SettingsModel):
     Attributes:
         features: Features that the effect may depend on.
         months: Most months of campaigns to learn from.
-        min_offers: Fewest offers to learn from; below, the assumed response is used.
-        min_leavers: Fewest leavers among them, and among those who were given none.
         min_effective_share: Least effective sample size of every action, as a share of its rows, once weighted by the
             propensities: below, past targeting leaves too little to compare.
-        penalties: Weights of the priors to choose from, by cross-validation over customers; 1 takes them as they are.
-        folds: Folds of it.
-        seed: Seed of the folds.
     """
 
     features: tuple[str, ...] = ()
     months: int = Field(default=24, ge=1)
-    min_offers: int = Field(default=2000, ge=1)
-    min_leavers: int = Field(default=30, ge=1)
     min_effective_share: float = Field(default=0.3, ge=0, le=1)
-    penalties: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0)
-    folds: int = Field(default=5, ge=2)
-    seed: int = 0
 
 
 class ResponseSettings(SettingsModel):
     """Where the response comes from: what is assumed, or what past campaigns tell.
 
     Attributes:
-        kind: ``learned`` falls back on what is assumed where campaigns tell too little.
+        kind: ``learned`` starts from what is assumed, and is it where there are no campaigns.
         assumed: What is assumed.
         learned: How it is learned.
     """

@@ -80,9 +80,10 @@ def basis_of(published: Published, recommended: Manifest, row: "pd.Series[Any]")
     )
     months = terms.settings.economics.horizon_months
     candidates = Candidates.of(table).looking_ahead(terms.survival, calendar, months)
-    if terms.effects is None:
-        return Basis(candidates, assumed(terms.settings.response.assumed, candidates), terms.settings)
-    return Basis(candidates, terms.effects.respond(features), terms.settings)
+    respond = assumed(terms.settings.response.assumed, candidates)
+    if terms.effects is not None:
+        respond = terms.effects.respond(features, respond)
+    return Basis(candidates, respond, terms.settings)
 
 
 def options_of(

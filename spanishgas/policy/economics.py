@@ -43,7 +43,7 @@ class Response:
     accepted_ratio: Floats
     refused_ratio: Floats
 
-    def take(self, part: slice) -> "Response":
+    def take(self, part: slice | npt.NDArray[np.bool_]) -> "Response":
         """The response of some of the customers."""
         return Response(self.acceptance[part], self.accepted_ratio[part], self.refused_ratio[part])
 

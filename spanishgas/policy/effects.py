@@ -10,10 +10,11 @@ t being 1 for offers, k the action, w the window in which the follow-up begins, 
 ratio that the settings assume and s_kw its size: m says that all offers do more or less than assumed, f for whom, and
 what follows how they depart from that shape. R is what was to be expected had nobody left: E ends with leaving, and
 what hangs on the outcome must not explain it (Poisson regression for piecewise exponential survival: Laird and Olivier,
-JASA 76, 1981). Every coefficient has a normal prior with mean zero and the standard deviation below: what
-is learned is shrunk towards what was assumed, and what depends on customers harder than what holds for all. How much
-the priors weigh is chosen by cross-validation over customers. Acceptance, which only decides what a discount costs, is
-a logistic regression of the same shape.
+JASA 76, 1981). Every coefficient has a normal prior with mean zero: without campaigns the response is the assumed one.
+What holds for all is hardly held back; how far customers may differ is a standard deviation over which the answers are
+averaged, each weighed by its evidence (``posterior``): few offers cannot claim differences, many may. Whoever chooses
+the best of many such averages is not fooled by the luckiest: luck is what was taken off. Acceptance, which decides what
+a discount costs, is a logistic regression of the same shape.
 """
 
 from collections.abc import Mapping
@@ -27,23 +28,25 @@ import pandas as pd
 from spanishgas.config import LearnedSettings
 from spanishgas.policy.campaigns import CONTROL, CampaignFacts, FollowUps
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response
+from spanishgas.policy.posterior import fit
 
 KNOTS = (1 / 3, 2 / 3)
 TAILS = (0.02, 0.98)
 RARE = 0.03
 LEAST_RATIO, MOST_RATIO = 0.1, 3.0
-# Standard deviations of the priors, in log hazard ratios and log-odds.
-LEAVING = {
-    "dose": 0.3,
-    "action": 0.1,
-    "window": 0.1,
-    "customer": 0.1,
-    "strength": 0.1,
-    "timing": 0.05,
-}
-# The same for how far the control risk is off. The penalty is not for these: what they leave would pass for an effect.
+# Standard deviations of the priors, in log hazard ratios: of what holds for all customers.
+FOR_ALL = {"dose": 0.15, "action": 0.05, "window": 0.05}
+# How much more that may be, and the probability of it beforehand: the assumed response is nearly right, or far off.
+REACHES = ((1.0, 0.8), (3.0, 0.2))
+# Of what differs between them, as shares of each of the spreads that are weighed by their evidence.
+DIFFERS = {"customer": 1.0, "strength": 1.0, "timing": 0.5}
+SPREADS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+# The same for how far the control risk is off; what this leaves would pass for an effect.
 OFF = {"risk": 1.0, "begin": 1.0, "control": 0.3, "control_timing": 0.2}
-ACCEPTING = {"dose": 1.0, "action": 2.0, "window": 1.0, "customer": 1.0, "strength": 0.5, "timing": 0.3}
+# And for accepting, in log-odds.
+ACCEPTING = {"dose": 1.0, "action": 1.0, "window": 0.5}
+ACCEPTING_SPREADS = (0.0, 0.1, 0.3, 0.6)
+LEAST_CHANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,13 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Effects:
-    """A learned response.
+    """A learned response: what campaigns add to the assumed one.
 
     Attributes:
         pieces: Features in pieces.
-        prior: Log hazard ratios that were assumed, shape (actions, windows).
-        leaving: Coefficients of what is added to them, by kind of term.
-        accepting: Coefficients of the log-odds of accepting.
+        prior: Log hazard ratios that were assumed, mean over the customers, shape (actions, windows).
+        leaving: Coefficients of what is added to the assumed log hazard ratios, by kind of term.
+        accepting: Coefficients of what is added to the assumed log-odds of accepting.
         facts: What it was learned from.
     """
 
@@ -135,21 +138,27 @@ class Effects:
     accepting: dict[str, Floats]
     facts: dict[str, Any]
 
-    def respond(self, features: pd.DataFrame) -> Respond:
+    def respond(self, features: pd.DataFrame, assumed: Respond) -> Respond:
         """The response of customers with these features, in their order.
 
         The hazard ratio is the mean over those who accept and those who do not: campaigns do not tell them apart
         without bias, and the value of an offer needs no more.
+
+        Args:
+            features: Their features.
+            assumed: How they are assumed to respond.
         """
         ready = features.reset_index(drop=True)
 
-        return lambda part: self.response_of(self.pieces.columns(ready.iloc[part]))
+        return lambda part: self.response_of(self.pieces.columns(ready.iloc[part]), assumed(part))
 
-    def response_of(self, x: Floats) -> Response:
+    def response_of(self, x: Floats, assumed: Response) -> Response:
         """The response of customers whose features are in pieces already, see ``Pieces.columns_of``."""
-        ratio = np.clip(np.exp(self.prior[None] + _spread(self.leaving, x, doses(self.prior))), LEAST_RATIO, MOST_RATIO)
-        acceptance = 1 / (1 + np.exp(-_spread(self.accepting, x, doses(self.prior))))
-        return Response(acceptance, ratio, ratio)
+        log_ratio = np.log(mean_ratio(assumed)) + _spread(self.leaving, x, doses(self.prior))
+        ratio = np.clip(np.exp(log_ratio), LEAST_RATIO, MOST_RATIO)
+        chance = np.clip(assumed.acceptance, LEAST_CHANCE, 1 - LEAST_CHANCE)
+        odds = np.log(chance / (1 - chance)) + _spread(self.accepting, x, doses(self.prior))
+        return Response(1 / (1 + np.exp(-odds)), ratio, ratio)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -184,48 +193,25 @@ def _spread(told: Mapping[str, Floats], x: Floats, dose: Floats) -> Floats:
     return np.asarray(on_all[None] + on_customer[:, None, None] + on_dose + on_timing[:, None, :], np.float64)
 
 
+def mean_ratio(response: Response) -> Floats:
+    """Hazard ratios averaged over those who accept and those who do not; same shape."""
+    chance = response.acceptance
+    return np.asarray(chance * response.accepted_ratio + (1 - chance) * response.refused_ratio)
+
+
 def doses(prior: Floats) -> Floats:
     """Strength of each action in each window, mean one, shape (actions, windows).
 
     It follows the assumed effects, so that one coefficient can say that all offers do more, or less, than assumed.
     Where nothing is assumed it rises evenly from action to action.
+
+    Args:
+        prior: Log hazard ratios that are assumed, shape (actions, windows).
     """
     size = np.abs(prior)
     if size.sum() <= 0:
-        size = np.broadcast_to(np.arange(1.0, len(ACTIONS) + 1)[:, None], prior.shape)
+        size = np.broadcast_to(np.arange(1.0, len(ACTIONS) + 1)[:, None], size.shape)
     return np.asarray(size / size.mean(), np.float64)
-
-
-def reasons_against(facts: CampaignFacts, settings: LearnedSettings) -> list[str]:
-    """Why past campaigns do not tell enough; empty where they do."""
-    found = []
-    if facts.offers < settings.min_offers:
-        found.append(f"{facts.offers:,} offers can be followed, {settings.min_offers:,} are needed")
-    for what, count in (("offers", facts.leavers), ("controls", facts.control_leavers)):
-        if count < settings.min_leavers:
-            found.append(f"{count:,} of the {what} left, {settings.min_leavers:,} are needed")
-    thin = {name: share for name, share in facts.effective_share.items() if share < settings.min_effective_share}
-    for name, share in thin.items():
-        found.append(
-            f"no overlap: once weighted, the rows with action {name} are worth {share:.0%} of their number, "
-            f"{settings.min_effective_share:.0%} are needed"
-        )
-    return found
-
-
-def learn(rows: FollowUps, settings: LearnedSettings, prior: Floats) -> Effects:
-    """Fits leaving and accepting.
-
-    Args:
-        rows: Follow-ups of past campaigns.
-        settings: Features, penalties, folds.
-        prior: Log hazard ratios that are assumed, shape (actions, windows): what is shrunk towards.
-    """
-    pieces = Pieces.learn(rows.features.reindex(columns=list(settings.features)))
-    x = pieces.columns(rows.features)
-    leaving, penalty = _fit_leaving(rows, x, settings, prior)
-    accepting = _fit_accepting(rows, x, settings, prior)
-    return Effects(pieces, prior, leaving, accepting, {"rows": len(rows), "penalty": penalty})
 
 
 def _design(
@@ -267,98 +253,109 @@ def _named(coefficients: Floats, shape: list[tuple[str, int, float]], pieces: in
     for name, width, scale in shape:
         found[name] = coefficients[start : start + width] * scale
         start += width
-    found["timing"] = found["timing"].reshape(len(WINDOWS), pieces).T
+    if "timing" in found:
+        found["timing"] = found["timing"].reshape(len(WINDOWS), pieces).T
     return found
 
 
-def _folds(rows: FollowUps, settings: LearnedSettings) -> npt.NDArray[np.int64]:
-    """Fold of every row; a customer's rows stay together."""
-    codes, _ = pd.factorize(rows.customers, sort=True)
-    generator = np.random.default_rng(settings.seed)
-    return generator.permutation(np.arange(codes.max() + 1) % settings.folds)[codes]
+def reasons_against(facts: CampaignFacts, settings: LearnedSettings) -> list[str]:
+    """Why past campaigns tell nothing, or nothing that can be trusted; empty where they do."""
+    if not facts.offers:
+        return ["no offer can be followed"]
+    thin = {name: share for name, share in facts.effective_share.items() if 0 < share < settings.min_effective_share}
+    return [
+        f"no overlap: once weighted, the rows with action {name} are worth {share:.0%} of their number, "
+        f"{settings.min_effective_share:.0%} are needed"
+        for name, share in thin.items()
+    ]
 
 
-def _fit_leaving(
-    rows: FollowUps, x: Floats, settings: LearnedSettings, prior: Floats
-) -> tuple[dict[str, Floats], float]:
-    from sklearn.linear_model import PoissonRegressor
+def learn(rows: FollowUps, settings: LearnedSettings, assumed: Respond) -> Effects:
+    """The posterior of leaving and accepting.
 
-    def designed(penalty: float) -> tuple[Floats, list[tuple[str, int, float]]]:
-        shrunk = {name: scale / np.sqrt(penalty) for name, scale in LEAVING.items()}
-        return _design(rows, x, shrunk | OFF, doses(prior))
-
-    assumed = np.where(rows.action == CONTROL, 0.0, prior[np.maximum(rows.action, 0), rows.window])
-    expected = rows.expected * np.exp(assumed)
-    rate, weight = rows.left / expected, rows.weight * expected
-    fold = _folds(rows, settings)
-
-    def fitted(design: Floats, chosen: npt.NDArray[np.bool_]) -> Any:
-        # The loss is a mean over the weights: divided by their sum, the penalty is that of a prior.
-        alpha = 1 / weight[chosen].sum()
-        model = PoissonRegressor(alpha=alpha, solver="newton-cholesky", max_iter=200, tol=1e-7)
-        return model.fit(design[chosen], rate[chosen], weight[chosen])
-
-    def loss(penalty: float) -> Floats:
-        design, _ = designed(penalty)
-        found = np.empty(len(rows))
-        for place in range(settings.folds):
-            out = fold == place
-            mean = np.clip(fitted(design, ~out).predict(design[out]), 1e-9, 1e6)
-            found[out] = weight[out] * (mean - rate[out] * np.log(mean))
-        return found
-
-    penalty = _strongest({one: loss(one) for one in settings.penalties}, rows.customers)
-    design, shape = designed(penalty)
-    model = fitted(design, np.ones(len(rows), bool))
-    return _named(model.coef_, shape, x.shape[1]), penalty
-
-
-def _strongest(losses: Mapping[float, Floats], customers: npt.NDArray[np.object_]) -> float:
-    """The strongest penalty whose loss is not worse than the least one's beyond a standard error, paired by customer.
-
-    What is learned decides whom to spend on, and the best of many noisy promises are those with the luckiest noise:
-    where the data cannot tell, what was assumed holds (the one-standard-error rule: Breiman et al., Classification and
-    Regression Trees, 1984).
+    Args:
+        rows: Follow-ups of past campaigns.
+        settings: Features.
+        assumed: How the customers of these rows are assumed to respond: what the answer is without campaigns.
     """
-    least = min(losses, key=lambda one: (losses[one].sum(), -one))
-    codes, _ = pd.factorize(customers, sort=True)
-    good = []
-    for penalty, loss in losses.items():
-        worse = np.bincount(codes, loss - losses[least])
-        if worse.sum() <= np.sqrt(len(worse)) * worse.std():
-            good.append(penalty)
-    return max(good)
+    told = assumed(slice(0, len(rows)))
+    log_ratio = np.log(mean_ratio(told))
+    prior = log_ratio.mean(axis=0) if len(rows) else np.zeros((len(ACTIONS), len(WINDOWS)))
+    dose = doses(prior)
+    pieces = Pieces.learn(rows.features.reindex(columns=list(settings.features)))
+    x = pieces.columns(rows.features)
+    leaving, spread = _leaving(rows, x, dose, log_ratio)
+    accepting = _accepting(rows, x, dose, told.acceptance)
+    return Effects(pieces, prior, leaving, accepting, {"rows": len(rows), "spread": spread})
 
 
-def _fit_accepting(rows: FollowUps, x: Floats, settings: LearnedSettings, prior: Floats) -> dict[str, Floats]:
-    from sklearn.linear_model import LogisticRegression
+def _leaving(rows: FollowUps, x: Floats, dose: Floats, log_ratio: Floats) -> tuple[dict[str, Floats], float]:
+    """Coefficients of leaving, and how far customers differ."""
+    own = np.arange(len(rows)), np.maximum(rows.action, 0), rows.window
+    offset = np.log(rows.expected) + np.where(rows.action == CONTROL, 0.0, log_ratio[own])
+    weight = _tempered(rows)
+    found, log_odds = [], []
+    for spread in SPREADS:
+        start = None
+        for reach, chance in REACHES:
+            for_all = {name: scale * reach for name, scale in FOR_ALL.items()}
+            design, shape = _design(rows, x, for_all | _differing(spread, x) | OFF, dose)
+            one = fit(design, offset, rows.left, weight, "poisson", start)
+            found.append((one.mode, shape))
+            log_odds.append(one.evidence + np.log(chance))
+            start = one.mode
+    shares = _shares(log_odds)
+    spreads = np.repeat(SPREADS, len(REACHES))
+    return _averaged(found, shares, x.shape[1]), float(shares @ spreads)
 
+
+def _accepting(rows: FollowUps, x: Floats, dose: Floats, acceptance: Floats) -> dict[str, Floats]:
     told = np.flatnonzero(np.isfinite(rows.accepted) & (rows.action != CONTROL))
     some = rows.take(told)
-    design, shape = _design(some, x[told], ACCEPTING, doses(prior))
-    if len(np.unique(some.accepted)) < 2:  # nobody, or everybody, or not told: what discounts cost is then the most
-        constant = np.zeros(design.shape[1])
-        share = float(some.accepted.mean()) if len(some) else 1.0
-        named = _named(constant, shape, x.shape[1])
-        named["action"] = named["action"] + np.log((share + 1e-6) / (1 - share + 1e-6))
-        return named
-    fold = _folds(some, settings)
+    chance = np.clip(acceptance[told, some.action, some.window], LEAST_CHANCE, 1 - LEAST_CHANCE)
+    offset = np.log(chance / (1 - chance))
+    found = []
+    for spread in ACCEPTING_SPREADS:
+        scales = ACCEPTING | _differing(spread, x)
+        design, shape = _design(some, x[told], scales, dose)
+        found.append((fit(design, offset, some.accepted, np.ones(len(told)), "logistic"), shape))
+    shares = _shares([one.evidence for one, _ in found])
+    return _averaged([(one.mode, shape) for one, shape in found], shares, x.shape[1])
 
-    def fitted(chosen: npt.NDArray[np.bool_], penalty: float) -> Any:
-        model = LogisticRegression(C=1 / penalty, solver="newton-cholesky", max_iter=100, tol=1e-7)
-        return model.fit(design[chosen], some.accepted[chosen])
 
-    def loss(penalty: float) -> float:
-        total = 0.0
-        for place in range(settings.folds):
-            out = fold == place
-            if len(np.unique(some.accepted[~out])) < 2:
-                continue
-            chance = np.clip(fitted(~out, penalty).predict_proba(design[out])[:, 1], 1e-9, 1 - 1e-9)
-            total -= float((np.log(chance) * some.accepted[out] + np.log(1 - chance) * (1 - some.accepted[out])).sum())
-        return total
+def _differing(spread: float, x: Floats) -> dict[str, float]:
+    """Scales of the coefficients at which what differs between customers has this standard deviation in all."""
+    if not spread or not x.shape[1]:
+        return {}
+    size = float(np.sqrt((x**2).sum(axis=1).mean()))
+    return {name: share * spread / max(size, 1e-9) for name, share in DIFFERS.items()}
 
-    model = fitted(np.ones(len(some), bool), min(settings.penalties, key=lambda one: (loss(one), -one)))
-    named = _named(model.coef_[0], shape, x.shape[1])
-    named["action"] = named["action"] + float(model.intercept_[0])
-    return named
+
+def _tempered(rows: FollowUps) -> Floats:
+    """Weights of which an arm has as many as its effective size (Kish): a row of weight ten is not ten customers."""
+    weight = np.array(rows.weight, np.float64)
+    for action in np.unique(rows.action):
+        arm = rows.action == action
+        weight[arm] *= weight[arm].sum() ** 2 / (weight[arm] ** 2).sum() / arm.sum()
+    return weight
+
+
+def _shares(evidence: list[float]) -> Floats:
+    """Posterior probabilities from logs of evidence times prior."""
+    shares = np.exp(np.array(evidence) - max(evidence))
+    return np.asarray(shares / shares.sum())
+
+
+def _averaged(
+    modes: list[tuple[Floats, list[tuple[str, int, float]]]], shares: Floats, pieces: int
+) -> dict[str, Floats]:
+    """Coefficients averaged over the spreads; a term that a spread leaves out is zero in it."""
+    total: dict[str, Floats] = {
+        "customer": np.zeros(pieces),
+        "strength": np.zeros(pieces),
+        "timing": np.zeros((pieces, 3)),
+    }
+    for share, (mode, shape) in zip(shares, modes, strict=True):
+        for name, values in _named(mode, shape, pieces).items():
+            total[name] = total.get(name, 0.0) + share * values
+    return total

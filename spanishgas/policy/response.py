@@ -9,16 +9,29 @@ from spanishgas.policy.economics import ACTIONS, Respond, Response
 
 
 def assumed(settings: AssumedSettings, candidates: Candidates, *, acceptance_factor: float = 1.0) -> Respond:
+    """The assumed response of customers, see ``assumed_of``."""
+    return assumed_of(settings, candidates.kind, candidates.segment, acceptance_factor=acceptance_factor)
+
+
+def assumed_of(
+    settings: AssumedSettings,
+    kind: npt.NDArray[np.object_],
+    segment: npt.NDArray[np.object_] | None = None,
+    *,
+    acceptance_factor: float = 1.0,
+) -> Respond:
     """The assumed response: acceptance per action and window, times a factor per kind of customer and per segment.
 
     Args:
         settings: The curves.
-        candidates: Who responds.
+        kind: Kind of every customer.
+        segment: Segment of every customer; None where it is not known.
         acceptance_factor: A factor on every acceptance, for what-ifs.
     """
     factors = settings.acceptance_factor
-    factor = np.array([factors.get(str(name), 1.0) for name in candidates.kind], np.float64)
-    factor *= np.array([factors.get(str(name), 1.0) for name in candidates.segment], np.float64)
+    factor = np.array([factors.get(str(name), 1.0) for name in kind], np.float64)
+    if segment is not None:
+        factor *= np.array([factors.get(str(name), 1.0) for name in segment], np.float64)
     chances = np.array([settings.acceptance[action] for action in ACTIONS])  # type: ignore[index]
     ratios = np.array([settings.accepted_hazard_ratio[action] for action in ACTIONS])  # type: ignore[index]
 
@@ -29,13 +42,6 @@ def assumed(settings: AssumedSettings, candidates: Candidates, *, acceptance_fac
         return Response(acceptance, accepted, contact)
 
     return respond
-
-
-def assumed_log_ratios(settings: AssumedSettings) -> npt.NDArray[np.float64]:
-    """Log of the assumed hazard ratio, averaged over who accepts, shape (actions, windows)."""
-    chances = np.array([settings.acceptance[action] for action in ACTIONS])  # type: ignore[index]
-    ratios = np.array([settings.accepted_hazard_ratio[action] for action in ACTIONS])  # type: ignore[index]
-    return np.asarray(np.log(settings.contact_hazard_ratio * (chances * ratios[:, None] + 1 - chances)))
 
 
 def scaled(respond: Respond, factor: float) -> Respond:

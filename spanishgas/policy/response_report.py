@@ -8,8 +8,8 @@ import pandas as pd
 
 from spanishgas.config import LearnedSettings
 from spanishgas.policy.campaigns import CONTROL, CampaignFacts, FollowUps
-from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats
-from spanishgas.policy.effects import Effects, learn
+from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond
+from spanishgas.policy.effects import Effects, doses, learn
 
 FIFTHS = 5
 REPLICATES = 200
@@ -31,21 +31,23 @@ class Trust:
     metrics: dict[str, float]
 
 
-def assess(rows: FollowUps, settings: LearnedSettings, prior: Floats) -> Trust:
+def assess(rows: FollowUps, settings: LearnedSettings, assumed: Respond) -> Trust:
     """Learns on two halves of the customers and judges each on the other.
 
     Args:
         rows: Follow-ups.
         settings: As for ``effects.learn``.
-        prior: As for ``effects.learn``.
+        assumed: As for ``effects.learn``.
     """
     first = (pd.util.hash_array(rows.customers.astype(object)) % 2) == 0
     parts = [rows.take(np.flatnonzero(first)), rows.take(np.flatnonzero(~first))]
-    halves = (learn(parts[0], settings, prior), learn(parts[1], settings, prior))
+    whole = assumed(slice(0, len(rows)))
+    priors = [whole.take(first), whole.take(~first)]
+    halves = (learn(parts[0], settings, priors[0].take), learn(parts[1], settings, priors[1].take))
     ratio, place = np.empty(len(rows)), np.empty(len(rows))
-    for effects, chosen in ((halves[1], first), (halves[0], ~first)):
+    for effects, chosen, prior in ((halves[1], first, priors[0]), (halves[0], ~first, priors[1])):
         some = np.flatnonzero(chosen)
-        told = effects.respond(rows.features.iloc[some])(slice(0, len(some))).refused_ratio
+        told = effects.respond(rows.features.iloc[some], prior.take)(slice(0, len(some))).refused_ratio
         action = np.maximum(rows.action[some], 0)
         ratio[some] = told[np.arange(len(some)), action, rows.window[some]]
         # Controls have no action: both arms are placed by what offers would do to such a customer on the whole.
@@ -163,7 +165,8 @@ def render(facts: CampaignFacts, reasons: list[str], effects: Effects | None, tr
         "| --- | " + " | ".join("---:" for _ in WINDOWS) + " |",
     ]
     for place, action in enumerate(ACTIONS):
-        added = effects.leaving["action"][place] + effects.leaving["window"]
+        strength = effects.leaving["dose"] * doses(effects.prior)[place]
+        added = effects.leaving["action"][place] + effects.leaving["window"] + strength
         cells = [
             f"{np.exp(effects.prior[place, window]):.2f} → {np.exp(effects.prior[place, window] + added[window]):.2f}"
             for window in range(len(WINDOWS))

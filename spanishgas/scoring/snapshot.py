@@ -123,12 +123,12 @@ def calendar_of(snapshot: Snapshot, row: int) -> Calendar:
 
 def response_of(snapshot: Snapshot, row: int, candidates: Candidates, terms: Terms) -> Respond:
     """How the customer responds: as learned, or as assumed."""
-    effects = terms.effects
+    respond, effects = assumed(terms.settings.response.assumed, candidates), terms.effects
     if effects is None:
-        return assumed(terms.settings.response.assumed, candidates)
+        return respond
     pieces = effects.pieces
     numbers, words = columns_of_rows(snapshot.features, np.array([row]), [*pieces.numbers, *pieces.words])
-    told = effects.response_of(pieces.columns_of(numbers, words, 1))
+    told = effects.response_of(pieces.columns_of(numbers, words, 1), respond(slice(0, 1)))
     return lambda _: told
 
 

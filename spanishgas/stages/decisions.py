@@ -162,7 +162,7 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
     if "response" in target.manifests:
         learned, halves, fallback = read_response(store, target.manifests["response"])
         if learned is not None:
-            responses["learned"] = learned.respond(table.features)
+            responses["learned"] = learned.respond(table.features, responses["assumed"])
     kind = "learned" if "learned" in responses else "assumed"
     campaign = policy.campaign or view.run_date.isoformat()
     workspace.progress(f"deciding on {len(table.candidates):,} customers")
@@ -184,7 +184,7 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
         table,
         responses[kind],
         responses,
-        tuple(half.respond(table.features) for half in halves),
+        tuple(half.respond(table.features, responses["assumed"]) for half in halves),
         tuple(fallback),
         Terms(decisions.settings, basis, learned, model.survival),
         model,

@@ -16,9 +16,9 @@ from spanishgas.contracts.gold import CUSTOMER_FEATURES
 from spanishgas.engine.store import Manifest, Publication, TableStore, read_json
 from spanishgas.errors import PublishError
 from spanishgas.policy.campaigns import NO_CAMPAIGNS, follow
-from spanishgas.policy.candidates import HAZARDS, known_windows
+from spanishgas.policy.candidates import HAZARDS, KINDS, kind_of, known_windows
 from spanishgas.policy.effects import Effects, learn, reasons_against
-from spanishgas.policy.response import assumed_log_ratios
+from spanishgas.policy.response import assumed_of
 from spanishgas.policy.response_report import assess, render
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
@@ -44,6 +44,11 @@ class ResponseStageSettings(BaseModel):
     effect_months: int
     last_day: date
     days: tuple[date, ...]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What is kept of customers' features."""
+        return tuple(dict.fromkeys((*self.learned.features, *KINDS)))
 
 
 class ResponseStage(PlainStage):
@@ -107,14 +112,19 @@ class ResponseStage(PlainStage):
             (None, NO_CAMPAIGNS)
             if scores.empty
             else follow(
-                offers, scores, left, view.learned.features, last_day=view.last_day, effect_months=view.effect_months
+                offers,
+                scores,
+                left,
+                view.features,
+                last_day=view.last_day,
+                effect_months=view.effect_months,
             )
         )
         reasons = reasons_against(facts, view.learned)
         effects, trust = None, None
-        prior = assumed_log_ratios(view.assumed)
         if rows is not None and not reasons:
             workspace.progress(f"learning from {facts.offers:,} offers and {facts.controls:,} controls")
+            prior = assumed_of(view.assumed, kind_of(rows.features))
             effects, trust = learn(rows, view.learned, prior), assess(rows, view.learned, prior)
         state: dict[str, Any] = {"reasons": reasons, "effects": None, "halves": []}
         if effects is not None and trust is not None:
@@ -189,7 +199,7 @@ def _scores(workspace: Workspace, target: Target, view: ResponseStageSettings, o
         features = engine.frame(table.semi_join(concerned, "customer_id").order_by("customer_id"))
         if features.empty:
             continue
-        kept = [name for name in view.learned.features if name in features.columns]
+        kept = [name for name in view.features if name in features.columns]
         hazards = known_windows(model.predict(features))
         if hazards is None:
             return pd.DataFrame(columns=empty)
