@@ -166,8 +166,7 @@ def _filled(told: Mapping[str, Floats]) -> Floats | None:
 
 def kind_of(table: pd.DataFrame) -> npt.NDArray[np.object_]:
     """Kind of every customer, from ``is_business`` and ``is_second_home``; unknown counts as home."""
-    business = table["is_business"].fillna(False).astype(bool).to_numpy()
-    second = table["is_second_home"].fillna(False).astype(bool).to_numpy()
+    business, second = (table[name].astype("boolean").fillna(False).to_numpy(bool) for name in KINDS)
     return kinds(business, second)
 
 

@@ -11,6 +11,7 @@ import pytest
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import ContractError, PromotionError, PublishError
 from spanishgas.policy.reasons import REASONS
+from spanishgas.policy.response import assumed_of
 from spanishgas.policy.terms import Terms
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages import demo_data, ingest, measure, recommend, silver, simulate
@@ -223,11 +224,11 @@ def test_what_is_missing_is_told(retailer: Retailer, tmp_path: Path, tracking: T
         empty.run(recommend.STAGE, "policy.response.kind=assumed")
 
 
-def test_too_few_offers_fall_back_to_what_is_assumed_and_say_so(retailer: Retailer) -> None:
-    outcome = retailer.run(recommend.STAGE, "policy.response.learned.min_offers=100000")
+def test_without_overlap_the_response_is_assumed_and_says_so(retailer: Retailer) -> None:
+    outcome = retailer.run(recommend.STAGE, "policy.response.learned.min_effective_share=1.0")
     run = retailer.tracker.client.get_run(outcome.run_id)
     assert run.data.tags["response"] == "assumed"
-    assert "100,000 are needed" in run.data.tags["fallback"]
+    assert "100% are needed" in run.data.tags["fallback"]
     assert "**Response assumed**" in run.data.tags["mlflow.note.content"]
     state = json.loads(next((retailer.root / "gold").glob("response_model/**/*.json")).read_text())
     assert state["effects"] is None
@@ -255,8 +256,9 @@ def test_the_terms_of_a_decision_are_published_beside_it(retailer: Retailer) -> 
     assert learned is not None
     assert terms.effects is not None
     rows = the_features(retailer).head(50)
-    some = slice(0, 50)
-    assert np.array_equal(terms.effects.respond(rows)(some).accepted_ratio, learned.respond(rows)(some).accepted_ratio)
+    some, believed = slice(0, 50), assumed_of(terms.settings.response.assumed, np.full(50, "home", object))
+    told, again = (one.respond(rows, believed)(some).accepted_ratio for one in (learned, terms.effects))
+    assert np.array_equal(told, again)
 
 
 def the_features(retailer: Retailer) -> pd.DataFrame:

@@ -148,7 +148,7 @@ def test_settings_stand_with_their_defaults() -> None:
     needed = {f"economics.{name}" for name in EconomicsSettings.model_fields}
     needed |= {f"holdout.{name}" for name in HoldoutSettings.model_fields if name != "salt"}
     needed |= {f"budget.{name}" for name in BudgetSettings.model_fields} - {"budget.channels"}
-    needed |= {f"response.learned.{name}" for name in ("min_offers", "min_leavers", "min_effective_share")}
+    needed |= {f"response.learned.{name}" for name in ("min_effective_share",)}
     needed |= {"response.kind", "response.assumed.contact_hazard_ratio", "prices_valid_days"}
     assert set(found) == needed
 
