@@ -89,7 +89,10 @@ PAGES: Mapping[str, Page] = {
         ("features", *SPLIT),
     ),
     "score": Page(
-        "gold/scoring, one partition per run_date", (of_decisions.CUSTOMER_SCORES,), {}, ("run_date", "scoring")
+        "gold/scoring, one partition per run_date",
+        (of_decisions.CUSTOMER_SCORES,),
+        {},
+        ("run_date", "scoring", "policy.economics"),
     ),
     "response": Page(
         "gold/response",
