@@ -52,7 +52,7 @@ from spanishgas.config.policy import (
     SimulationSettings,
 )
 from spanishgas.config.quality import QualitySettings
-from spanishgas.config.tables import EngineSettings, FeatureSettings, LabelSettings, SplitRange
+from spanishgas.config.tables import EngineSettings, FeatureSettings, LabelSettings, SplitRange, SplitSettings
 
 
 class TrackingSettings(SettingsModel):
@@ -189,6 +189,7 @@ __all__ = [
     "SourcePart",
     "SourceSettings",
     "SplitRange",
+    "SplitSettings",
     "SqlSource",
     "TrackingSettings",
     "TuningSettings",

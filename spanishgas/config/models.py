@@ -124,16 +124,16 @@ class BacktestSettings(SettingsModel):
     """Rolling origins: at each, a model learns from what was mature then and is judged on what came after.
 
     Attributes:
-        first: First origin, a month end; None where there is nothing to roll over.
-        last: Last origin.
+        months: Months before the newest one that can be judged at which origins may lie, that one among them.
+        first: First origin by date, a month end, for studies; with `last`, `months` is not used.
+        last: Last origin by date.
         every: Months from one origin to the next.
-        history_months: Most months of `as_of` dates to learn from.
     """
 
+    months: int = Field(default=12, ge=1)
     first: date | None = None
     last: date | None = None
     every: int = Field(default=1, ge=1)
-    history_months: int = Field(default=12, ge=1)
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "BacktestSettings":
@@ -234,6 +234,8 @@ class PromotionSettings(SettingsModel):
         mode: ``enforce`` the gates, only say what would happen (``dry_run``), or ``force`` the candidate through.
         reason: Why; mandatory for ``force``.
         candidate: Alias or version number of who wants to become champion.
+        refit: Whether the recipe that passes is learned again from all mature rows, as a version of its own that
+            becomes champion; otherwise the judged version does.
         gates: What it must reach.
     """
 
@@ -241,6 +243,7 @@ class PromotionSettings(SettingsModel):
     mode: Literal["enforce", "dry_run", "force"] = "enforce"
     reason: str = Field(default="", max_length=1000)
     candidate: Annotated[str, BeforeValidator(_as_text)] = Field(default="challenger", min_length=1)
+    refit: bool = True
     gates: GateSettings = GateSettings()
 
     @model_validator(mode="after")

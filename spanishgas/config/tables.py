@@ -44,8 +44,53 @@ class SplitRange(SettingsModel):
         last: Last month end.
     """
 
-    first: date
-    last: date
+    first: date | None = None
+    last: date | None = None
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "SplitRange":
+        if (self.first is None) != (self.last is None):
+            raise ValueError(f"needs first and last, or neither, not {self.first} and {self.last}")
+        return self
+
+
+class SplitSettings(SettingsModel):
+    """Months to learn from and to be judged on (dated only): counted back from the data cut, or by date.
+
+    Attributes:
+        months_before_cut: Months from the data cut back to the newest month of test; None takes the newest month whose
+            outcomes are mature.
+        train_months: Most months of train; fewer where history is shorter.
+        valid_months: Months of valid.
+        test_months: Months of test.
+        embargo_days: Days between splits, no fewer than horizon and registration lag; None takes these.
+        warmup_months: Months of history that features need before the first ``as_of`` that is worth learning from.
+        train: By date: for studies and replays; with all three the counts above are not used.
+        valid: The same.
+        test: The same.
+    """
+
+    months_before_cut: int | None = Field(default=None, ge=0)
+    train_months: int = Field(default=12, ge=1)
+    valid_months: int = Field(default=2, ge=1)
+    test_months: int = Field(default=2, ge=1)
+    embargo_days: int | None = Field(default=None, ge=0)
+    warmup_months: int = Field(default=4, ge=0)
+    train: SplitRange = SplitRange()
+    valid: SplitRange = SplitRange()
+    test: SplitRange = SplitRange()
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> "SplitSettings":
+        named = [name for name in ("train", "valid", "test") if getattr(self, name).first is not None]
+        if named and len(named) < len(("train", "valid", "test")):
+            raise ValueError(f"dates are given for {', '.join(named)} only: give them for train, valid and test")
+        return self
+
+    @property
+    def is_by_date(self) -> bool:
+        """Whether months are named instead of counted."""
+        return self.train.first is not None
 
 
 class LabelSettings(SettingsModel):
@@ -57,7 +102,7 @@ class LabelSettings(SettingsModel):
         window_days: Length of a hazard window.
         registration_lag_days: Days after leaving by which a leaver is registered.
         censor_at_offers: Censor follow-up at the first retention offer and weight by its propensity.
-        split: Split name -> range of ``as_of`` months, in temporal order (dated only).
+        split: Months of train, valid and test (dated only).
         shares: Split name -> share of customers by stable hash (snapshot only).
         exclude_features: Features to leave out of the training set.
         audit_max_roc_auc: The leak audit flags a feature that alone ranks better than this.
@@ -71,7 +116,7 @@ class LabelSettings(SettingsModel):
     window_days: int = Field(default=30, ge=1)
     registration_lag_days: int = Field(default=15, ge=0)
     censor_at_offers: bool = True
-    split: dict[Literal["train", "valid", "test"], SplitRange] = Field(default_factory=dict)
+    split: SplitSettings = SplitSettings()
     shares: dict[Literal["train", "valid", "test"], float] = Field(default_factory=dict)
     exclude_features: tuple[str, ...] = ()
     audit_max_roc_auc: float = 0.95
@@ -87,8 +132,12 @@ class LabelSettings(SettingsModel):
             )
         if self.kind == "dated" and (self.window_days != 30 or self.horizon_days > 90):
             raise ValueError("dated labels have windows of 30 days and a horizon of 30, 60 or 90")
-        if self.kind == "dated" and set(self.split) != {"train", "valid", "test"}:
-            raise ValueError("dated labels need split.train, split.valid and split.test")
+        least = self.horizon_days + self.registration_lag_days
+        if self.kind == "dated" and self.split.embargo_days is not None and self.split.embargo_days < least:
+            raise ValueError(
+                f"split.embargo_days ({self.split.embargo_days}) must be at least horizon_days + registration_lag_days "
+                f"({least}): outcomes of one split would reach into the features of the next"
+            )
         if self.kind == "snapshot" and abs(sum(self.shares.values()) - 1.0) > 1e-9:
             raise ValueError("snapshot labels need shares that sum to 1")
         return self

@@ -94,7 +94,12 @@ CHURN_TRAINING_DATASET = Contract(
     columns=(
         CUSTOMER_ID,
         AS_OF,
-        Column(name="split", type="string", description="Temporal split.", domain=("train", "valid", "test")),
+        Column(
+            name="split",
+            type="string",
+            description="Temporal split; rows of the embargo between splits are learned from by a refit only.",
+            domain=("train", "valid", "test", "embargo"),
+        ),
         _window("left_0_30", "Left in days 1 to 30."),
         _window("left_30_60", "Left in days 31 to 60, among those still at risk."),
         _window("left_60_90", "Left in days 61 to 90, among those still at risk."),

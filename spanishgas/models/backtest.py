@@ -16,6 +16,7 @@ from spanishgas.models.explain import global_table
 from spanishgas.models.files import scores
 from spanishgas.models.fitting import choose_features, fit
 from spanishgas.models.judging import scored
+from spanishgas.models.refit import learn_again
 from spanishgas.models.report import markdown
 from spanishgas.models.rows import Rows
 from spanishgas.models.training_run import Known
@@ -23,7 +24,7 @@ from spanishgas.models.training_run import Known
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A quarter of the customers stops the training and calibrates, on the newest dates only: the level follows the market.
+# A quarter of the customers tells when to stop, on the newest dates only.
 HELD_OUT = 4
 RECENT_DATES = 6
 EXPLAINED = 2000
@@ -58,6 +59,7 @@ def backtest(
     evaluation: EvaluationSettings,
     known: Known,
     *,
+    calibrated_months: int,
     threads: int,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Backtest:
@@ -68,6 +70,7 @@ def backtest(
         settings: Model settings.
         evaluation: How to judge.
         known: What is known of the features beforehand.
+        calibrated_months: Newest months that the refit is calibrated on.
         threads: Worker threads.
         progress: Told of each origin.
 
@@ -80,8 +83,10 @@ def backtest(
         whole = Rows.of(table)
         names = choose_features(list(whole.features.columns), settings, known.trending, is_temporal=known.is_temporal)
         rows = whole.with_features(names)
-        train, valid, test = _parts(rows)
-        model = fit(settings, known.signs, train, valid, threads=threads)
+        learned, test = rows.of_split("train").followed, rows.of_split("test")
+        # What becomes champion: a fit that tells when to stop, and the refit on all that is known at the origin.
+        judged = fit(settings, known.signs, *_parts(learned), threads=threads)
+        model = learn_again(judged, learned, calibrated_months)
         found = assess(
             scored(test, scores(model.predict_windows(test.features), rows.names)), replicates=evaluation.replicates
         )
@@ -111,15 +116,13 @@ def backtest(
     )
 
 
-def _parts(rows: Rows) -> tuple[Rows, Rows, Rows]:
-    """Train, valid and test of an origin; train and valid share no customer."""
-    split = (rows.keys["split"] == "train").to_numpy()
+def _parts(rows: Rows) -> tuple[Rows, Rows]:
+    """Rows to learn from, and those of other customers that tell when to stop."""
     customers = rows.keys["customer_id"].to_numpy(dtype=object)
     held = pd.util.hash_array(customers, hash_key="backtest-origins") % HELD_OUT == 0
     days = rows.keys["as_of"]
-    newest = sorted(days[split & np.isfinite(rows.windows).any(axis=1)].unique())[-RECENT_DATES:]
-    recent = days.isin(newest).to_numpy()
-    return rows.take(split & ~held), rows.take(split & held & recent), rows.take(~split)
+    recent = days.isin(sorted(days.unique())[-RECENT_DATES:]).to_numpy()
+    return rows.take(~held), rows.take(held & recent)
 
 
 def _summary(metrics: pd.DataFrame, features: pd.DataFrame) -> dict[str, float]:
@@ -192,8 +195,8 @@ def _render(kind: str, metrics: pd.DataFrame, features: pd.DataFrame, summary: M
     lines = [
         f"# Backtest of `{kind}`",
         "",
-        "At each origin a model learns from the outcomes that were registered by then and scores the customers of that "
-        "day; 95 % intervals over customers.",
+        "At each origin a model learns, as a champion's refit does, from all months whose outcomes were registered by "
+        "then, and scores the customers of that day; 95 % intervals over customers.",
         "",
         markdown(table.reset_index()),
         "",

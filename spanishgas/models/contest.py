@@ -63,6 +63,8 @@ class Contest:
         sizes: Role -> size of the model's files in MiB.
         scores: ``customer_id``, ``as_of``, ``contender``, ``risk``, ``hazard_<window>``.
         curves: All in one figure; None where nobody could be compared.
+        younger: Where challenger and champion are one recipe, the youngest rows that the champion and the challenger's
+            version for use learn from, if the latter are younger; else None.
     """
 
     rows_digest: str
@@ -78,6 +80,7 @@ class Contest:
     sizes: Mapping[str, float]
     scores: pd.DataFrame
     curves: "Figure | None"
+    younger: tuple[date, date] | None = None
 
     @property
     def base_rate(self) -> float:
@@ -93,6 +96,7 @@ def hold(
     is_temporal: bool,
     groups: Mapping[str, Sequence[object]],
     replicates: int,
+    learned_until: Mapping[str, date] | None = None,
 ) -> Contest:
     """Compares models on the test rows of a training set.
 
@@ -106,6 +110,7 @@ def hold(
         is_temporal: Whether its splits are apart in time; else they are apart by customer.
         groups: Name -> value of each of the table's rows, by which figures are told apart beside the month.
         replicates: Bootstrap replicates.
+        learned_until: Role -> youngest row that the version for use learns from, where that is known.
 
     Raises:
         ContractError: No outcome of a test row is known.
@@ -147,6 +152,7 @@ def hold(
         groups=_by_group(found, named, replicates),
         sizes={role: one.size_bytes / 2**20 for role, one in compared.items()},
         scores=_told(test, scores),
+        younger=_younger(compared, learned_until or {}),
         curves=plot_curves(test.outcome, {_label(one): found[role].risk for role, one in compared.items()})
         if found
         else None,
@@ -210,6 +216,15 @@ def _why_not(model: ChurnModel, test: Rows, seen: Rows, *, horizon_days: int, is
     if last > first:
         return f"has learned from outcomes up to {last}, and these rows begin on {first}"
     return ""
+
+
+def _younger(compared: Mapping[str, Contender], learned_until: Mapping[str, date]) -> tuple[date, date] | None:
+    """The youngest rows of champion and challenger where both are one recipe and the challenger's are younger."""
+    recipes = {compared[role].model.facts.get("recipe") for role in (CHAMPION, CHALLENGER) if role in compared}
+    theirs, ours = learned_until.get(CHAMPION), learned_until.get(CHALLENGER)
+    if CHAMPION not in compared or len(recipes) != 1 or None in recipes or theirs is None or ours is None:
+        return None
+    return (theirs, ours) if ours > theirs else None
 
 
 def _compare(other: Scored, ours: Scored, replicates: int) -> dict[str, Comparison]:

@@ -137,6 +137,8 @@ def reason_of(gates: Sequence[Gate], champion: str = "") -> str:
     found = {one.name: one for one in gates}
     if found["better"].state == "passed":
         return f"Better than the champion {champion} beyond noise, nothing much worse: {found['better'].brief}."
+    if found["not_worse"].state == "passed":
+        return f"Younger than the champion {champion}, nothing much worse: {found['better'].brief}."
     return f"Passes the gates that need no champion ({found['better'].brief}): {found['ranks'].brief}."
 
 
@@ -226,7 +228,10 @@ def _not_below_baseline(contest: Contest, settings: GateSettings) -> Gate:
 
 
 def _better(contest: Contest, settings: GateSettings) -> Gate:
-    """Better than the champion beyond noise on at least one metric."""
+    """Better than the champion beyond noise on at least one metric, unless it is the same recipe on younger rows."""
+    if contest.younger is not None:
+        theirs, ours = contest.younger
+        return _not_asked("better", f"the champion's recipe, learned from rows until {ours} instead of {theirs}")
     found = contest.differences[CHAMPION]
     told = "; ".join(_told(metric, contest, CHAMPION) for metric in settings.better_on)
     gained = any(found[metric].lo > 0 for metric in settings.better_on)

@@ -127,14 +127,19 @@ class Rows:
             self.observed_days[places],
         )
 
+    @property
+    def followed(self) -> "Rows":
+        """Rows of which at least one window is known."""
+        return self.take(np.flatnonzero(np.isfinite(self.windows).any(axis=1)))
+
     def of_split(self, split: str) -> "Rows":
         """Rows of one split."""
         return self.take((self.keys["split"] == split).to_numpy())
 
     @property
     def learned(self) -> "Rows":
-        """Rows that a model sees in some way: `valid` stops the training and calibrates."""
-        return self.take((self.keys["split"] != "test").to_numpy())
+        """Rows that a judged model sees in some way: `valid` stops the training and calibrates."""
+        return self.take(self.keys["split"].isin(("train", "valid")).to_numpy())
 
     @property
     def customers_digest(self) -> str:

@@ -1,5 +1,6 @@
 """One training run: choose features, search, fit, judge, compare, explain."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -144,7 +145,10 @@ def train(
     progress("explaining")
     explained = _explain(model, _sample(held[counts].rows, evaluation.explained_rows))
     return _told(
-        _Findings(best, known, rows, splits, model, curve, held, judgements, against, ceiling, explained, found, seeds)
+        _Findings(
+            settings, best, known, rows, splits, model, curve, held, judgements, against, ceiling, explained, found,
+            seeds,
+        )
     )
 
 
@@ -181,6 +185,7 @@ class _Explained:
 class _Findings:
     """Everything that a training run has found, before it is told."""
 
+    given: AnyModelSettings
     settings: AnyModelSettings
     known: Known
     rows: Rows
@@ -364,8 +369,23 @@ def _card(found: _Findings) -> dict[str, Any]:
         "horizon_days": found.known.horizon_days,
         "types": column_types(found.rows.features),
         "settings": found.settings.model_dump(mode="json"),
+        "recipe": _recipe(found),
         "example": json.loads(found.explained.rows.features.head(3).to_json(orient="records")),
     }
+
+
+def _recipe(found: _Findings) -> str:
+    """Digest of how the model came about, the rows apart: another training of the same recipe is the same procedure.
+
+    Settings are those that were given: that a search finds others on later rows is part of the procedure.
+    """
+    told = {
+        "settings": found.given.model_dump(mode="json"),
+        "features": list(found.rows.features.columns),
+        "windows": list(found.rows.names),
+        "horizon_days": found.known.horizon_days,
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _on_valid(model: HazardModel, valid: Rows) -> dict[str, float]:

@@ -1,6 +1,16 @@
 """The only door to MLflow: runs, datasets, models and who is champion."""
 
-from spanishgas.registry.champions import CHALLENGER, CHAMPION, Champions, Decision, Verdict
+from spanishgas.registry.champions import (
+    CHALLENGER,
+    CHAMPION,
+    JUDGED_TAG,
+    JUDGED_VERSION_TAG,
+    LEARNED_TAG,
+    Champions,
+    Decision,
+    Verdict,
+    same_as,
+)
 from spanishgas.registry.models import ModelRegistry, ModelVersion
 from spanishgas.registry.package import ModelPackage
 from spanishgas.registry.reading import Reader, RegisteredVersion, RunRecord
@@ -10,6 +20,9 @@ from spanishgas.registry.tracking import Tracker
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "JUDGED_TAG",
+    "JUDGED_VERSION_TAG",
+    "LEARNED_TAG",
     "Champions",
     "Decision",
     "ModelPackage",
@@ -21,4 +34,5 @@ __all__ = [
     "RunRecord",
     "Tracker",
     "Verdict",
+    "same_as",
 ]

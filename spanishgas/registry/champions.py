@@ -34,6 +34,9 @@ MAX_STACK = 500
 ROLLED_BACK = "rolled_back"
 # On a version that was rolled back: by whom, when and why. It does not come back by itself.
 ROLLED_BACK_TAG = "rolled_back"
+# On a refit: digest and number of the version that was judged in its place. On every version: the youngest row it learned from.
+JUDGED_TAG, JUDGED_VERSION_TAG = "judged_digest", "judged_version"
+LEARNED_TAG = "learned_until"
 PAGE = 500
 
 Action = Literal["promoted", "forced", "rolled back", "refused", "conflict", "unchanged"]
@@ -248,7 +251,8 @@ class Champions:
         challenger, champion = (self._models.with_alias(name, alias) for alias in (CHALLENGER, CHAMPION))
         if challenger is None or champion is None:
             return
-        if challenger.version == champion.version or challenger.digest == champion.digest:
+        # The version that was judged in the champion's place has nothing left to win.
+        if challenger.version == champion.version or challenger.digest in same_as(champion):
             self._client.delete_registered_model_alias(name, CHALLENGER)
 
     def history(self, name: str) -> list[Decision]:
@@ -392,6 +396,11 @@ class Champions:
             token = page.token
             if not token:
                 return
+
+
+def same_as(version: ModelVersion) -> tuple[str, ...]:
+    """Digests of a version's files and, of a refit, of the version that was judged in its place."""
+    return tuple(filter(None, (version.digest, version.tags.get(JUDGED_TAG, ""))))
 
 
 def _stack(version: ModelVersion) -> list[str]:

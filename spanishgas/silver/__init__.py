@@ -15,7 +15,7 @@ from spanishgas.silver.consumption_daily import DailyResult, build_consumption_d
 from spanishgas.silver.consumption_periods import build_consumption_periods
 from spanishgas.silver.contracts import build_contracts
 from spanishgas.silver.costs import build_costs
-from spanishgas.silver.cross_checks import latest_event, relations, supply_zones
+from spanishgas.silver.cross_checks import history_from, latest_event, relations, supply_zones
 from spanishgas.silver.customer_extras import build_customer_extras, map_extras
 from spanishgas.silver.customers import build_customers
 from spanishgas.silver.delivered import delivered_rows
@@ -131,6 +131,7 @@ def build_silver(
     facts: dict[str, float | int | str] = {
         "quarantined_rows": engine.integer(rejected.select("source", "source_file", "source_line").distinct().count()),
         "latest_event": latest_event(engine, tables),
+        "history_from": history_from(engine, tables),
         "absent_sources": ", ".join(name for name, source in sources.items() if not source.parts) or "none",
     }
     facts.update(

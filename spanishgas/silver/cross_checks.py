@@ -19,6 +19,9 @@ DATED = {
     "retention_offers": "offer_date",
 }
 
+# What features look back on: without either, a month knows too little of its customers to be learned from.
+LOOKED_BACK_ON = {"prices": "pricing_date", "consumption_daily": "day"}
+
 
 def supply_zones(engine: Engine, customers: ir.Table) -> ir.Table | None:
     """Customers outside the mainland's tariff zone (``customer_id``, ``zone``), or None where there are none."""
@@ -83,3 +86,12 @@ def latest_event(engine: Engine, tables: Mapping[str, ir.Table]) -> str:
         for name, column in DATED.items()
     ]
     return max((str(day)[:10] for day in latest if isinstance(day, str)), default="")
+
+
+def history_from(engine: Engine, tables: Mapping[str, ir.Table]) -> str:
+    """The first day from which prices and readings are both there, as ISO text; of one alone where that is all."""
+    first = [
+        engine.frame(tables[name].aggregate(day=tables[name][column].min().cast("string")))["day"].iloc[0]
+        for name, column in LOOKED_BACK_ON.items()
+    ]
+    return max((str(day)[:10] for day in first if isinstance(day, str)), default="")

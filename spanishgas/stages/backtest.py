@@ -17,8 +17,9 @@ from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.places import features_at
 from spanishgas.stages.silver import SILVER
 from spanishgas.stages.train import known_features, trained
-from spanishgas.stages.training_set import USED_SILVER, data_cut
-from spanishgas.training.origins import history, origin_rows, origins
+from spanishgas.stages.training_set import USED_SILVER, data_cut, history_begin
+from spanishgas.training.origins import origin_rows, origins
+from spanishgas.training.split import learned_months
 
 
 class BacktestStageSettings(BaseModel):
@@ -30,7 +31,7 @@ class BacktestStageSettings(BaseModel):
     evaluation: EvaluationSettings
     labels: LabelSettings
     cut: date
-    origins: tuple[date, ...]
+    origins: dict[date, tuple[date, ...]]
     signs: dict[str, int]
     trending: tuple[str, ...]
 
@@ -47,7 +48,7 @@ class BacktestStage(PlainStage):
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """The features of every date that is learned from or judged on."""
-        days = _days(settings, _cut(settings, store))
+        days = _days(_origins(settings, store.read(SILVER, made_by="silver")))
         return [Request(FEATURES, settings.model_copy(update={"as_of": days, "force": False}), if_stale=True)]
 
     def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
@@ -57,9 +58,9 @@ class BacktestStage(PlainStage):
             PublishError: Silver tables or features are not published.
         """
         silver = store.read(SILVER, made_by="silver")
-        cut = _cut(settings, store)
+        rolled = _origins(settings, silver)
         manifests: dict[str, Manifest] = {"silver": silver}
-        for day in _days(settings, cut):
+        for day in _days(rolled):
             manifests[day.isoformat()] = store.read(features_at(day), made_by=f"features -P as_of={day}")
         inputs = {
             **{name: silver.tables[name].content_hash for name in USED_SILVER},
@@ -74,8 +75,8 @@ class BacktestStage(PlainStage):
             model=settings.model,
             evaluation=settings.evaluation,
             labels=settings.labels,
-            cut=cut,
-            origins=origins(settings.evaluation.backtest, settings.labels, cut),
+            cut=data_cut(settings, silver),
+            origins=rolled,
             signs=dict(known.signs),
             trending=known.trending,
         )
@@ -94,6 +95,7 @@ class BacktestStage(PlainStage):
             view.model,
             view.evaluation,
             Known(view.signs, view.trending, is_temporal=True, horizon_days=view.labels.horizon_days),
+            calibrated_months=view.labels.split.valid_months,
             threads=workspace.engine.threads,
             progress=workspace.progress,
         )
@@ -125,22 +127,19 @@ def _rows(workspace: Workspace, target: Target, view: BacktestStageSettings) -> 
         for file in store.files(manifest, CUSTOMER_FEATURES.name)
     ]
     features = engine.scan(files)
-    for origin in view.origins:
-        learned = history(origin, view.evaluation.backtest, view.labels, view.labels.split["train"].first)
+    for origin, learned in view.origins.items():
         yield origin, origin_rows(engine, features, tables, view.labels, origin, learned, view.cut)
 
 
-def _days(settings: Settings, cut: date) -> tuple[date, ...]:
-    rolled = origins(settings.evaluation.backtest, settings.labels, cut)
-    begin = settings.labels.split["train"].first
-    learned = {
-        day for origin in rolled for day in history(origin, settings.evaluation.backtest, settings.labels, begin)
-    }
-    return tuple(sorted(learned | set(rolled)))
+def _origins(settings: Settings, silver: Manifest) -> dict[date, tuple[date, ...]]:
+    """Origin -> months that are learned from at it."""
+    cut, begin, labels = data_cut(settings, silver), history_begin(silver), settings.labels
+    rolled = origins(settings.evaluation.backtest, labels, cut, begin)
+    return {origin: learned_months(labels, origin, begin) for origin in rolled}
 
 
-def _cut(settings: Settings, store: TableStore) -> date:
-    return data_cut(settings, store.read(SILVER, made_by="silver"))
+def _days(rolled: Mapping[date, Sequence[date]]) -> tuple[date, ...]:
+    return tuple(sorted({*rolled, *(day for days in rolled.values() for day in days)}))
 
 
 def _publication(settings: Settings) -> Publication:

@@ -84,7 +84,11 @@ PAGES: Mapping[str, Page] = {
     "promote": Page(
         "gold/promotion, one partition per contest=challenger-champion",
         (of_gold.PROMOTION_SCORES, of_gold.PROMOTION_FIGURES, of_gold.PROMOTION_GATES),
-        {"comparison": "Report, curves, groups and gates of the comparison."},
+        {
+            "comparison": "Report, curves, groups and gates of the comparison.",
+            "refit_files": "The recipe learned from all mature rows, where it may become champion.",
+            "refit_baseline": "Counts per bin of what the refit learned from, for `drift`; registered beside it.",
+        },
         ("promotion", "evaluation.replicates", "evaluation.groups"),
         ("features", *SPLIT),
     ),
@@ -103,7 +107,7 @@ PAGES: Mapping[str, Page] = {
             "policy.economics.effect_months",
             "as_of",
             "labels.kind",
-            "labels.split.train.first",
+            "labels.split",
             "labels.registration_lag_days",
             "data.cut",
         ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -9,12 +10,23 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from spanishgas.config import GateSettings, Settings
+from spanishgas.config import GateSettings, PromotionSettings, Settings
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, PROMOTION_FIGURES, PROMOTION_GATES, PROMOTION_SCORES
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import PromotionError
 from spanishgas.features import declared
-from spanishgas.registry import CHALLENGER, CHAMPION, Decision, ModelRegistry, ModelVersion, RunLog, Verdict
+from spanishgas.registry import (
+    CHALLENGER,
+    CHAMPION,
+    JUDGED_TAG,
+    LEARNED_TAG,
+    Decision,
+    ModelRegistry,
+    ModelVersion,
+    RunLog,
+    Verdict,
+    same_as,
+)
 from spanishgas.registry.validation import unmet
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import (
@@ -25,6 +37,7 @@ from spanishgas.stages.churn_models import (
     with_all_windows,
 )
 from spanishgas.stages.features import declared_extras
+from spanishgas.stages.refits import deployed, judged_for, write_refit
 from spanishgas.stages.segment import model_of
 from spanishgas.stages.training_set import STAGE as TRAINING_SET_STAGE
 from spanishgas.stages.training_set import TRAINING_SET
@@ -36,6 +49,8 @@ if TYPE_CHECKING:
 FILES = "comparison"
 REPORT, CURVES, GROUPS, GATES = "report.md", "curves.png", "groups.csv", "gates.json"
 SEGMENT = "segment"
+# Of a refit the version that was judged in its place is compared; the one in use is named beside it.
+USED, JUDGED = "used ", "judged "
 SHORT = 8
 TABLES = (PROMOTION_SCORES, PROMOTION_FIGURES, PROMOTION_GATES)
 
@@ -51,6 +66,8 @@ class PromoteSettings(BaseModel):
     horizon_days: int
     is_temporal: bool
     declared: dict[str, str]
+    refit: bool
+    is_forced: bool
 
 
 @dataclass(frozen=True)
@@ -79,20 +96,23 @@ class Promote(PlainStage):
         """
         if settings.promotion.action != "promote":
             return ()
-        name = registered_name(settings)
+        name, wanted = registered_name(settings), settings.promotion
         challenger = find_candidate(settings, models)
         champion = models.with_alias(name, CHAMPION)
-        if champion is not None and champion.digest == challenger.digest:
+        if champion is not None and _is_champion(challenger, champion, wanted):
             return ()
-        contenders = {CHALLENGER: challenger}
-        if champion is not None:
-            contenders[CHAMPION] = champion
+        actual = {CHALLENGER: challenger} if champion is None else {CHALLENGER: challenger, CHAMPION: champion}
+        contenders = {role: judged_for(models, one) for role, one in actual.items()}
         baseline = models.with_alias(name, BASELINE)
         if baseline is not None and baseline.digest not in {one.digest for one in contenders.values()}:
             contenders[BASELINE] = baseline
         training = store.read(TRAINING_SET, made_by="training_set")
         manifests = {"training_set": training}
-        inputs = {role: one.digest for role, one in contenders.items()}
+        inputs = {role: one.digest for role, one in {**contenders, **actual}.items()}
+        for role, one in actual.items():
+            if contenders[role].digest != one.digest:
+                inputs[JUDGED + role] = contenders[role].digest
+                contenders[USED + role] = one
         inputs["training_set"] = training.content_hash
         segments = _newest_segments(store)
         if segments is not None:
@@ -106,6 +126,8 @@ class Promote(PlainStage):
             horizon_days=settings.labels.horizon_days,
             is_temporal=settings.labels.kind == "dated",
             declared={one.name: "string" if one.type == "string" else "double" for one in features},
+            refit=wanted.refit and JUDGED_TAG not in challenger.tags,
+            is_forced=wanted.refit and wanted.mode == "force",
         )
         return [Target(_contest_of(challenger, champion), view, inputs, manifests, contenders)]
 
@@ -122,11 +144,12 @@ class Promote(PlainStage):
         table = read_rows(
             workspace.engine, workspace.store, target.manifests["training_set"], CHURN_TRAINING_DATASET.name
         )
-        workspace.progress(f"comparing {len(target.models)} models")
+        roles = {role: version for role, version in target.models.items() if not role.startswith(USED)}
+        workspace.progress(f"comparing {len(roles)} models")
         with TemporaryDirectory() as folder:
             contenders = [
-                Contender(role, f"v{version.version}", *fetch_model(workspace.models, version, Path(folder)))
-                for role, version in target.models.items()
+                Contender(role, _label(target, role), *fetch_model(workspace.models, version, Path(folder)))
+                for role, version in roles.items()
             ]
         contest = hold(
             contenders,
@@ -135,13 +158,19 @@ class Promote(PlainStage):
             is_temporal=view.is_temporal,
             groups=_groups(table, view.groups, workspace.store, target.manifests.get("segments")),
             replicates=view.replicates,
+            learned_until=_learned_until(target, table, view),
         )
         taken = contenders[0].model.facts.get("types", {})
         needed = {name: "string" if kind == "string" else "double" for name, kind in taken.items()}
         gates = pass_gates(
             contest, view.gates, produced=_produced(view.declared, needed, table), needed=needed, validate=unmet
         )
-        files = _write(workspace.drafts[target.publication] / FILES, contest, gates)
+        draft = workspace.drafts[target.publication]
+        landed: dict[str, list[LandedFile]] = {FILES: _write(draft / FILES, contest, gates)}
+        if view.refit and (view.is_forced or all(one.state != "failed" for one in gates)):
+            workspace.progress("refitting on all rows")
+            judged, training = contenders[0].model, target.manifests["training_set"]
+            landed |= write_refit(draft, workspace.models, roles[CHALLENGER], judged, table, training)
         product = Product(
             tables={
                 PROMOTION_SCORES.name: with_all_windows(contest.scores, PROMOTION_SCORES),
@@ -149,7 +178,7 @@ class Promote(PlainStage):
                 PROMOTION_GATES.name: table_of(gates),
             },
             contracts={table.name: table for table in TABLES},
-            landed={FILES: files},
+            landed=landed,
             metrics=metrics_of(contest),
             tags={"rows_digest": contest.rows_digest, "compared_with": contest.labels.get(CHAMPION, "none")},
         )
@@ -169,6 +198,8 @@ class Promote(PlainStage):
             decision = run.champions.rollback(run.id, name, wanted.reason, dry=wanted.mode == "dry_run")
         else:
             verdict, report = _judge(settings, store, manifests, run)
+            if manifests and wanted.mode != "dry_run":
+                verdict = deployed(store, manifests[0], run, verdict)
             decide = run.champions.foretell if wanted.mode == "dry_run" else run.champions.decide
             decision = decide(run.id, verdict)
         _tell(run, store, manifests, decision, report)
@@ -194,6 +225,27 @@ def find_candidate(settings: Settings, models: ModelRegistry) -> ModelVersion:
             todo="Run `train` first: it registers a version and makes it challenger",
         )
     return found
+
+
+def _is_champion(candidate: ModelVersion, champion: ModelVersion, wanted: PromotionSettings) -> bool:
+    """Whether a candidate decides already, in its own files or refitted."""
+    return candidate.digest in (same_as(champion) if wanted.refit else (champion.digest,))
+
+
+def _label(target: Target, role: str) -> str:
+    """What readers know a contender by."""
+    judged, used = target.models[role], target.models.get(USED + role)
+    return f"v{judged.version}" if used is None else f"v{used.version} (judged as v{judged.version})"
+
+
+def _learned_until(target: Target, table: pd.DataFrame, view: PromoteSettings) -> dict[str, date]:
+    """Role -> youngest row that the version for use learns from: champion as it is, challenger as it would become."""
+    used = {role: target.models.get(USED + role, target.models.get(role)) for role in (CHALLENGER, CHAMPION)}
+    found = {role: one.tags[LEARNED_TAG] for role, one in used.items() if one is not None and LEARNED_TAG in one.tags}
+    if view.refit:
+        windows = [name for name in table.columns if name.startswith("left_")]
+        found[CHALLENGER] = str(table.loc[table[windows].notna().any(axis=1), "as_of"].max())[:10]
+    return {role: date.fromisoformat(day) for role, day in found.items()}
 
 
 def _contest_of(challenger: ModelVersion, champion: ModelVersion | None) -> Publication:
@@ -253,6 +305,9 @@ def _judge(settings: Settings, store: TableStore, manifests: Sequence[Manifest],
     name, wanted = registered_name(settings), settings.promotion
     if not manifests:  # the candidate was champion when the run began
         candidate = find_candidate(settings, run.models)
+        champion = run.models.with_alias(name, CHAMPION)
+        if champion is not None and _is_champion(candidate, champion, wanted):
+            candidate = champion
         return Verdict(candidate, candidate.digest, passed=False, reason="It was champion already."), ""
     (manifest,) = manifests
     found = run.models.with_digest(name, manifest.inputs[CHALLENGER])

@@ -26,8 +26,9 @@ from spanishgas.stages.churn_models import champion_of, fetch_model
 from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.places import features_at
 from spanishgas.stages.silver import SILVER
-from spanishgas.stages.training_set import data_cut
+from spanishgas.stages.training_set import data_cut, history_begin
 from spanishgas.training.labels import leavers
+from spanishgas.training.split import first_month
 
 RESPONSE = Publication(layer="gold", name="response")
 MODEL, FILE = "response_model", "response.json"
@@ -63,7 +64,7 @@ class ResponseStage(PlainStage):
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """Features of the month ends before past campaigns."""
-        days = _days(settings)
+        days = _days(settings, store)
         if not days:
             return ()
         return [Request(FEATURES, settings.model_copy(update={"as_of": days, "force": False}), if_stale=True)]
@@ -77,7 +78,7 @@ class ResponseStage(PlainStage):
         """
         silver = store.read(SILVER, made_by="silver")
         champion = champion_of(settings, models)
-        days = _days(settings)
+        days = _days(settings, store)
         manifests = {"silver": silver}
         for day in days:
             manifests[day.isoformat()] = store.read(features_at(day), made_by=f"features -P as_of={day}")
@@ -172,11 +173,12 @@ def read_response(store: TableStore, manifest: Manifest) -> tuple[Effects | None
     return whole, [Effects.restore(half) for half in state["halves"]], list(state["reasons"])
 
 
-def _days(settings: Settings) -> tuple[date, ...]:
+def _days(settings: Settings, store: TableStore) -> tuple[date, ...]:
     """Month ends that past campaigns follow on, as far as the data reach; none without churn dates."""
     if settings.labels.kind != "dated" or settings.policy.response.kind != "learned":
         return ()
-    first = settings.labels.split["train"].first
+    silver = store.read(SILVER, made_by="silver")
+    first = first_month(settings.labels, history_begin(silver))
     last = min(max(settings.as_of), settings.data.complete_until() or max(settings.as_of))
     ends = pd.date_range(first, last, freq="ME")
     months = settings.policy.response.learned.months

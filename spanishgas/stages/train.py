@@ -4,12 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import AnyModelSettings, EvaluationSettings, Settings
@@ -18,10 +16,9 @@ from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, MODEL_PREDICTIONS
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.evaluation import METRICS
 from spanishgas.features import declared
-from spanishgas.monitoring.baseline import FILE, build_baseline
 from spanishgas.registry import ModelPackage, ModelRegistry, RunLog
 from spanishgas.registry.runs import DatasetFacts
-from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
+from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import (
     BASELINE,
     MODEL_BASELINE,
@@ -33,17 +30,15 @@ from spanishgas.stages.churn_models import (
 )
 from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.features import declared_extras
-from spanishgas.stages.training_set import CUT, TRAINING_SET
+from spanishgas.stages.model_packages import land_files, package_of, write_baseline
 from spanishgas.stages.training_set import STAGE as TRAINING_SET_STAGE
+from spanishgas.stages.training_set import TRAINING_SET, cut_of
 from spanishgas.stages.truth import find_truth, true_risks
 
 if TYPE_CHECKING:
-    from spanishgas.models import ChurnModel
     from spanishgas.models.training_run import Known, TrainingRun
     from spanishgas.models.tuning import Trial
 
-REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "xgboost-cpu")
-LABELS = CHURN_TRAINING_DATASET.column_names
 DIGITS = 8
 PARTITION = "model"
 
@@ -145,15 +140,25 @@ class Train(PlainStage):
         )
         files = workspace.drafts[target.publication] / MODEL_FILES
         run.model.save(files)
-        baseline_file = _write_baseline(
-            workspace.drafts[target.publication] / MODEL_BASELINE, run, table, view, training
+        judged_on = run.tags["judged_on"]
+        beside = write_baseline(
+            workspace.drafts[target.publication] / MODEL_BASELINE,
+            run.model,
+            table,
+            figures={
+                name.removeprefix(f"{judged_on}_"): value
+                for name, value in run.metrics.items()
+                if name.removeprefix(f"{judged_on}_") in METRICS
+            },
+            judged_on=judged_on,
+            cut=cut_of(training),
         )
         product = Product(
             tables={MODEL_PREDICTIONS.name: with_all_windows(run.predictions, MODEL_PREDICTIONS)},
             contracts={MODEL_PREDICTIONS.name: MODEL_PREDICTIONS},
             landed={
-                MODEL_FILES: [LandedFile.of(file, files) for file in sorted(files.iterdir())],
-                MODEL_BASELINE: [LandedFile.of(baseline_file, baseline_file.parent)],
+                MODEL_FILES: land_files(files),
+                MODEL_BASELINE: land_files(beside),
             },
             metrics={**run.metrics, **(_no_gain(run) if baseline is None else {})},
             tags=run.tags,
@@ -169,7 +174,7 @@ class Train(PlainStage):
             beside = collect_files(store, manifest, Path(folder) / "beside", MODEL_BASELINE)
             measured_on = _measured_on(store, manifest)
             run.log_datasets(measured_on.values(), "evaluation")
-            package = replace(_package(files, manifest, measured_on), beside=beside)
+            package = _package(files, beside, manifest, measured_on)
             version, made = run.models.ensure(run.id, run.experiment_id, name, package)
             if self.role == "candidate":
                 run.champions.challenge(version)
@@ -239,76 +244,24 @@ def _measured_on(store: TableStore, manifest: Manifest) -> dict[str, DatasetFact
     return {"test_": test, "oof_": whole}
 
 
-def _write_baseline(
-    folder: Path, run: "TrainingRun", table: pd.DataFrame, view: TrainSettings, training: Manifest
-) -> Path:
-    """What the model learned from, for drift to be told against."""
-    model = run.model
-    learned = table[pd.to_datetime(table["as_of"]).dt.strftime("%Y-%m-%d").isin(model.facts["learned_as_of"])]
-    # In one snapshot the split is by customer, at random: those of test are of the same kind, and as many are scored.
-    judged_on = run.tags["judged_on"]
-    cut = training.tags.get(CUT)
-    baseline = build_baseline(
-        learned,
-        [name for name in table.columns if name not in LABELS],
-        lambda rows: model.predict(rows[list(model.model.columns_)])["risk"],
-        figures={
-            name.removeprefix(f"{judged_on}_"): value
-            for name, value in run.metrics.items()
-            if name.removeprefix(f"{judged_on}_") in METRICS
-        },
-        judged_on=judged_on,
-        horizon_days=view.horizon_days,
-        data_until=None if cut is None else date.fromisoformat(cut),
-    )
-    folder.mkdir(parents=True)
-    file = folder / FILE
-    file.write_text(baseline.to_json(), encoding="utf-8")
-    return file
-
-
-def _package(files: Path, manifest: Manifest, measured_on: Mapping[str, DatasetFacts]) -> ModelPackage:
-    from spanishgas.models import ChurnModel
-    from spanishgas.models.files import LOADER, digest_of
-
-    model = ChurnModel.load(files)
-    facts = model.facts
-    digest = digest_of(files)
-    return ModelPackage(
-        files=files,
-        digest=digest,
-        loader=LOADER,
-        inputs=facts["types"],
-        outputs=("risk", *(f"hazard_{window}" for window in model.windows)),
-        example=pd.DataFrame(facts["example"]),
-        requirements=REQUIREMENTS,
-        parameters={
-            name: json.dumps(value) if isinstance(value, dict | list) else str(value)
-            for name, value in facts["settings"].items()
-        },
-        metrics={name: value for name, value in manifest.metrics.items() if name.startswith(("test_", "oof_"))},
-        tags={
-            "kind": model.kind,
-            "fingerprint": manifest.fingerprint,
-            "training_set": manifest.inputs["training_set"],
-            "trained_by_run": manifest.run_id,
-        },
-        measured_on={begin: rows.identity for begin, rows in measured_on.items()},
-        description=_describe(model, manifest),
-    )
-
-
-def _describe(model: "ChurnModel", manifest: Manifest) -> str:
-    days = model.facts["train_as_of"]
+def _package(files: Path, beside: Path, manifest: Manifest, measured_on: Mapping[str, DatasetFacts]) -> ModelPackage:
     figures = [
         f"{label} {manifest.metrics[name]:.3f}"
         for split in ("test", "oof")
         for label, name in ((f"{split} PR-AUC", f"{split}_pr_auc"), (f"{split} ROC-AUC", f"{split}_roc_auc"))
         if name in manifest.metrics
     ]
-    return (
-        f"`{model.kind}`, trained on {model.facts['rows_train']:,} rows of {days[0]} to {days[-1]}; "
-        f"{', '.join(figures)}. Window hazards and their union; calibrated."
+    return package_of(
+        files,
+        tags={
+            "fingerprint": manifest.fingerprint,
+            "training_set": manifest.inputs["training_set"],
+            "trained_by_run": manifest.run_id,
+        },
+        description=f"{', '.join(figures)}.".capitalize() if figures else "",
+        beside=beside,
+        metrics={name: value for name, value in manifest.metrics.items() if name.startswith(("test_", "oof_"))},
+        measured_on={begin: rows.identity for begin, rows in measured_on.items()},
     )
 
 

@@ -29,6 +29,7 @@ class TrainingSetSettings(BaseModel):
     labels: LabelSettings
     as_of: tuple[date, ...]
     cut: date
+    begin: date | None
 
 
 class TrainingSet(PlainStage):
@@ -43,7 +44,7 @@ class TrainingSet(PlainStage):
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """The features of every `as_of` of the splits."""
-        days = training_as_of(settings.labels, settings.data.as_of)
+        days = _days(settings, store)
         return [Request(FEATURES, settings.model_copy(update={"as_of": days}))]
 
     def plan(self, settings: Settings, store: TableStore, models: ModelRegistry) -> Sequence[Target]:
@@ -52,8 +53,8 @@ class TrainingSet(PlainStage):
         Raises:
             PublishError: Silver tables or features are not published.
         """
-        days = training_as_of(settings.labels, settings.data.as_of)
         silver = store.read(SILVER, made_by="silver")
+        days = _days(settings, store)
         manifests: dict[str, Manifest] = {"silver": silver}
         for day in days:
             manifests[day.isoformat()] = store.read(features_at(day), made_by=f"features -P as_of={day}")
@@ -61,7 +62,9 @@ class TrainingSet(PlainStage):
             **{name: silver.tables[name].content_hash for name in USED_SILVER},
             **{day.isoformat(): manifests[day.isoformat()].tables[CUSTOMER_FEATURES.name].content_hash for day in days},
         }
-        view = TrainingSetSettings(labels=settings.labels, as_of=days, cut=data_cut(settings, silver))
+        view = TrainingSetSettings(
+            labels=settings.labels, as_of=days, cut=data_cut(settings, silver), begin=history_begin(silver)
+        )
         return [Target(TRAINING_SET, view, inputs, manifests)]
 
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
@@ -83,6 +86,7 @@ class TrainingSet(PlainStage):
             features=engine.scan(files),
             labels=view.labels,
             cut=view.cut,
+            begin=view.begin,
         )
         product = Product(
             tables={CHURN_TRAINING_DATASET.name: result.table},
@@ -110,6 +114,24 @@ def data_cut(settings: Settings, silver: Manifest) -> date:
     """Last day that the files are complete for: as configured, else the latest dated event in the silver tables."""
     configured = settings.data.complete_until()
     return configured or date.fromisoformat(silver.tags["latest_event"])
+
+
+def cut_of(training: Manifest) -> date | None:
+    """Last day that the files were complete for when a training set was made; None where that is not told."""
+    told = training.tags.get(CUT)
+    return None if told is None else date.fromisoformat(told)
+
+
+def history_begin(silver: Manifest) -> date | None:
+    """First day from which prices and readings are both there; None where there are none."""
+    told = silver.tags.get("history_from")
+    return date.fromisoformat(told) if told else None
+
+
+def _days(settings: Settings, store: TableStore) -> tuple[date, ...]:
+    """All dates of the splits."""
+    silver = store.read(SILVER, made_by="silver")
+    return training_as_of(settings.labels, settings.data.as_of, data_cut(settings, silver), history_begin(silver))
 
 
 STAGE = TrainingSet()

@@ -15,7 +15,7 @@ from spanishgas.errors import ConfigError, SourceError
 from spanishgas.training.audit import audit_features, single_feature_auc
 from spanishgas.training.labels import LABEL_COLUMNS, WINDOWS, dated_labels, snapshot_labels
 from spanishgas.training.report import plot_auc, plot_churn, render
-from spanishgas.training.split import split_by_customer, split_by_date
+from spanishgas.training.split import EMBARGO, months_of, split_by_customer, split_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +53,7 @@ def build_training_set(
     features: ir.Table,
     labels: LabelSettings,
     cut: date,
+    begin: date | None = None,
 ) -> TrainingSetResult:
     """Labels, splits, joins and audits.
 
@@ -62,9 +63,10 @@ def build_training_set(
         features: Features of all dates of the splits.
         labels: Label settings.
         cut: Last day that the files are complete for.
+        begin: First day of the history that features look back on.
 
     Raises:
-        ConfigError: Splits are too close, or a feature to exclude does not exist.
+        ConfigError: There are too few months, splits are too close, or a feature to exclude does not exist.
         SourceError: There are no labels to train on.
     """
     names = [name for name in features.columns if name not in KEY]
@@ -74,7 +76,7 @@ def build_training_set(
     if labels.kind == "dated":
         _require_dates(engine, events, cut)
         outcomes = dated_labels(engine, at_risk, events, silver["retention_offers"], labels, cut)
-        splits = split_by_date(engine, labels)
+        splits = split_of(months_of(labels, cut, begin), engine)
         outcomes = outcomes.join(splits, "as_of")
     else:
         outcomes = snapshot_labels(engine, at_risk, events, labels)
@@ -87,7 +89,9 @@ def build_training_set(
     table = engine.materialize(usable.select(*KEY, *LABEL_COLUMNS).join(features.select(*KEY, *kept), list(KEY)))
     counts = _counts(engine, table)
     facts = _facts(engine, outcomes, counts, labels)
-    frame = engine.frame(table.filter(table.left_horizon.notnull()).select("left_horizon", *kept))
+    # Months of the embargo hold the same features of the same customers: looking at them too would tell nothing more.
+    looked_at = table.filter(table.left_horizon.notnull() & (table.split != EMBARGO))
+    frame = engine.frame(looked_at.select("left_horizon", *kept))
     outcome = frame.pop("left_horizon").astype("float64")
     audit = audit_features(frame, outcome, labels)
     auc = single_feature_auc(frame, outcome).sort_values(ascending=False)
@@ -151,7 +155,7 @@ def _counts(engine: Engine, table: ir.Table) -> pd.DataFrame:
     whole = [name for name in frame.columns if name not in ("split", "as_of")]
     frame[whole] = frame[whole].astype("float64").fillna(0.0).astype("int64")
     frame["churn_rate"] = frame["left"] / (frame["left"] + frame["stayed"]).where(lambda total: total > 0)
-    order = frame["split"].map({"train": 0, "valid": 1, "test": 2})
+    order = frame["split"].map({"train": 0, "valid": 1, "test": 2, EMBARGO: 3})
     return frame.assign(_order=order).sort_values(["_order", "as_of"], ignore_index=True).drop(columns="_order")
 
 

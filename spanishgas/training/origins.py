@@ -1,35 +1,52 @@
 """Rows of a rolling origin: what could be learned on a day, and what became of the customers of that day."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
 from spanishgas.config import BacktestSettings, LabelSettings
-from spanishgas.domain.civil_time import month_ends
+from spanishgas.domain.civil_time import add_months, month_ends
 from spanishgas.engine.session import Engine
 from spanishgas.errors import ConfigError
 from spanishgas.training.labels import LABEL_COLUMNS, dated_labels
+from spanishgas.training.split import last_month_end, learned_months, mature_until
 
 KEY = ("customer_id", "as_of")
 
 
-def origins(settings: BacktestSettings, labels: LabelSettings, cut: date) -> tuple[date, ...]:
-    """The origins.
+def origins(settings: BacktestSettings, labels: LabelSettings, cut: date, begin: date | None) -> tuple[date, ...]:
+    """The origins, oldest first.
+
+    Args:
+        settings: How many, or from when to when.
+        labels: Label settings.
+        cut: Last day that the files are complete for.
+        begin: First day of the history that features look back on.
 
     Raises:
         ConfigError: There are none, or the outcomes of the last are not mature.
     """
-    if labels.kind != "dated" or settings.first is None or settings.last is None:
+    if labels.kind != "dated":
         raise ConfigError(
-            "there is nothing to roll over",
-            where="evaluation.backtest",
-            todo="A backtest needs dated labels, and evaluation.backtest.first and last",
+            "there is nothing to roll over", where="evaluation.backtest", todo="A backtest needs dated labels"
         )
+    latest = mature_until(labels, cut)
+    if settings.first is None or settings.last is None:
+        newest = last_month_end(latest)
+        days = month_ends(add_months(newest, 1 - settings.months), newest)[:: -settings.every][::-1]
+        least = labels.split.valid_months + 1
+        days = tuple(day for day in days if len(learned_months(labels, day, begin)) >= least)
+        if not days:
+            raise ConfigError(
+                f"at no origin up to {newest} are there {least} months to learn from",
+                where="evaluation.backtest",
+                todo="Bring more history, or a shorter labels.horizon_days",
+            )
+        return days
     days = month_ends(settings.first, settings.last)[:: settings.every]
-    latest = cut - timedelta(days=labels.horizon_days + labels.registration_lag_days)
     if not days or days[-1] > latest:
         raise ConfigError(
             f"the outcomes of {days[-1] if days else 'no month'} are not mature at the data cut {cut}",
@@ -37,20 +54,6 @@ def origins(settings: BacktestSettings, labels: LabelSettings, cut: date) -> tup
             todo=f"Let it be at or before {latest}",
         )
     return days
-
-
-def history(origin: date, settings: BacktestSettings, labels: LabelSettings, begin: date) -> tuple[date, ...]:
-    """`as_of` dates before an origin of which at least the first window was mature then, the newest last.
-
-    Args:
-        origin: The origin.
-        settings: How far to look back.
-        labels: Windows and lag.
-        begin: First `as_of` with features worth learning from.
-    """
-    latest = origin - timedelta(days=labels.window_days + labels.registration_lag_days)
-    days = tuple(day for day in month_ends(begin, latest) if day <= latest) if latest >= begin else ()
-    return days[-settings.history_months :]
 
 
 def origin_rows(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 25
-COLOURS = {"train": "#4c78a8", "valid": "#f58518", "test": "#54a24b"}
+COLOURS = {"train": "#4c78a8", "valid": "#f58518", "test": "#54a24b", "embargo": "#bab0ac"}
 
 
 def render(

@@ -35,7 +35,7 @@ WORLD = (
 )
 SPLIT = (
     "evaluation.replicates=10",
-    "evaluation.backtest={first: 2024-06-30, last: 2024-07-31, every: 1, history_months: 3}",
+    "evaluation.backtest={first: 2024-06-30, last: 2024-07-31, every: 1}",
     "model.rounds=20",
     "segmentation.candidates=[3,4]",
     "segmentation.stability_draws=2",

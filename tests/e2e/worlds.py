@@ -26,7 +26,7 @@ WORLD = (
     "labels.split.valid={first: 2024-05-31, last: 2024-05-31}",
     "labels.split.test={first: 2024-08-31, last: 2024-08-31}",
     "evaluation.replicates=20",
-    "evaluation.backtest={first: 2024-06-30, last: 2024-08-31, every: 1, history_months: 3}",
+    "evaluation.backtest={first: 2024-06-30, last: 2024-08-31, every: 1}",
     "segmentation.candidates=[3,4]",
     "segmentation.stability_draws=2",
 )

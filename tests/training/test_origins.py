@@ -9,7 +9,8 @@ import pytest
 from spanishgas.config import BacktestSettings, EngineSettings, LabelSettings
 from spanishgas.engine.session import open_engine
 from spanishgas.errors import ConfigError
-from spanishgas.training.origins import history, origin_rows, origins
+from spanishgas.training.origins import origin_rows, origins
+from spanishgas.training.split import learned_months
 
 LABELS = LabelSettings.model_validate(
     {"split": {name: {"first": date(2024, 2, 29), "last": date(2024, 2, 29)} for name in ("train", "valid", "test")}}
@@ -19,22 +20,34 @@ CUT = date(2025, 1, 31)
 
 
 def test_origins_are_month_ends_whose_outcomes_are_mature() -> None:
-    assert origins(SETTINGS, LABELS, CUT) == (date(2024, 7, 31), date(2024, 8, 31), date(2024, 9, 30))
+    assert origins(SETTINGS, LABELS, CUT, None) == (date(2024, 7, 31), date(2024, 8, 31), date(2024, 9, 30))
     every_other = SETTINGS.model_copy(update={"every": 2})
-    assert origins(every_other, LABELS, CUT) == (date(2024, 7, 31), date(2024, 9, 30))
+    assert origins(every_other, LABELS, CUT, None) == (date(2024, 7, 31), date(2024, 9, 30))
     with pytest.raises(ConfigError, match=r"not mature.*at or before 2024-08-17"):
-        origins(SETTINGS, LABELS, date(2024, 11, 30))
+        origins(SETTINGS, LABELS, date(2024, 11, 30), None)
     with pytest.raises(ConfigError, match="nothing to roll over"):
-        origins(BacktestSettings(), LABELS, CUT)
+        origins(BacktestSettings(), LabelSettings(kind="snapshot", shares={"train": 1.0}), CUT, None)
 
 
-def test_the_history_ends_where_nothing_is_mature() -> None:
-    begin = date(2024, 2, 29)
-    found = history(date(2024, 7, 31), SETTINGS, LABELS, begin)
-    # 45 days before the origin: the first window and the registration lag.
-    assert found == (date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30), date(2024, 5, 31))
-    assert history(date(2024, 7, 31), SETTINGS.model_copy(update={"history_months": 2}), LABELS, begin) == found[-2:]
-    assert history(date(2024, 3, 31), SETTINGS, LABELS, begin) == ()
+def test_origins_are_counted_back_as_far_as_there_is_something_to_learn() -> None:
+    cut, begin = date(2026, 1, 31), date(2024, 1, 1)
+    # At 2024-10-31 three months are mature: two to calibrate on and one more.
+    found = origins(BacktestSettings(months=20), LabelSettings(), cut, begin)
+    assert (found[0], found[-1], len(found)) == (date(2024, 10, 31), date(2025, 9, 30), 12)
+    assert origins(BacktestSettings(months=6, every=3), LabelSettings(), cut, begin) == (
+        date(2025, 6, 30), date(2025, 9, 30),
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="at no origin up to 2025-09-30 are there 3 months"):
+        origins(BacktestSettings(), LabelSettings(), cut, date(2025, 6, 1))
+
+
+def test_what_is_learned_at_an_origin_is_what_a_refit_there_would_learn() -> None:
+    found = learned_months(LABELS, date(2024, 8, 31), None)
+    # 105 days before the origin: the horizon and the registration lag.
+    assert found == (date(2024, 2, 29), date(2024, 3, 31), date(2024, 4, 30))
+    assert learned_months(LABELS, date(2024, 5, 31), None) == ()
+    counted = learned_months(LabelSettings(), date(2026, 7, 31), date(2024, 1, 1))
+    assert (counted[0], counted[-1], len(counted)) == (date(2024, 6, 30), date(2026, 3, 31), 22)
 
 
 def test_rows_carry_what_was_known_at_the_origin() -> None:

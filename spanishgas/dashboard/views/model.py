@@ -1,5 +1,6 @@
 """Model: who is champion and why, champion against challenger, curves, and the history of promotions."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import altair as alt
@@ -8,7 +9,7 @@ import streamlit as st
 
 from spanishgas.dashboard import charts
 from spanishgas.dashboard.data import BACKTESTED, COMPARED, AbsentError
-from spanishgas.dashboard.formatting import SPACE, plain
+from spanishgas.dashboard.formatting import SPACE, as_day, plain
 from spanishgas.dashboard.layout import page_head, section
 from spanishgas.dashboard.sentences import decision_reason, gate_sentence
 from spanishgas.dashboard.view import View
@@ -16,7 +17,7 @@ from spanishgas.dashboard.views.model_curves import model_curves
 from spanishgas.dashboard.words import DECIDED, GATE_STATES, GATES, METRICS, ROLES
 from spanishgas.engine.store import Manifest
 from spanishgas.errors import TrackingError
-from spanishgas.registry import Decision
+from spanishgas.registry import JUDGED_VERSION_TAG, LEARNED_TAG, Decision
 
 FIRST_METRICS = (
     "pr_auc",
@@ -94,10 +95,11 @@ def _registry(view: View) -> None:
         say("Version", "Versión"),
         say("Kind", "Tipo"),
         say("Role", "Papel"),
+        say("Youngest row learned from", "Fila más reciente aprendida"),
         say("Registered", "Registrado"),
         say("Last decision", "Última decisión"),
     )
-    lines = ["| " + " | ".join(heads) + " |", "| :--- | :--- | :--- | :--- | :--- |"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " :--- |" * len(heads)]
     for one in versions[:8]:
         tags = one.version.tags
         roles = " ".join(
@@ -107,12 +109,25 @@ def _registry(view: View) -> None:
         decided = view.word(DECIDED, tags["decision"]) if tags.get("decision") else "–"
         lines.append(
             f"| **v{one.version.version}** | {plain(tags.get('kind', '–'))} | {roles} "
-            f"| {fmt.moment(one.created_at)} | {decided} |"
+            f"| {_learned(view, tags)} | {fmt.moment(one.created_at)} | {decided} |"
         )
     st.markdown("\n".join(lines))
     if not any("champion" in one.aliases for one in versions):
         st.warning(say("There is no champion yet.", "Todavía no hay campeón."), icon=":material/trophy:")
         st.code(f"python -m pipelines.promote{view.settings.option}", language="bash")
+
+
+def _learned(view: View, tags: Mapping[str, str]) -> str:
+    """The youngest row that a version learned from, and its age on the chosen date; of a refit also what was judged."""
+    day = tags.get(LEARNED_TAG)
+    if not day:
+        return "–"
+    told = view.fmt.day(day)
+    if view.run_date is not None:
+        age = view.fmt.number((view.run_date - as_day(day)).days)
+        told += f" ({view.say(f'{age} days', f'{age} días')})"
+    judged = tags.get(JUDGED_VERSION_TAG)
+    return told if not judged else told + f", {view.say(f'judged as v{judged}', f'evaluado como v{judged}')}"
 
 
 def _place(alias: str) -> int:

@@ -1,0 +1,117 @@
+"""A refit: the recipe that was judged, learned again from all rows that are mature, the newest among them.
+
+What is judged must not have seen the newest months, and by the time that these are judged it is a year old. So the
+judged model stands for its recipe, and what decides is the same recipe learned from everything: same kind, settings,
+features and number of trees.
+
+No row is left over to calibrate on. Each half of the customers is therefore scored by trees of the other half, and the
+calibration is that of these hazards on the newest months, as many as the recipe calibrates on: rows that the scoring
+trees have not seen, of the youngest level that is known. Trees of half the customers are a little more certain than
+they should be, which errs to the cautious side; by as much, scores lie in months that nobody has seen yet. On the demo,
+against the true probabilities four months later, this came closer than five folds, than all months, and than keeping
+the slope of the judged model.
+"""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+
+from spanishgas.errors import ContractError
+from spanishgas.models.cross_fitting import split_folds
+from spanishgas.models.files import ChurnModel
+from spanishgas.models.hazard import HazardModel, calibration_of
+from spanishgas.models.rows import Rows, column_types
+from spanishgas.models.xgboost import XGBoostHazard
+
+FOLDS = 2
+EXAMPLES = 3
+
+
+def refit(judged: ChurnModel, judged_digest: str, table: pd.DataFrame) -> ChurnModel:
+    """The recipe of a judged model, learned from all rows of a training set.
+
+    Args:
+        judged: The model that was judged.
+        judged_digest: Digest of its files; the refit names it.
+        table: The training set, rows of the embargo among them.
+
+    Raises:
+        ContractError: The rows lack features, or their windows are others.
+    """
+    rows = _rows(judged, table)
+    months = rows.keys.loc[rows.keys["split"] == "valid", "as_of"].nunique()
+    model = learn_again(judged.model, rows, months)
+    return replace(judged, model=model, facts=_facts(judged, judged_digest, rows))
+
+
+def learn_again(judged: HazardModel, rows: Rows, months: int) -> HazardModel:
+    """The same estimator learned from all rows and calibrated by halves of the customers.
+
+    Args:
+        judged: The estimator; of boosted trees the number of trees is taken over.
+        rows: Rows with at least one known window and the features of the model.
+        months: Newest months to calibrate on; of one snapshot all rows are of one.
+    """
+    model = _fitted(judged, rows)
+    customers = np.asarray(pd.factorize(rows.keys["customer_id"])[0], np.int64)
+    folds = split_folds(np.where(np.isfinite(rows.outcome), rows.outcome, 0.0), customers, FOLDS, seed=0)
+    hazards = np.full(rows.windows.shape, np.nan)
+    newest = _newest(rows, months)
+    for fold in range(FOLDS):
+        # Only what is calibrated on has to be scored.
+        scored = (folds == fold) & newest
+        hazards[scored] = _fitted(judged, rows.take(np.flatnonzero(folds != fold))).predict_windows(
+            rows.features[scored]
+        )
+    model.calibration_ = calibration_of(hazards[newest], rows.windows[newest], rows.weights[newest])
+    return model
+
+
+def _rows(judged: ChurnModel, table: pd.DataFrame) -> Rows:
+    whole = Rows.of(table)
+    missing = [name for name in judged.model.columns_ if name not in whole.features.columns]
+    if missing or whole.names != judged.windows:
+        raise ContractError(
+            f"cannot be refitted: the model foretells {', '.join(judged.windows)} from {len(judged.model.columns_)} "
+            f"features, these rows have {', '.join(whole.names)} and lack {len(missing)} of the features",
+            where="training set",
+            examples=missing,
+            todo="Train anew, or promote it as it is with promotion.refit=false",
+        )
+    return whole.with_features(judged.model.columns_).followed
+
+
+def _fitted(judged: HazardModel, rows: Rows) -> HazardModel:
+    """The same estimator on other rows, without rows kept apart: when to stop is known."""
+    model = clone(judged)
+    if isinstance(judged, XGBoostHazard):
+        model.set_params(rounds=judged.booster_.num_boosted_rounds())
+    fitted: HazardModel = model.fit(rows.features, rows.windows, rows.weights)
+    return fitted
+
+
+def _newest(rows: Rows, months: int) -> npt.NDArray[np.bool_]:
+    """Rows of the newest months."""
+    days = sorted(rows.keys["as_of"].unique())
+    return np.asarray(rows.keys["as_of"].isin(days[-max(months, 1) :]), np.bool_)
+
+
+def _facts(judged: ChurnModel, judged_digest: str, rows: Rows) -> dict[str, object]:
+    """The judged model's card with what was learned from."""
+    days = sorted({str(day) for day in rows.keys["as_of"]})
+    last = rows.features[(rows.keys["as_of"].map(str) == days[-1]).to_numpy()]
+    return {
+        **judged.facts,
+        "judged_digest": judged_digest,
+        "rows_train": len(rows),
+        "train_as_of": days,
+        "held_out_as_of": [],
+        "learned_as_of": days,
+        "learned_customers": rows.customers_digest,
+        "types": column_types(rows.features),
+        "example": json.loads(last.head(EXAMPLES).to_json(orient="records")),
+    }
