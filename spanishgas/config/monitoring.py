@@ -108,7 +108,7 @@ class SignalSettings(SettingsModel):
 
     drift_periods: int = Field(default=2, ge=1)
     min_new_leavers: int = Field(default=100, ge=0)
-    max_age_days: int = Field(default=365, ge=1)
+    max_age_days: int = Field(default=240, ge=1)
     cooldown_days: int = Field(default=30, ge=0)
     obey: bool = True
     exit_code: int = Field(default=0, ge=0, le=125)

@@ -34,8 +34,9 @@ MAX_STACK = 500
 ROLLED_BACK = "rolled_back"
 # On a version that was rolled back: by whom, when and why. It does not come back by itself.
 ROLLED_BACK_TAG = "rolled_back"
-# On a refit: digest and number of the version that was judged in its place. On every version: the youngest row it learned from.
+# On a refit: digest and number of the version that was judged in its place.
 JUDGED_TAG, JUDGED_VERSION_TAG = "judged_digest", "judged_version"
+# On every version: the youngest row that it learned from.
 LEARNED_TAG = "learned_until"
 PAGE = 500
 

@@ -38,6 +38,8 @@ WIDE = (
     "promotion.gates.calibration_slope=[-5,5]",
     "promotion.gates.observed_over_expected=[0.1,10]",
     "promotion.gates.max_ece_growth=2",
+    # Who was judged becomes champion: of the refit, test_young tells.
+    "promotion.refit=false",
 )
 # The baseline and the first champion know electricity consumption only, the strong one everything.
 FEW = "['[a-df-z]*','e[a-km-z]*']"

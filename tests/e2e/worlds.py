@@ -58,6 +58,10 @@ SIZE = ("data.customers=700", "as_of=2024-11-30", "model=logistic")
 WIDE = (
     "promotion.mode=force",
     "promotion.reason=small",
+    "promotion.refit=false",  # what a refit is, test_young tells
+    "policy.response.learned.min_offers=40",
+    "policy.response.learned.min_leavers=3",
+    "policy.response.learned.penalties=[1.0]",
     "policy.budget.eur_per_customer=0.5",
     "policy.holdout.share=0.3",
     "policy.simulation.replicates=20",

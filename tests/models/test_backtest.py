@@ -25,14 +25,13 @@ def origin_table(dates: int = 8) -> pd.DataFrame:
 
 
 def test_train_and_valid_share_no_customer_and_valid_is_recent() -> None:
-    rows = Rows.of(origin_table())
-    train, valid, test = _parts(rows)
+    rows = Rows.of(origin_table()).of_split("train")
+    train, valid = _parts(rows)
     assert set(train.keys["customer_id"]).isdisjoint(valid.keys["customer_id"])
     assert len(set(valid.keys["customer_id"])) == pytest.approx(len(set(rows.keys["customer_id"])) / 4, rel=0.3)
-    learned = sorted(rows.keys.loc[rows.keys["split"] == "train", "as_of"].unique())
+    learned = sorted(rows.keys["as_of"].unique())
     assert sorted(valid.keys["as_of"].unique()) == learned[-RECENT_DATES:]
     assert sorted(train.keys["as_of"].unique()) == learned
-    assert set(test.keys["split"]) == {"test"}
 
 
 def test_every_origin_is_told() -> None:
@@ -42,6 +41,7 @@ def test_every_origin_is_told() -> None:
         LogisticSettings(),
         EvaluationSettings(replicates=5),
         KNOWN,
+        calibrated_months=2,
         threads=1,
     )
     assert sorted(found.metrics["origin"].unique()) == days
@@ -51,7 +51,7 @@ def test_every_origin_is_told() -> None:
     assert found.summary["backtest_top_features_kept"] == min(found.features["feature"].nunique(), 10) / 10
     assert "2024-10-31" in found.report
     with pytest.raises(ContractError, match="no origin"):
-        backtest([], LogisticSettings(), EvaluationSettings(), KNOWN, threads=1)
+        backtest([], LogisticSettings(), EvaluationSettings(), KNOWN, calibrated_months=2, threads=1)
 
 
 def test_kept_features_are_counted() -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -161,6 +162,35 @@ def test_no_gain_is_not_enough(table: pd.DataFrame, true: np.ndarray) -> None:
         contender("challenger", Model(blurred(true, 0.3, seed=2))),
     )
     assert failed(noise) == {"better"}
+
+
+RECIPE = {**FACTS, "recipe": "r" * 64}
+OLD, YOUNG = date(2025, 9, 30), date(2026, 3, 31)
+
+
+def test_the_same_recipe_on_younger_rows_need_not_be_better(table: pd.DataFrame, true: np.ndarray) -> None:
+    def told(theirs: dict[str, Any], ours: dict[str, Any], until: dict[str, date], by: float = 0.0) -> Contest:
+        hazards = blurred(true, by) if by else true
+        contenders = contender("champion", Model(true, theirs)), contender("challenger", Model(hazards, ours))
+        return contest_of(table, *contenders, learned_until=until)
+
+    younger = {"champion": OLD, "challenger": YOUNG}
+    same = told(RECIPE, RECIPE, younger)
+    assert (failed(same), states(same)["better"], states(same)["not_worse"]) == (set(), "not asked", "passed")
+    assert reason_of(gates_of(same), "v1") == (
+        "Younger than the champion v1, nothing much worse: the champion's recipe, learned from rows until 2026-03-31 "
+        "instead of 2025-09-30."
+    )
+    # Grown worse, it is refused like any other.
+    assert "not_worse" in failed(told(RECIPE, RECIPE, younger, by=1.5))
+    # No younger, another recipe, or one that is not known: to be as good is not enough.
+    for contest in (
+        told(RECIPE, RECIPE, {"champion": OLD, "challenger": OLD}),
+        told(RECIPE, RECIPE, {"challenger": YOUNG}),
+        told(RECIPE, {**RECIPE, "recipe": "s"}, younger),
+        told(FACTS, FACTS, younger),  # type: ignore[arg-type]
+    ):
+        assert failed(contest) == {"better"}
 
 
 def test_a_worse_challenger_is_told_what_it_failed(table: pd.DataFrame, true: np.ndarray) -> None:

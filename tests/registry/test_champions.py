@@ -12,7 +12,18 @@ import pytest
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import PromotionError
-from spanishgas.registry import CHALLENGER, CHAMPION, Champions, Decision, ModelRegistry, ModelVersion, Tracker, Verdict
+from spanishgas.registry import (
+    CHALLENGER,
+    CHAMPION,
+    JUDGED_TAG,
+    Champions,
+    Decision,
+    ModelRegistry,
+    ModelVersion,
+    Tracker,
+    Verdict,
+    same_as,
+)
 from spanishgas.registry.models import DIGEST_TAG
 
 NAME = "churn"
@@ -398,6 +409,24 @@ def test_who_became_champion_challenges_nobody(office: Office) -> None:
     office.decide(two, passed=False, forced=True)
     office.rollback()
     assert (office.champion, office.challenger) == ("3", "")
+
+
+def test_who_was_judged_in_the_champions_place_challenges_nobody(office: Office) -> None:
+    judged, other = office.version("judged"), office.version("other")
+    office.client.create_model_version(
+        NAME, source="file:///nowhere", tags={DIGEST_TAG: "refit", JUDGED_TAG: judged.digest}
+    )
+    used = office.models.with_number(NAME, "3")
+    assert used is not None
+    office.champions().challenge(judged)
+    office.decide(used)
+    assert (office.champion, office.challenger) == ("3", "")
+    # Trained again on the same rows, it is found and challenges nobody; another one does.
+    office.champions().challenge(judged)
+    assert office.challenger == ""
+    office.champions().challenge(other)
+    assert office.challenger == other.version
+    assert (same_as(used), same_as(judged)) == (("refit", "judged"), ("judged",))
 
 
 def test_a_store_of_an_earlier_release_is_put_right_by_the_next_decision(office: Office) -> None:

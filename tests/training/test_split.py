@@ -64,9 +64,7 @@ def test_splits_lie_apart_by_the_embargo_and_no_further_than_a_month_more() -> N
 
 
 def test_a_history_that_is_too_short_tells_what_there_is_and_what_is_needed() -> None:
-    words = (
-        r"5 months from 2025-05-31 to 2025-09-30 have known outcomes and 4 months of .*need 11, with an embargo of 105"
-    )
+    words = r"5 months from 2025-05-31 to 2025-09-30 have known outcomes and 4 months of .*need 11, with an embargo"
     with pytest.raises(ConfigError, match=words):
         months_of(LabelSettings(), CUT, date(2025, 2, 1))
     with pytest.raises(ConfigError, match=r"0 months from"):
@@ -91,7 +89,7 @@ def test_dates_are_month_ends_in_order() -> None:
     days = months_of(labels, CUT, None)
     assert [len(found) for found in days.values()] == [8, 2, 2, 0]
     assert training_as_of(labels, CUT, CUT, None) == tuple(sorted(sum(days.values(), ())))
-    with pytest.raises(ValueError, match="given for test, train only|given for train, test only"):
+    with pytest.raises(ValueError, match="given for train, test only"):
         labels_of(train=GOOD["train"], test=GOOD["test"])
 
 
