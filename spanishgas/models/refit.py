@@ -13,7 +13,9 @@ the slope of the judged model.
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -31,42 +33,45 @@ FOLDS = 2
 EXAMPLES = 3
 
 
-def refit(judged: ChurnModel, judged_digest: str, table: pd.DataFrame) -> ChurnModel:
+def refit(judged: ChurnModel, judged_digest: str, table: pd.DataFrame, *, threads: int) -> ChurnModel:
     """The recipe of a judged model, learned from all rows of a training set.
 
     Args:
         judged: The model that was judged.
         judged_digest: Digest of its files; the refit names it.
         table: The training set, rows of the embargo among them.
+        threads: Worker threads; results do not depend on them.
 
     Raises:
         ContractError: The rows lack features, or their windows are others.
     """
     rows = _rows(judged, table)
     months = rows.keys.loc[rows.keys["split"] == "valid", "as_of"].nunique()
-    model = learn_again(judged.model, rows, months)
+    model = learn_again(judged.model, rows, months, threads=threads)
     return replace(judged, model=model, facts=_facts(judged, judged_digest, rows))
 
 
-def learn_again(judged: HazardModel, rows: Rows, months: int) -> HazardModel:
+def learn_again(judged: HazardModel, rows: Rows, months: int, *, threads: int) -> HazardModel:
     """The same estimator learned from all rows and calibrated by halves of the customers.
 
     Args:
         judged: The estimator; of boosted trees the number of trees is taken over.
         rows: Rows with at least one known window and the features of the model.
         months: Newest months to calibrate on; of one snapshot all rows are of one.
+        threads: Worker threads.
     """
-    model = _fitted(judged, rows)
     customers = np.asarray(pd.factorize(rows.keys["customer_id"])[0], np.int64)
     folds = split_folds(np.where(np.isfinite(rows.outcome), rows.outcome, 0.0), customers, FOLDS, seed=0)
+    parts = [rows, *(rows.take(np.flatnonzero(folds != fold)) for fold in range(FOLDS))]
+    # Side by side with one thread each: threads that work on one fit wait for each other at every tree.
+    with ThreadPoolExecutor(threads) as pool:
+        model, *others = pool.map(partial(_fitted, judged), parts)
     hazards = np.full(rows.windows.shape, np.nan)
     newest = _newest(rows, months)
-    for fold in range(FOLDS):
+    for fold, other in enumerate(others):
         # Only what is calibrated on has to be scored.
         scored = (folds == fold) & newest
-        hazards[scored] = _fitted(judged, rows.take(np.flatnonzero(folds != fold))).predict_windows(
-            rows.features[scored]
-        )
+        hazards[scored] = other.predict_windows(rows.features[scored])
     model.calibration_ = calibration_of(hazards[newest], rows.windows[newest], rows.weights[newest])
     return model
 
@@ -87,11 +92,13 @@ def _rows(judged: ChurnModel, table: pd.DataFrame) -> Rows:
 
 def _fitted(judged: HazardModel, rows: Rows) -> HazardModel:
     """The same estimator on other rows, without rows kept apart: when to stop is known."""
-    model = clone(judged)
+    model: HazardModel = clone(judged)
     if isinstance(judged, XGBoostHazard):
-        model.set_params(rounds=judged.booster_.num_boosted_rounds())
-    fitted: HazardModel = model.fit(rows.features, rows.windows, rows.weights)
-    return fitted
+        model.set_params(rounds=judged.booster_.num_boosted_rounds(), threads=1)
+    model.fit(rows.features, rows.windows, rows.weights)
+    if isinstance(judged, XGBoostHazard):
+        model.set_params(rounds=judged.rounds, threads=judged.threads)
+    return model
 
 
 def _newest(rows: Rows, months: int) -> npt.NDArray[np.bool_]:

@@ -26,6 +26,9 @@ ROOT, DEPENDANT, NONE = "root", "dependant", "none"
 MOST_UNKNOWN = 0.5
 # History that states and predictions are compared with, where there is a date that had it.
 STATE_DAYS = 365
+# Tables with a row a month: the newest lies up to a month and some days before a date.
+MONTHLY = ("prices", "costs")
+MONTH_DAYS = 45
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,8 @@ def _references(
     """The learned date that each feature is compared with, and the features that have none.
 
     The nearest season among the dates at which the history was as long as the feature looks back, a year for states and
-    predictions: a year's sum over five months of history is another quantity.
+    predictions, and a month more where rows are of months: a year's sum over five months of history is another
+    quantity, and the change over a year is not there yet while only the month before last is known.
     """
     used = {table for one in watched.values() if one.is_used for table in one.tables}
     wanted = {**watched, RISK: Watched("prediction", tuple(sorted(used)))}
@@ -120,6 +124,7 @@ def _references(
         begun = [sources[table].oldest for table in one.tables if table in sources]
         since = max((day for day in begun if day is not None), default=None)
         days = one.window_days if one.window_days is not None else STATE_DAYS
+        days += MONTH_DAYS if set(MONTHLY) & set(one.tables) else 0
         seen = [day for day in baseline.dates if since is None or (day - since).days >= days]
         if not seen and one.window_days is not None:
             too_young.add(name)

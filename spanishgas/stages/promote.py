@@ -170,7 +170,9 @@ class Promote(PlainStage):
         if view.refit and (view.is_forced or all(one.state != "failed" for one in gates)):
             workspace.progress("refitting on all rows")
             judged, training = contenders[0].model, target.manifests["training_set"]
-            landed |= write_refit(draft, workspace.models, roles[CHALLENGER], judged, table, training)
+            landed |= write_refit(
+                draft, workspace.models, roles[CHALLENGER], judged, table, training, threads=workspace.engine.threads
+            )
         product = Product(
             tables={
                 PROMOTION_SCORES.name: with_all_windows(contest.scores, PROMOTION_SCORES),

@@ -47,6 +47,8 @@ def write_refit(
     judged: "ChurnModel",
     table: pd.DataFrame,
     training: Manifest,
+    *,
+    threads: int,
 ) -> Mapping[str, list[LandedFile]]:
     """Refits a judged model and writes its files, and what it learned from, into a draft.
 
@@ -55,7 +57,7 @@ def write_refit(
     """
     from spanishgas.models.refit import refit
 
-    model = refit(judged, version.digest, table)
+    model = refit(judged, version.digest, table, threads=threads)
     files = folder / REFIT_FILES
     model.save(files)
     figures, judged_on = _figures(models, version)

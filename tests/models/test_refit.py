@@ -43,7 +43,7 @@ def test_the_recipe_is_learned_again_from_every_row(settings: AnyModelSettings, 
     ours = judged(table, settings)
     assert max(ours.facts["learned_as_of"]) == "2024-10-31"
     assert "2024-07-31" not in ours.facts["learned_as_of"]
-    found = refit(ours, "d" * 64, table)
+    found = refit(ours, "d" * 64, table, threads=2)
     days = ["2024-04-30", "2024-05-31", "2024-07-31", "2024-10-31", "2025-03-31"]
     followed = table[[f"left_{name}" for name in ours.windows]].notna().any(axis=1)
     assert found.facts["train_as_of"] == found.facts["learned_as_of"] == days
@@ -56,7 +56,7 @@ def test_the_recipe_is_learned_again_from_every_row(settings: AnyModelSettings, 
     # The judged model is left as it was, and the same rows give the same files, whatever their order was.
     assert not np.allclose(found.predict(table)["risk"], ours.predict(table)["risk"])
     digests = []
-    for place, one in enumerate((found, refit(ours, "d" * 64, table))):
+    for place, one in enumerate((found, refit(ours, "d" * 64, table, threads=1))):
         one.save(tmp_path / str(place))
         digests.append(digest_of(tmp_path / str(place)))
     assert digests[0] == digests[1]
@@ -65,7 +65,7 @@ def test_the_recipe_is_learned_again_from_every_row(settings: AnyModelSettings, 
 
 def test_what_was_learned_by_heart_is_not_believed() -> None:
     rows = Rows.of(with_embargo(600)).followed
-    found = learn_again(fit_parts(BY_HEART, {}, rows, threads=1), rows, months=5)
+    found = learn_again(fit_parts(BY_HEART, {}, rows, threads=1), rows, months=5, threads=1)
     assert found.calibration_.slope < 0.6
     fresh = Rows.of(training_table(3000, seed=50)).of_split("test")
     held = assess(scored(fresh, scores(found.predict_windows(fresh.features), fresh.names)), replicates=0)
@@ -82,11 +82,11 @@ def test_the_level_is_that_of_the_newest_months() -> None:
     table.loc[spared, windows] = table.loc[spared, windows].replace(1.0, 0.0)
     rows = Rows.of(table).followed
     ours = judged(table, LogisticSettings())
-    found = refit(ours, "", table)
+    found = refit(ours, "", table, threads=1)
     last = Rows.of(table[newest])
     expected = found.predict(last.features)["risk"].to_numpy()[np.isfinite(last.outcome)].mean()
     assert np.nanmean(last.outcome) / expected == pytest.approx(1.0, abs=0.06)
-    everything = learn_again(ours.model, rows.with_features(ours.model.columns_), months=5)
+    everything = learn_again(ours.model, rows.with_features(ours.model.columns_), months=5, threads=1)
     assert np.nanmean(last.outcome) / everything.predict_risk(last.features).mean() < 0.8
 
 
@@ -94,7 +94,7 @@ def test_rows_without_the_features_cannot_be_learned_from() -> None:
     table = with_embargo(300)
     ours = judged(table, LogisticSettings())
     with pytest.raises(ContractError, match=r"cannot be refitted.*lack 1 of the features.*price"):
-        refit(ours, "", table.drop(columns="price"))
+        refit(ours, "", table.drop(columns="price"), threads=1)
 
 
 def test_recipes_are_the_settings_and_the_features_and_not_the_rows() -> None:
