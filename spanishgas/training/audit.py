@@ -1,6 +1,7 @@
 """The leak audit: a feature that alone tells too much is taken for a leak until somebody shows that it is none."""
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from spanishgas.config import LabelSettings
@@ -39,13 +40,16 @@ def _as_numbers(values: "pd.Series[float]") -> "pd.Series[float]":
     return codes.where(codes >= 0)
 
 
-def audit_features(features: pd.DataFrame, outcome: "pd.Series[float]", labels: LabelSettings) -> pd.DataFrame:
+def audit_features(
+    features: pd.DataFrame, outcome: "pd.Series[float]", labels: LabelSettings, auc: "pd.Series[float] | None" = None
+) -> pd.DataFrame:
     """What looks like a leak.
 
     Args:
         features: One column per feature, rows with a known outcome.
         outcome: 0 or 1, same rows.
         labels: Limits of the audit.
+        auc: What ``single_feature_auc`` says of them, where that has been asked already.
 
     Returns:
         One row per finding: feature, check (``roc_auc``, ``high_churn``, ``low_churn``), value or bin, rows, churn (or
@@ -55,16 +59,20 @@ def audit_features(features: pd.DataFrame, outcome: "pd.Series[float]", labels: 
 
     base = float(outcome.mean()) if len(outcome) else 0.0
     findings: list[dict[str, object]] = []
-    for name, auc in single_feature_auc(features, outcome).items():
-        if auc > labels.audit_max_roc_auc:
+    alone = single_feature_auc(features, outcome) if auc is None else auc
+    for name, area in alone.loc[list(features.columns)].items():
+        if area > labels.audit_max_roc_auc:
             findings.append(
-                {"feature": name, "check": "roc_auc", "value": "", "rows": len(outcome), "churn": auc,
+                {"feature": name, "check": "roc_auc", "value": "", "rows": len(outcome), "churn": area,
                  "limit": labels.audit_max_roc_auc, "chance": np.nan}
             )  # fmt: skip
+    left_by_row = outcome.to_numpy(np.float64)
     for name in features.columns:
-        groups = outcome.groupby(_bins(features[name]), observed=True).agg(["size", "sum"])
-        for value, rows, left in groups.itertuples():
-            if rows < labels.audit_min_rows:
+        places, words = _bins(features[name])
+        sizes = np.bincount(places, minlength=len(words))
+        leavers = np.bincount(places, left_by_row, minlength=len(words))
+        for value, rows, left in zip(words, sizes, leavers, strict=True):
+            if not rows or rows < labels.audit_min_rows:
                 continue
             churn = left / rows
             high = churn > labels.audit_max_churn
@@ -78,12 +86,17 @@ def audit_features(features: pd.DataFrame, outcome: "pd.Series[float]", labels: 
     return pd.DataFrame(findings, columns=COLUMNS)
 
 
-def _bins(values: "pd.Series[float]") -> "pd.Series[str]":
-    """Bins of equal mass for numbers with many values, else the values; missing ones are a bin."""
+def _bins(values: "pd.Series[float]") -> tuple[npt.NDArray[np.int64], list[object]]:
+    """Bin of each row, and what the bins are called: of equal mass for numbers with many values, else the values.
+
+    Missing values are the last bin.
+    """
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if numeric and values.nunique() > BINS:
-        binned = pd.qcut(values.astype("float64"), BINS, duplicates="drop")
-        return binned.astype("string").fillna("missing")
-    if numeric and (values.dropna() % 1 == 0).all():
-        return values.astype("Int64").astype("string").fillna("missing")
-    return values.astype("string").fillna("missing")
+        binned = pd.qcut(values.astype("float64"), BINS, duplicates="drop").cat
+        codes, words = binned.codes.to_numpy(np.int64), list(binned.categories)
+    else:
+        whole = numeric and bool((values.dropna() % 1 == 0).all())
+        found, uniques = pd.factorize(values.astype("Int64") if whole else values.astype("string"), sort=True)
+        codes, words = np.asarray(found, np.int64), list(uniques)
+    return np.where(codes < 0, len(words), codes), [*words, "missing"]

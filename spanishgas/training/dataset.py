@@ -93,8 +93,8 @@ def build_training_set(
     looked_at = table.filter(table.left_horizon.notnull() & (table.split != EMBARGO))
     frame = engine.frame(looked_at.select("left_horizon", *kept))
     outcome = frame.pop("left_horizon").astype("float64")
-    audit = audit_features(frame, outcome, labels)
     auc = single_feature_auc(frame, outcome).sort_values(ascending=False)
+    audit = audit_features(frame, outcome, labels, auc)
     constant = [name for name in kept if frame[name].isna().all()]
     facts |= {
         "features": len(kept),

@@ -48,7 +48,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> TrainingSetResult:
     # Readings are not what this is about.
     world = RawWorld(world.tables, world.interactions, world.hourly.slice(0, 24), extras)
     with Pipeline(tmp_path_factory.mktemp("leak"), extras=(STATUS,)).run(world) as built:
-        features = built.features(training_as_of(LABELS, SETTINGS.end), ALL_FAMILIES)
+        features = built.features(training_as_of(LABELS, SETTINGS.end, SETTINGS.end, None), ALL_FAMILIES)
         return build_training_set(
             built.engine, silver=built.tables, features=features.features, labels=LABELS, cut=SETTINGS.end
         )
