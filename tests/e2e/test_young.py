@@ -19,7 +19,7 @@ from tests.e2e.worlds import QUIET
 from tests.support import settings_at
 
 WORLD = (
-    "data.customers=400",
+    "data.customers=200",
     "data.end=2024-11-30",
     "data.churn_rate_90d=0.2",
     "labels.horizon_days=30",
@@ -37,6 +37,9 @@ WORLD = (
     "segmentation.candidates=[3]",
     "segmentation.stability_draws=2",
     "monitoring.evidently=none",
+    # Of two hundred customers a few who move are many.
+    "quality.accept=[changed]",
+    "quality.reason=small",
 )
 NOW = ("run_date=2024-12-09", "as_of=2024-11-30")
 LATER = ("run_date=2025-06-09", "as_of=2025-05-31", "data.until=2025-05-31")
