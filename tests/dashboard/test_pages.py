@@ -169,6 +169,8 @@ def test_the_model_page_tells_versions_gates_and_history(opened: Opened) -> None
     assert "v3; v2 stays" in text
     assert "v2, the first" in text
     assert "ana" in text
+    # The age is that of the youngest row, on the chosen run date.
+    assert "| 30 Sep 2025 (132 days), judged as v1 |" in text.replace("\u00a0", " ")
     assert "0.500\u00a0:small[:gray[0.400\u2060–\u20600.600]]" in text
 
 

@@ -36,7 +36,7 @@ from spanishgas.policy.recommendations import (
 from spanishgas.policy.response import assumed
 from spanishgas.policy.simulator import simulate
 from spanishgas.policy.terms import Terms
-from spanishgas.registry import Tracker
+from spanishgas.registry import JUDGED_VERSION_TAG, LEARNED_TAG, Tracker
 from spanishgas.registry.champions import Decision
 from spanishgas.registry.models import DIGEST_TAG
 from tests.policy.worlds import changed, population
@@ -542,7 +542,10 @@ def make_registry(tracking: TrackingSettings) -> str:
         run.log_text("<h1>All checks</h1>", "evidently/drift.html")
     client.create_registered_model("churn")
     for digest in ("b" * 64, CHAMPION_DIGEST, CHALLENGER_DIGEST):
-        client.create_model_version("churn", source="file:///nowhere", tags={DIGEST_TAG: digest, "kind": "xgboost"})
+        # The champion is the refit of the first version.
+        refit = {LEARNED_TAG: "2025-09-30", JUDGED_VERSION_TAG: "1"} if digest == CHAMPION_DIGEST else {}
+        tags = {DIGEST_TAG: digest, "kind": "xgboost", **refit}
+        client.create_model_version("churn", source="file:///nowhere", tags=tags)
     client.set_registered_model_alias("churn", "champion", "2")
     client.set_registered_model_alias("churn", "challenger", "3")
     for action, candidate, before, after, reason in (
