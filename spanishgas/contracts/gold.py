@@ -80,7 +80,7 @@ def _window(name: str, description: str) -> Column:
 CHURN_TRAINING_DATASET = Contract(
     name="churn_training_dataset",
     layer="gold",
-    version=3,
+    version=4,
     grain="as_of x customer at risk",
     description=(
         "Features, outcomes per 30-day window and split. An outcome is null once the customer has left in an earlier "

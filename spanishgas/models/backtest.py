@@ -86,7 +86,7 @@ def backtest(
         learned, test = rows.of_split("train").followed, rows.of_split("test")
         # What becomes champion: a fit that tells when to stop, and the refit on all that is known at the origin.
         judged = fit(settings, known.signs, *_parts(learned), threads=threads)
-        model = learn_again(judged, learned, calibrated_months, threads=threads)
+        model, _ = learn_again(judged, learned, calibrated_months, threads=threads)
         found = assess(
             scored(test, scores(model.predict_windows(test.features), rows.names)), replicates=evaluation.replicates
         )

@@ -25,8 +25,9 @@ from sklearn.base import clone
 from spanishgas.errors import ContractError
 from spanishgas.models.cross_fitting import split_folds
 from spanishgas.models.files import ChurnModel
-from spanishgas.models.hazard import HazardModel, calibration_of
+from spanishgas.models.hazard import Floats, HazardModel, calibration_of
 from spanishgas.models.rows import Rows, column_types
+from spanishgas.models.survival import as_followed, learn
 from spanishgas.models.xgboost import XGBoostHazard
 
 FOLDS = 2
@@ -45,13 +46,16 @@ def refit(judged: ChurnModel, judged_digest: str, table: pd.DataFrame, *, thread
     Raises:
         ContractError: The rows lack features, or their windows are others.
     """
-    rows = _rows(judged, table)
+    whole = _rows(judged, table)
+    rows = whole.with_features(judged.model.columns_)
     months = rows.keys.loc[rows.keys["split"] == "valid", "as_of"].nunique()
-    model = learn_again(judged.model, rows, months, threads=threads)
-    return replace(judged, model=model, facts=_facts(judged, judged_digest, rows))
+    model, hazards = learn_again(judged.model, rows, months, threads=threads)
+    # What goes on after the windows is learned from the halves too: these rows were seen by none of their trees.
+    curve = learn(as_followed(rows, whole.features, hazards, np.zeros(len(rows), np.bool_)))
+    return replace(judged, model=model, facts=_facts(judged, judged_digest, rows), survival=curve)
 
 
-def learn_again(judged: HazardModel, rows: Rows, months: int, *, threads: int) -> HazardModel:
+def learn_again(judged: HazardModel, rows: Rows, months: int, *, threads: int) -> tuple[HazardModel, Floats]:
     """The same estimator learned from all rows and calibrated by halves of the customers.
 
     Args:
@@ -59,6 +63,9 @@ def learn_again(judged: HazardModel, rows: Rows, months: int, *, threads: int) -
         rows: Rows with at least one known window and the features of the model.
         months: Newest months to calibrate on; of one snapshot all rows are of one.
         threads: Worker threads.
+
+    Returns:
+        The estimator, and the calibrated hazards of each row by trees of the other half, shape (rows, windows).
     """
     customers = np.asarray(pd.factorize(rows.keys["customer_id"])[0], np.int64)
     folds = split_folds(np.where(np.isfinite(rows.outcome), rows.outcome, 0.0), customers, FOLDS, seed=0)
@@ -67,13 +74,11 @@ def learn_again(judged: HazardModel, rows: Rows, months: int, *, threads: int) -
     with ThreadPoolExecutor(threads) as pool:
         model, *others = pool.map(partial(_fitted, judged), parts)
     hazards = np.full(rows.windows.shape, np.nan)
-    newest = _newest(rows, months)
     for fold, other in enumerate(others):
-        # Only what is calibrated on has to be scored.
-        scored = (folds == fold) & newest
-        hazards[scored] = other.predict_windows(rows.features[scored])
+        hazards[folds == fold] = other.predict_windows(rows.features[folds == fold])
+    newest = _newest(rows, months)
     model.calibration_ = calibration_of(hazards[newest], rows.windows[newest], rows.weights[newest])
-    return model
+    return model, model.calibration_.apply(hazards)
 
 
 def _rows(judged: ChurnModel, table: pd.DataFrame) -> Rows:
@@ -87,7 +92,7 @@ def _rows(judged: ChurnModel, table: pd.DataFrame) -> Rows:
             examples=missing,
             todo="Train anew, or promote it as it is with promotion.refit=false",
         )
-    return whole.with_features(judged.model.columns_).followed
+    return whole.followed
 
 
 def _fitted(judged: HazardModel, rows: Rows) -> HazardModel:

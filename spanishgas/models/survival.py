@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from spanishgas.domain.survival import (
+    CALENDAR,
     STATED_WEIGHT,
     USUAL_RATE,
     WINDOW_DAYS,
@@ -15,6 +17,7 @@ from spanishgas.domain.survival import (
     log_rate_of,
     terms_of,
 )
+from spanishgas.models.rows import WHOLE, WINDOWS, Rows
 
 # Standard deviations of the priors, in logs of a rate.
 PRIORS = {
@@ -57,6 +60,30 @@ class Followed:
     observed: Floats
     seen: npt.NDArray[np.bool_]
     day: npt.NDArray[np.datetime64]
+
+
+def as_followed(rows: Rows, told: pd.DataFrame, windows: Floats, seen: npt.NDArray[np.bool_]) -> Followed:
+    """Rows of a training set as far as they were followed.
+
+    Args:
+        rows: The rows.
+        told: All features of the same rows, those that the model does not use among them.
+        windows: Hazards of their windows as the model tells them.
+        seen: Whether the model has learned from the row.
+    """
+    if rows.names == (WHOLE,):
+        windows = np.repeat(1 - (1 - windows) ** (1 / len(WINDOWS)), len(WINDOWS), axis=1)
+    days = rows.keys["as_of"].to_numpy().astype("datetime64[D]")
+    calendar = {name: told[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in told}
+    return Followed(
+        customers=rows.keys["customer_id"].to_numpy(object),
+        windows=windows,
+        calendar=Calendar.of(calendar, days),
+        left_day=rows.left_day,
+        observed=rows.observed_days,
+        seen=seen,
+        day=days,
+    )
 
 
 def learn(rows: Followed) -> Survival:

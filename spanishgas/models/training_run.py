@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.config import EvaluationSettings, LogisticSettings, XGBoostSettings
-from spanishgas.domain.survival import CALENDAR, Calendar, Survival
+from spanishgas.domain.survival import Survival
 from spanishgas.errors import ContractError
 from spanishgas.evaluation import Scored, assess, named, share_of_ceiling
 from spanishgas.models.cross_fitting import out_of_fold
@@ -21,8 +21,8 @@ from spanishgas.models.fitting import choose_features, fit
 from spanishgas.models.hazard import Floats, HazardModel, union_of
 from spanishgas.models.judging import Judgement, Versus, judge, scored, versus
 from spanishgas.models.report import render
-from spanishgas.models.rows import WHOLE, WINDOWS, Rows, column_types
-from spanishgas.models.survival import Followed
+from spanishgas.models.rows import Rows, column_types
+from spanishgas.models.survival import Followed, as_followed
 from spanishgas.models.survival import learn as learn_survival
 from spanishgas.models.tuning import Search, Trial, search
 from spanishgas.models.xgboost import XGBoostHazard
@@ -146,7 +146,19 @@ def train(
     explained = _explain(model, _sample(held[counts].rows, evaluation.explained_rows))
     return _told(
         _Findings(
-            settings, best, known, rows, splits, model, curve, held, judgements, against, ceiling, explained, found,
+            settings,
+            best,
+            known,
+            rows,
+            splits,
+            model,
+            curve,
+            held,
+            judgements,
+            against,
+            ceiling,
+            explained,
+            found,
             seeds,
         )
     )
@@ -227,23 +239,10 @@ def _search(
 
 def _followed(model: HazardModel, whole: Rows, rows: Rows) -> Followed:
     """The rows that the model may learn from, as far as they were followed: not at all without churn dates."""
-    places = np.flatnonzero((rows.keys["split"] != "test").to_numpy())
-    some, known = rows.take(places), whole.features.iloc[places]
-    windows = model.predict_windows(some.features)
-    if some.names == (WHOLE,):
-        windows = np.repeat(1 - (1 - windows) ** (1 / len(WINDOWS)), len(WINDOWS), axis=1)
-    days = some.keys["as_of"].to_numpy().astype("datetime64[D]")
-    calendar = {name: known[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in known}
+    places = np.flatnonzero(rows.keys["split"].isin(("train", "valid")))
+    some = rows.take(places)
     is_seen = (some.keys["split"] == "train").to_numpy()
-    return Followed(
-        customers=some.keys["customer_id"].to_numpy(object),
-        windows=windows,
-        calendar=Calendar.of(calendar, days),
-        left_day=some.left_day,
-        observed=some.observed_days,
-        seen=is_seen,
-        day=days,
-    )
+    return as_followed(some, whole.features.iloc[places], model.predict_windows(some.features), is_seen)
 
 
 def _with_outcomes(held: Mapping[str, _Held]) -> dict[str, _Held]:

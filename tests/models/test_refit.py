@@ -65,7 +65,7 @@ def test_the_recipe_is_learned_again_from_every_row(settings: AnyModelSettings, 
 
 def test_what_was_learned_by_heart_is_not_believed() -> None:
     rows = Rows.of(with_embargo(600)).followed
-    found = learn_again(fit_parts(BY_HEART, {}, rows, threads=1), rows, months=5, threads=1)
+    found, _ = learn_again(fit_parts(BY_HEART, {}, rows, threads=1), rows, months=5, threads=1)
     assert found.calibration_.slope < 0.6
     fresh = Rows.of(training_table(3000, seed=50)).of_split("test")
     held = assess(scored(fresh, scores(found.predict_windows(fresh.features), fresh.names)), replicates=0)
@@ -86,8 +86,19 @@ def test_the_level_is_that_of_the_newest_months() -> None:
     last = Rows.of(table[newest])
     expected = found.predict(last.features)["risk"].to_numpy()[np.isfinite(last.outcome)].mean()
     assert np.nanmean(last.outcome) / expected == pytest.approx(1.0, abs=0.06)
-    everything = learn_again(ours.model, rows.with_features(ours.model.columns_), months=5, threads=1)
+    everything, _ = learn_again(ours.model, rows.with_features(ours.model.columns_), months=5, threads=1)
     assert np.nanmean(last.outcome) / everything.predict_risk(last.features).mean() < 0.8
+
+
+def test_what_goes_on_after_the_windows_is_learned_from_all_rows_too() -> None:
+    table = with_embargo(600)
+    rng = np.random.default_rng(0)
+    left = rng.integers(91, 1500, len(table)).astype(float)
+    table = table.assign(left_day=np.where(left < 360, left, np.nan), observed_days=360)
+    ours = judged(table, LogisticSettings())
+    found = refit(ours, "", table, threads=1)
+    assert found.survival.facts["leavers"] > 1.2 * ours.survival.facts["leavers"] > 0
+    assert found.survival.centre != ours.survival.centre
 
 
 def test_rows_without_the_features_cannot_be_learned_from() -> None:
