@@ -55,6 +55,8 @@ def customer_of(table: ir.Table, part: SourcePart) -> ir.StringValue | None:
     else:
         return None
     text = found.strip().nullif("")
+    if mapping.extract is not None:
+        text = ibis.ifelse(text.re_search(mapping.extract), text.re_extract(mapping.extract, 1).strip(), text)
     text = text.substitute(dict(mapping.codes), else_=text) if mapping.codes else text
     return one_spelling_of(text, part.identifiers)
 

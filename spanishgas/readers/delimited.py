@@ -7,6 +7,7 @@ its own row and not the rest of the file.
 import csv
 import io
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,11 +51,13 @@ def read_delimited(task: Task) -> FileContent:
         SourceError: The file is empty, its header names a column twice, or more rows are malformed than a file that
             follows its configuration can have.
     """
-    passed, delimiter = task.part.header_row - 1, task.part.delimiter
+    names, delimiter = task.part.names, task.part.delimiter
+    passed = task.part.header_row if names else task.part.header_row - 1
     hinted = _hint(task.file) if not passed else None
     if hinted is not None:
         passed, delimiter = 1, delimiter or hinted
-    with plain_text(task, passed) as (plain, encoding):
+    named = None if not names else lambda line: _line_of_names(names, line, delimiter, task.where)
+    with plain_text(task, passed, named) as (plain, encoding):
         header = read_header(plain, delimiter, where=task.where)
         notes = {"delimiter": header.delimiter}
         if encoding != "utf-8-sig":
@@ -118,6 +121,30 @@ def _hint(file: Path) -> str | None:
     return found.group(1).decode("ascii", "replace") if found else None
 
 
+def _line_of_names(names: Sequence[str], line: str, delimiter: str | None, where: str) -> str:
+    """A header with some names for rows such as ``line``; columns beyond them have no name.
+
+    Raises:
+        SourceError: There are more names than columns.
+    """
+    chosen = delimiter or _delimiter(line)
+    columns = len(_first_row(line, chosen))
+    if columns < len(names):
+        raise SourceError(
+            f"has {columns} columns, and `names` names {len(names)}",
+            where=where,
+            examples=[line.strip()[:200]],
+            todo="Name the columns in their order, and check the `delimiter`",
+        )
+    sink = io.StringIO()
+    csv.writer(sink, delimiter=chosen, lineterminator="\n").writerow([*names, *[""] * (columns - len(names))])
+    return sink.getvalue()
+
+
+def _delimiter(text: str) -> str:
+    return max(DELIMITERS, key=lambda candidate: len(_first_row(text, candidate)))
+
+
 def read_header(file: Path, delimiter: str | None, *, where: str) -> Header:
     """Column names and delimiter of a plain UTF-8 file.
 
@@ -135,22 +162,28 @@ def read_header(file: Path, delimiter: str | None, *, where: str) -> Header:
         raise SourceError(
             "is empty: it has not even a header", where=where, todo="Deliver it again, or say that the source is absent"
         )
-    chosen = delimiter or max(DELIMITERS, key=lambda candidate: len(_first_row(text, candidate)))
+    chosen = delimiter or _delimiter(text)
     return Header(column_names(_first_row(text, chosen), where), chosen)
 
 
 def column_names(names: Sequence[str], where: str) -> tuple[str, ...]:
-    """Trimmed names of a header, blank ones numbered.
+    """Names of a header in one spelling, blank ones numbered.
+
+    Spreadsheets write blanks that do not break, and some systems an accent as a character of its own.
 
     Raises:
         SourceError: A name stands twice; the engine does not tell upper from lower case.
     """
-    columns = tuple(name.strip() or f"column_{number}" for number, name in enumerate(names, start=1))
+    told = [" ".join(unicodedata.normalize("NFC", name).split()) for name in names]
+    columns = tuple(name or f"column_{number}" for number, name in enumerate(told, start=1))
     folded = Counter(name.casefold() for name in columns)
     twice = [name for name in columns if folded[name.casefold()] > 1]
     if twice:
         raise SourceError(
-            "the header names a column more than once", where=where, examples=twice, todo="Rename one of them"
+            "the header names a column more than once",
+            where=where,
+            examples=twice,
+            todo="Give the part's `names`, one per column in order, and `header_row: 0` where it is a row of data",
         )
     return columns
 

@@ -81,7 +81,8 @@ class HourlyReader:
 
     def needed(self) -> list[str]:
         """Raw columns to read."""
-        return [mapping.column for mapping in self.columns.values() if mapping.column is not None]
+        of_columns = [(mapping.column, *mapping.plus) for mapping in self.columns.values()]
+        return list(dict.fromkeys(name for names in of_columns for name in names if name is not None))
 
 
 @dataclass

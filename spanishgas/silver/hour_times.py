@@ -10,8 +10,8 @@ import pyarrow as pa
 from spanishgas.config import ColumnMapping
 from spanishgas.engine.chunks import Chunk
 from spanishgas.silver import hour_columns
+from spanishgas.silver.dates import DAY_SECONDS
 from spanishgas.silver.hour_keys import (
-    DAY_SECONDS,
     NO_KEY,
     OFF_KEY,
     Clock,

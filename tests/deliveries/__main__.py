@@ -8,25 +8,11 @@ import multiprocessing
 import re
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.deliveries.faults import FAULTS, Fault
-from tests.deliveries.outcomes import BAD, Drill, Outcome
+from tests.deliveries.faults import FAULTS
+from tests.deliveries.outcomes import BAD
 from tests.deliveries.report import BEGIN, END, FIRSTS, render, render_first
-
-Case = tuple[Fault, str, bool]
-
-
-def _work(share: list[tuple[str, str, bool]]) -> list[Outcome]:
-    by_name = {fault.name: fault for fault in FAULTS}
-    with TemporaryDirectory() as folder:
-        drill = Drill(Path(folder))
-        found = []
-        for name, source, first in share:
-            found.append(drill.outcome(by_name[name], source, first=first))
-            told = f"{found[-1].kind:9s} {name}, {source}{', first delivery' if first else ''}: {found[-1].told[:300]}"
-            print(told, file=sys.stderr, flush=True)
-        return found
+from tests.deliveries.share import outcomes_of
 
 
 def main() -> int:
@@ -40,7 +26,7 @@ def main() -> int:
     cases += [(fault.name, source, True) for fault in wanted if fault.name in FIRSTS for source in fault.sources]
     shares = [cases[start :: given.processes] for start in range(given.processes)]
     with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
-        answers = pool.map(_work, shares, chunksize=1)
+        answers = pool.map(outcomes_of, shares, chunksize=1)
     outcomes = {
         case: one for share, found in zip(shares, answers, strict=True) for case, one in zip(share, found, strict=True)
     }
