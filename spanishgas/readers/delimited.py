@@ -66,7 +66,9 @@ def read_delimited(task: Task) -> FileContent:
         if mended:
             notes["read"] = "line by line"
         rows, schema = landed_schema(task.engine, task.target)
-        faults = _cut_off(plain, rejects)
+        faults = _cut_off(plain, rejects, rows)
+    if rejects and not rows and not faults:
+        _refuse_misfit(rejects, header, task.where)
     if len(rejects) >= MAX_REJECTS:
         ((reason, _),) = Counter(reject.reason for reject in rejects).most_common(1)
         raise SourceError(
@@ -77,6 +79,19 @@ def read_delimited(task: Task) -> FileContent:
             todo=f"Check delimiter ({header.delimiter!r}) and encoding ({encoding}); mostly {reason}",
         )
     return FileContent(rows=rows, rejects=tuple(rejects), schema=schema, notes=notes, faults=faults)
+
+
+def _refuse_misfit(rejects: Sequence[Reject], header: Header, where: str) -> None:
+    """Ends where not one row fits the header: the file is not what it is taken for."""
+    reasons = Counter(reject.reason for reject in rejects)
+    raise SourceError(
+        f"not one row fits the header of {len(header.columns)} columns",
+        where=where,
+        count=len(rejects),
+        examples=[f"{reason} ({count:,} rows)" for reason, count in reasons.most_common()],
+        todo=f"Check the `delimiter` ({header.delimiter!r}; values that hold it need quotes), `header_row` and "
+        "`names`; what has rows of several kinds, such as NEM12, has to be converted first",
+    )
 
 
 def _land(task: Task, plain: Path, header: Header) -> tuple[list[Reject], bool]:
@@ -162,8 +177,23 @@ def read_header(file: Path, delimiter: str | None, *, where: str) -> Header:
         raise SourceError(
             "is empty: it has not even a header", where=where, todo="Deliver it again, or say that the source is absent"
         )
+    _refuse_no_table(text, where)
     chosen = delimiter or _delimiter(text)
     return Header(column_names(_first_row(text, chosen), where), chosen)
+
+
+def _refuse_no_table(text: str, where: str) -> None:
+    start = text.lstrip()[:9].upper()
+    kinds = {"XML or HTML": ("<",), "EDIFACT": ("UNA:", "UNB+"), "JSON": ("{", "[{")}
+    found = [kind for kind, marks in kinds.items() if start.startswith(marks)]
+    if found:
+        raise SourceError(
+            f"is {found[0]}, not CSV",
+            where=where,
+            examples=[text.strip()[:80].splitlines()[0]],
+            todo="Have it delivered as CSV or JSON, or convert it; JSON needs its ending, or `format: json`. A page "
+            "with an error, in the place of the file, looks like this too",
+        )
 
 
 def column_names(names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -192,8 +222,8 @@ def _first_row(text: str, delimiter: str) -> list[str]:
     return next(csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=delimiter), [])
 
 
-def _cut_off(plain: Path, rejects: Sequence[Reject]) -> tuple[Fault, ...]:
-    """Whether a file ends in the middle of a row: its last line has no end and is malformed.
+def _cut_off(plain: Path, rejects: Sequence[Reject], rows: int) -> tuple[Fault, ...]:
+    """Whether a file ends in the middle of a row: its last line has no end and is malformed; or it ends in zeros.
 
     A file cut off after a line, or within its last value, cannot be told from a whole one.
     """
@@ -201,6 +231,8 @@ def _cut_off(plain: Path, rejects: Sequence[Reject]) -> tuple[Fault, ...]:
         size = handle.seek(0, io.SEEK_END)
         handle.seek(max(0, size - TAIL_BYTES))
         tail = handle.read()
+    if tail.rstrip(b"\r\n").endswith(b"\0"):
+        return (Fault("cut_off", rows + len(rejects), "the file ends in zeros: it was not written to its end"),)
     if not rejects or tail.endswith((b"\n", b"\r")):
         return ()
     last = rejects[-1]

@@ -9,6 +9,17 @@ from spanishgas.domain.tariff import MAX_20TD_KW, ZONE_OF_PROVINCE
 from spanishgas.engine.session import Engine
 from spanishgas.silver.quality import Finding
 
+# Silver table -> the source that names customers; those in ``EVERYBODYS`` should have a row of each.
+NAMING = {
+    "contracts": "customer_contracts",
+    "prices": "price_history",
+    "interactions": "customer_interactions",
+    "churn_events": "churn_label",
+    "retention_offers": "retention_offers",
+    "consumption_periods": "consumption_periods",
+    "consumption_daily": "consumption_hourly",
+}
+EVERYBODYS = ("contracts", "prices")
 DATED = {
     "contracts": "contract_start_date",
     "prices": "pricing_date",
@@ -46,13 +57,14 @@ def relations(engine: Engine, tables: Mapping[str, ir.Table]) -> list[Finding]:
         Finding("customer_attributes", "supply_above_15_kw", total, engine.integer(large.count()),
                 "3.0TD: its six periods are approximated by three"),
     ]  # fmt: skip
-    for table, source in (("contracts", "customer_contracts"), ("prices", "price_history")):
+    for table, source in NAMING.items():
+        if table not in tables:
+            continue
         with_row = tables[table].select("customer_id").distinct()
-        lacking = ids.anti_join(with_row, "customer_id")
-        strangers = with_row.anti_join(ids, "customer_id")
-        found.append(
-            Finding(source, "customer_without_row", total, engine.integer(lacking.count()), "features from it are null")
-        )
+        if table in EVERYBODYS:
+            lacking = engine.integer(ids.anti_join(with_row, "customer_id").count())
+            found.append(Finding(source, "customer_without_row", total, lacking, "features from it are null"))
+        strangers = with_row.filter(with_row.customer_id.notnull()).anti_join(ids, "customer_id")
         found.append(
             Finding(
                 source,

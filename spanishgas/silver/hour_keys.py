@@ -22,7 +22,6 @@ import pandas as pd
 from spanishgas.domain.civil_time import CANARY, MAINLAND
 from spanishgas.domain.tariff import Zone, tariff_calendar
 from spanishgas.silver.dates import DAY_SECONDS, NUMBERED
-from spanishgas.silver.numbers import numbers_of_texts
 
 Clock = Literal["utc", "civil", "hour_index"]
 Ints = npt.NDArray[np.int64]
@@ -31,7 +30,10 @@ DAY_MINUTES = 1_440
 NO_KEY: Final = -1
 # A time between the quarter hours: readable, but of no interval.
 OFF_KEY: Final = -2
+LARGEST_SECOND: Final = 1e11
 UNREADABLE: Final = int(np.iinfo(np.int64).min // 2)
+# A number where a time should be, beyond 24.
+COUNTS: Final = -3
 CLOSING, UTC, INDEX = 1 << 40, 1 << 41, 1 << 42
 SLOT_MASK = CLOSING - 1
 # Starts on days that the clock changes, where what a time names is only known from the whole day.
@@ -160,7 +162,10 @@ def days_of_instants(seconds: Ints) -> Ints:
 
 
 def minutes_of_texts(texts: Sequence[str | None]) -> Ints:
-    """Minutes of the day of times such as `1`, `01:00`, `013000`, `1:00 PM` and `24:00`; -1 where a text is none."""
+    """Minutes of the day of times such as `1`, `01:00`, `013000`, `1:00 PM` and `24:00`; -1 where a text is none.
+
+    A number that is no time but could be that of an interval in its day, such as `25`, is ``COUNTS``.
+    """
     return np.array([_minutes(text) for text in texts], np.int64)
 
 
@@ -175,7 +180,7 @@ def _minutes(text: str | None) -> int:
         hours = hours % 12 + (12 if found[6] in "Pp" else 0)
     total = hours * 60 + minutes
     if minutes >= 60 or seconds >= 60 or total > DAY_MINUTES:
-        return -1
+        return COUNTS if text is not None and text.isdecimal() and len(text) == 2 else -1
     # A time with seconds lies between the quarter hours, whatever its minutes are.
     return total if seconds == 0 else 1
 
@@ -209,9 +214,11 @@ def seconds_of_texts(texts: Sequence[str | None], date_format: str | None) -> tu
 def _seconds_of_numbers(texts: Sequence[str | None], date_format: str) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """The same of times that are numbers; those of spreadsheets are exact to the minute only."""
     per_unit, first = NUMBERED[date_format]
-    told = numbers_of_texts(texts) * per_unit
+    numbers = pd.to_numeric(pd.Series(list(texts), dtype="object").str.replace(",", "."), errors="coerce")
+    told = numbers.to_numpy(dtype=np.float64) * per_unit
     told = np.round(told / 60) * 60 if date_format == "excel" else told
-    seconds = np.where(np.isnan(told), UNREADABLE, np.nan_to_num(told).astype(np.int64) + first)
+    known = np.abs(told) < LARGEST_SECOND
+    seconds = np.where(known, np.where(known, told, 0).astype(np.int64) + first, UNREADABLE)
     return np.where(seconds < 0, UNREADABLE, seconds), np.full(len(texts), date_format != "excel")
 
 

@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 ZONES: tuple[Zone, ...] = ("mainland", "canary", "ceuta_melilla")
 # Rows that say the source is not written as its settings say.
-CONTRARY = ("off_interval", "off_stamp")
+CONTRARY = ("off_interval", "off_stamp", "off_clock")
 REJECT_SCHEMA = pa.schema(
     [
         ("source", pa.string()),

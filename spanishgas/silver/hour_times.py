@@ -12,6 +12,7 @@ from spanishgas.engine.chunks import Chunk
 from spanishgas.silver import hour_columns
 from spanishgas.silver.dates import DAY_SECONDS
 from spanishgas.silver.hour_keys import (
+    COUNTS,
     NO_KEY,
     OFF_KEY,
     Clock,
@@ -106,7 +107,8 @@ def _of_day_and_time(
     told = (
         ("missing_timestamp", missing, None),
         ("missing_time", without, None),
-        ("invalid_time", (minutes < 0) & ~without, "time"),
+        ("invalid_time", (minutes == -1) & ~without, "time"),
+        ("off_clock", minutes == COUNTS, "time"),
     )
     faults: list[Fault] = [fault for fault in told if fault[1].any()]
     # A day that cannot be read shows itself, everything else shows in the time.
