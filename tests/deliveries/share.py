@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from tests.deliveries.faults import FAULTS
 from tests.deliveries.outcomes import Drill, Outcome
 
-
 Case = tuple[str, str, bool]
 
 

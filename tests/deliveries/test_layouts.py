@@ -12,6 +12,7 @@ from spanishgas.config import EngineSettings
 from spanishgas.engine.session import Engine, open_engine
 from spanishgas.errors import SpanishGasError
 from tests.deliveries.layouts import CASES, Case
+from tests.deliveries.layouts.__main__ import DOCUMENT, block, render
 from tests.deliveries.layouts.outcome import outcome
 from tests.reference.readings import energy_by_day
 
@@ -58,3 +59,10 @@ def test_a_layout_reads_with_its_energy_or_ends_with_its_mend(case: Case, engine
     for name, count in case.counted.items():
         assert counted.pop(name, 0) == count, (name, read.counted)
     assert not {name: count for name, count in counted.items() if not name.startswith("missing_")}, counted
+
+
+def test_the_document_says_of_every_case_what_becomes_of_it() -> None:
+    found = block(DOCUMENT.read_text())
+    assert found is not None
+    assert found.group(1) == render(), "python -m tests.deliveries.layouts --write"
+    assert len({case.name for case in CASES}) == len(CASES) >= 50

@@ -27,7 +27,6 @@ from tests.deliveries.layouts.base import (
 )
 from tests.reference.readings import Interval, end_with_offset, in_utc, with_offset
 
-
 _HELSINKI = ZoneInfo("Europe/Helsinki")
 
 
@@ -465,7 +464,7 @@ CASES = (
         "NEM12: rows of several kinds in one file",
         "AEMO (Australia), meter data file format",
         {
-            "nem12.csv": b"100,NEM12,202411050000,MDP1,Retailer1\n200,6301011234,E1,1,E1,N1,01009,KWH,30,\n300,20241104,"
+            "nem12.csv": b"100,NEM12,202411050000,MDP1,Retailer1\n200,6301011234,E1,1,E1,N1,1,KWH,30,\n300,20241104,"
             + b"0.5," * 48
             + b"A,,,\n900\n"
         },
@@ -475,9 +474,7 @@ CASES = (
     Case(
         "MSCONS: EDIFACT",
         "BDEW (Germany), MSCONS",
-        {
-            "mscons.csv": b"UNA:+.? 'UNB+UNOC:3+9900000000001:500+9900000000002:500+241104:1200+1'UNH+1+MSCONS:D:04B:UN:2.4c'"
-        },
+        {"mscons.csv": b"UNA:+.? 'UNB+UNOC:3+9900000000001:500+9900000000002:500+241104:1200+1'UNH+1+MSCONS'"},
         {"columns": columns_of("id", timestamp="day", consumption_elec_kwh="kwh")},
         stops="is EDIFACT, not CSV",
     ),

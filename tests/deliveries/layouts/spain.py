@@ -1,4 +1,4 @@
-"""Layouts of Spanish readings: the distributors' portals, Datadis, the files between distributors and retailers, SIPS."""
+"""Layouts of Spanish readings: portals of distributors, Datadis, files between distributors and retailers, SIPS."""
 
 import bz2
 import io
@@ -83,18 +83,17 @@ ENDESA = columns_of(
 )
 
 
-def _ide(readings: list[Interval], unit: str = "CONSUMO Wh") -> list[Row]:
-    rows = [
+def _ide(readings: list[Interval]) -> list[Row]:
+    return [
         {
             "CUPS": one.unit,
             "FECHA-HORA": f"{one.day:%Y/%m/%d} {clock(minutes_at_end(one))}",
             "INV / VER": str(int(one.start.month in range(4, 11))),
-            unit: wh(one),
+            "CONSUMO Wh": wh(one),
             "GENERACION Wh": "0",
         }
         for one in readings
     ]
-    return rows
 
 
 IDE = columns_of(
@@ -189,6 +188,7 @@ NOT_TOLD = {
         "is_industrial", "is_second_residence", "region", "is_high_competition_province", "is_urban", "sales_channel"
     )
 }  # fmt: skip
+XML = b"<?xml version='1.0' encoding='UTF-8'?>\n<MensajeBajaSuspension><Cabecera/></MensajeBajaSuspension>\n"
 E_DISTRIBUCION = "e-distribución's portal, as read by public parsers of its CSV"
 I_DE = "i-DE's portal, as read by public parsers of its CSV"
 REE = "measurement files between distributors and retailers (REE/SIMEL), as gisce/mesures writes them"
@@ -423,9 +423,7 @@ CASES = (
     Case(
         "switching message in XML",
         "CNMC, formats of messages between distributors and retailers (A3, B1, C1)",
-        {
-            "B1_05.xml": b"<?xml version='1.0' encoding='UTF-8'?>\n<MensajeBajaSuspension><Cabecera/></MensajeBajaSuspension>\n"
-        },
+        {"B1_05.xml": XML},
         {"columns": {}},
         source="churn_label",
         stops="the ending tells no format",
@@ -433,9 +431,7 @@ CASES = (
     Case(
         "the same under the name of a CSV file",
         "CNMC, formats of messages between distributors and retailers (A3, B1, C1)",
-        {
-            "B1_05.csv": b"<?xml version='1.0' encoding='UTF-8'?>\n<MensajeBajaSuspension><Cabecera/></MensajeBajaSuspension>\n"
-        },
+        {"B1_05.csv": XML},
         {"columns": {}},
         source="churn_label",
         stops="is XML or HTML",
