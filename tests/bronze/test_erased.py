@@ -29,6 +29,7 @@ def record(customer: str | None, number: int) -> str:
     ("rows", "columns", "left"),
     [
         ({"customer_id": ["C1", "C2", None, " C1 "], "n": [1, 2, 3, 4]}, {}, [2, 3]),
+        ({"customer_id": ["c1", "C2", "\ufeffC\u00a01", "C1\t"], "n": [1, 2, 3, 4]}, {}, [2]),
         ({"id": [1, 2, 1], "n": [1, 2, 3]}, {"customer_id": {"column": "id", "codes": {"1": "C1"}}}, [2]),
         ({"record": [record("C1", 1), record("C2", 2), record(None, 3)]}, {"customer_id": "customer.id"}, [2, 3]),
         ({"n": [1, 2]}, {"customer_id": {"file_pattern": r"meter_(\w+)\.csv"}}, []),

@@ -392,3 +392,22 @@ def test_readings_of_supply_points_reach_the_customers_that_a_table_names(tmp_pa
         "consumption_hourly": "no_customer_of_supply_point",
     }
     assert finding(tables, "supply_points", "respelled_supply_point_id") == 2
+
+
+def test_periods_of_supply_points_add_up_per_customer_and_version(tmp_path: Path) -> None:
+    raw = world()
+    row = {"customer_id": "A", "period_start": "2024-01-01", "period_end": "2024-12-31", "recorded_at": "2025-01-02"}
+    rows = [
+        {**row, "cups": "P1", "consumption_elec_kwh": 1000, "consumption_gas_m3": 50},
+        {**row, "cups": "P2", "consumption_elec_kwh": 200, "consumption_gas_m3": None},
+        {**row, "cups": "P2", "consumption_elec_kwh": 200, "consumption_gas_m3": None},
+        {**row, "cups": "P2", "consumption_elec_kwh": 300, "consumption_gas_m3": None, "recorded_at": "2025-02-01"},
+    ]
+    raw.tables["consumption_periods"] = pd.DataFrame(rows, dtype="object")
+    part = {"files": "consumption_periods.csv", "columns": {"supply_point_id": "cups"}}
+    tables = build(tmp_path, raw, consumption_periods=SourceSettings.model_validate({"parts": [part]}))
+    periods = tables["consumption_periods"].sort_values("known_at")
+    assert periods["consumption_elec_kwh"].tolist() == [1200.0, 1300.0]
+    assert periods["consumption_gas_m3"].tolist() == [50.0, 50.0]
+    assert finding(tables, "consumption_periods", "duplicate") == 1
+    assert finding(tables, "consumption_periods", "conflicting_duplicate") == 0
