@@ -26,9 +26,6 @@ SENTINELS = (
     date(9999, 1, 1),
     date(9999, 12, 31),
 )
-DAY_SECONDS = 86_400
-# Dates that are numbers -> seconds of their unit, and the second since 1970 that their zero is.
-NUMBERED = {"excel": (float(DAY_SECONDS), -25_569 * DAY_SECONDS), "unix": (1.0, 0), "unix_ms": (0.001, 0)}
 LAYOUTS = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y%m%d")
 # 0000-00-00, 00/00/0000 00:00:00, 0
 ZEROS = r"^[-/.:T ]*0[-/.:T 0]*$"

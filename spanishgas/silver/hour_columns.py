@@ -16,9 +16,10 @@ import pandas as pd
 import pyarrow as pa
 
 from spanishgas.config import ColumnMapping
+from spanishgas.domain.civil_time import DAY_SECONDS, NUMBERED
 from spanishgas.domain.identifiers import Spelling, is_unsafe, one_spelling
 from spanishgas.engine.chunks import Chunk
-from spanishgas.silver.dates import DAY_SECONDS, NUMBERED, DateRule
+from spanishgas.silver.dates import DateRule
 from spanishgas.silver.hour_keys import seconds_of_texts
 from spanishgas.silver.numbers import numbers_of_texts
 from spanishgas.silver.values import FALSE, TRUE

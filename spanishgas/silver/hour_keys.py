@@ -19,9 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from spanishgas.domain.civil_time import CANARY, MAINLAND
+from spanishgas.domain.civil_time import CANARY, DAY_SECONDS, MAINLAND, NUMBERED
 from spanishgas.domain.tariff import Zone, tariff_calendar
-from spanishgas.silver.dates import DAY_SECONDS, NUMBERED
 
 Clock = Literal["utc", "civil", "hour_index"]
 Ints = npt.NDArray[np.int64]

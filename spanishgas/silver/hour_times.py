@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spanishgas.config import ColumnMapping
+from spanishgas.domain.civil_time import DAY_SECONDS
 from spanishgas.engine.chunks import Chunk
 from spanishgas.silver import hour_columns
-from spanishgas.silver.dates import DAY_SECONDS
 from spanishgas.silver.hour_keys import (
     COUNTS,
     NO_KEY,

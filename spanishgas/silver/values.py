@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column
+from spanishgas.domain.civil_time import DAY_SECONDS, NUMBERED
 from spanishgas.engine.local_time import civil_time
-from spanishgas.silver.dates import DAY_SECONDS, NUMBERED
 from spanishgas.silver.numbers import LARGEST, DecimalMark, number_of_text
 from spanishgas.silver.raw import RawPart
 
