@@ -124,7 +124,7 @@ def _as_mapping(value: object) -> object:
 Mappings = dict[str, Annotated[ColumnMapping, BeforeValidator(_as_mapping)]]
 
 
-Clock = Literal["utc", "civil", "hour_index"]
+Clock = Literal["utc", "winter", "civil", "hour_index"]
 Stamp = Literal["start", "end", "auto"]
 IntervalMinutes = Literal[60, 30, 15, "auto"]
 Quantity = Literal["energy", "power"]
@@ -283,8 +283,9 @@ class SourceSettings(SettingsModel):
     Attributes:
         parts: One part per set of files; several parts are stacked.
         absent: Why the data set has no such source; its features are then null, and the run says so.
-        clock: Clock of readings: ``utc``, ``civil`` wall time, or ``hour_index``, the number of the interval within its
-            day, from 1. A timestamp with a UTC offset is taken at its word under every clock.
+        clock: Clock of readings: ``utc``, ``winter`` (the mainland's winter time, UTC+1, all the year), ``civil`` wall
+            time, or ``hour_index``, the number of the interval within its day, from 1. A timestamp with a UTC offset is
+            taken at its word under every clock.
         stamp: Whether a timestamp is the ``start`` or the ``end`` of its interval; ``auto`` goes by the days that know
             24:00. A number of the interval needs none.
         interval_minutes: Length of a reading's interval: 60, 30 or 15 minutes; ``auto`` finds it per supply point and

@@ -22,10 +22,12 @@ import pandas as pd
 from spanishgas.domain.civil_time import CANARY, DAY_SECONDS, MAINLAND, NUMBERED
 from spanishgas.domain.tariff import Zone, tariff_calendar
 
-Clock = Literal["utc", "civil", "hour_index"]
+Clock = Literal["utc", "winter", "civil", "hour_index"]
 Ints = npt.NDArray[np.int64]
 SLOT_MINUTES, SLOTS_PER_DAY, INDEX_SLOTS = 15, 96, 128
 DAY_MINUTES = 1_440
+# Clocks that are never put forward -> seconds that they are ahead of UTC.
+FIXED: Final = {"utc": 0, "winter": 3_600}
 NO_KEY: Final = -1
 # A time between the quarter hours: readable, but of no interval.
 OFF_KEY: Final = -2
@@ -132,9 +134,10 @@ def keys_of_texts(texts: Sequence[str | None], clock: Clock, date_format: str | 
         series = series.str.replace(MIDNIGHT_24, "00", regex=True)
     seconds, zoned = seconds_of_texts(list(series), date_format)
     seconds = np.where(closing, seconds + DAY_SECONDS, seconds)
+    seconds = np.where(zoned, seconds, seconds - FIXED.get(clock, 0))
     keys = keys_of_seconds(seconds, "civil")
     readable = keys >= 0
-    keys[readable & (zoned | (clock == "utc"))] |= UTC
+    keys[readable & (zoned | (clock in FIXED))] |= UTC
     keys[readable & closing] |= CLOSING
     return keys
 
@@ -222,9 +225,9 @@ def _seconds_of_numbers(texts: Sequence[str | None], date_format: str) -> tuple[
 
 
 def keys_of_seconds(seconds: Ints, clock: Clock) -> Ints:
-    """Keys of seconds since 1970 in the source's clock, `civil` or `utc`."""
-    slots, rest = np.divmod(seconds, SLOT_MINUTES * 60)
-    keys = slots | UTC if clock == "utc" else slots
+    """Keys of seconds since 1970 in the source's clock."""
+    slots, rest = np.divmod(seconds - FIXED.get(clock, 0), SLOT_MINUTES * 60)
+    keys = slots | UTC if clock in FIXED else slots
     return np.where(slots <= 0, NO_KEY, np.where(rest == 0, keys, OFF_KEY))
 
 
@@ -235,14 +238,19 @@ def keys_of_days(days: Ints) -> Ints:
 
 def keys_of_days_and_minutes(days: Ints, minutes: Ints, clock: Clock) -> Ints:
     """Keys of days since 1970 and minutes of the day, 24:00 among them."""
-    slots, rest = np.divmod(days * DAY_MINUTES + minutes, SLOT_MINUTES)
-    keys = slots | (UTC if clock == "utc" else 0) | np.where(minutes == DAY_MINUTES, CLOSING, 0)
+    slots, rest = np.divmod(days * DAY_MINUTES + minutes - FIXED.get(clock, 0) // 60, SLOT_MINUTES)
+    keys = slots | (UTC if clock in FIXED else 0) | np.where(minutes == DAY_MINUTES, CLOSING, 0)
     return np.where((days <= 0) | (minutes < 0), NO_KEY, np.where(rest == 0, keys, OFF_KEY))
 
 
-def written_days(keys: Ints) -> npt.NDArray[np.int32]:
-    """The day that a row itself names, days since 1970: 24:00 belongs to the day that it ends."""
-    slots = keys & SLOT_MASK
+def written_days(keys: Ints, ahead: int = 0) -> npt.NDArray[np.int32]:
+    """The day that a row itself names, days since 1970: 24:00 belongs to the day that it ends.
+
+    Args:
+        keys: The keys.
+        ahead: Quarter hours that the clock is ahead of them.
+    """
+    slots = (keys & SLOT_MASK) + ahead
     days = np.where(keys & INDEX, slots // INDEX_SLOTS, (slots - (keys & CLOSING > 0)) // SLOTS_PER_DAY)
     return np.where(keys < 0, 0, days).astype(np.int32)
 

@@ -109,7 +109,7 @@ def _reader(
         )
     kind = part.table[columns["timestamp"].column].type() if columns["timestamp"].column else None
     zoned = kind is not None and kind.is_timestamp() and kind.timezone is not None
-    clock: Clock = "utc" if zoned and settings.clock == "civil" else settings.clock
+    clock: Clock = "utc" if zoned and settings.clock != "hour_index" else settings.clock
     stamp, minutes = settings.stamp, settings.interval_minutes
     return HourlyReader(
         source=source.contract.name,

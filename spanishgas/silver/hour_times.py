@@ -1,7 +1,7 @@
 """The times of a chunk's rows as keys: one text or timestamp, a day with a time beside it, or a day with an index."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,10 @@ from spanishgas.engine.chunks import Chunk
 from spanishgas.silver import hour_columns
 from spanishgas.silver.hour_keys import (
     COUNTS,
+    FIXED,
     NO_KEY,
     OFF_KEY,
+    SLOT_MINUTES,
     Clock,
     Ints,
     days_of_instants,
@@ -40,16 +42,23 @@ class Times:
         hour: Position in ``keys`` of every row.
         faults: Reason, rows without a readable time, and the column that shows it.
         shown: Column that shows what is wrong with a time that can be read.
+        ahead: Quarter hours that the clock is ahead of the keys.
     """
 
     keys: Ints
     hour: npt.NDArray[np.int32]
     faults: list[Fault]
     shown: str = "timestamp"
+    ahead: int = 0
 
 
 def read_times(chunk: Chunk, columns: Mapping[str, ColumnMapping], clock: Clock, memo: hour_columns.Memo) -> Times:
     """Times of a chunk's rows."""
+    times = _read(chunk, columns, clock, memo)
+    return replace(times, ahead=FIXED[clock] // (60 * SLOT_MINUTES)) if FIXED.get(clock) else times
+
+
+def _read(chunk: Chunk, columns: Mapping[str, ColumnMapping], clock: Clock, memo: hour_columns.Memo) -> Times:
     time = hour_columns.coded(chunk, columns["time"], memo) if clock != "hour_index" else None
     if time is not None:
         return _of_day_and_time(chunk, columns, clock, memo, time)

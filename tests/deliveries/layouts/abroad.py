@@ -1,6 +1,6 @@
 """Layouts of readings from other countries and public data sets."""
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from tests.deliveries.layouts.base import (
@@ -128,7 +128,55 @@ LONDON = (
 ).encode()
 LONDON_COLUMNS = columns_of("LCLid", timestamp="DateTime", consumption_elec_kwh="KWH/hh (per half hour)")
 
+WINTER = timezone(timedelta(hours=1))
+
 CASES = (
+    Case(
+        "winter time all year",
+        "data loggers and control systems that are never put forward; German and Swiss grid operators",
+        {
+            "logger.csv": delimited(
+                rows_of(
+                    QUARTERS,
+                    id=lambda one: one.unit,
+                    day=lambda one: f"{one.start.astimezone(WINTER):%d.%m.%Y}",
+                    time=lambda one: f"{one.start.astimezone(WINTER):%H:%M}",
+                    kw=kilowatts,
+                )
+            ).encode()
+        },
+        {
+            "clock": "winter",
+            "interval_minutes": 15,
+            "quantity": "power",
+            "columns": columns_of(
+                "id", timestamp={"column": "day", "date_format": "%d.%m.%Y"}, consumption_elec_kwh="kw"
+            ),
+        },
+        readings=QUARTERS,
+    ),
+    Case(
+        "winter time all year, ends of hours in one text to 24:00",
+        "data loggers and control systems that are never put forward",
+        {
+            "logger.csv": delimited(
+                rows_of(
+                    HOURS,
+                    id=lambda one: one.unit,
+                    at=lambda one: (
+                        f"{one.start.astimezone(WINTER):%Y-%m-%d} {one.start.astimezone(WINTER).hour + 1:02d}:00"
+                    ),
+                    kwh=kwh,
+                )
+            ).encode()
+        },
+        {
+            "clock": "winter",
+            "stamp": "end",
+            "columns": columns_of("id", timestamp="at", consumption_elec_kwh="kwh"),
+        },
+        readings=HOURS,
+    ),
     Case(
         "Elering: ISO 8601 with the offset of Estonia",
         "Elering, Estfeed, metering data",
