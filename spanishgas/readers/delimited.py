@@ -27,6 +27,12 @@ TAIL_BYTES = 1 << 14
 MAX_REJECTS = 100_000
 CUT_REASONS = ("too_few_columns", "broken_quotes", "invalid_encoding")
 COMPARED_CHARACTERS = REJECTED_ROW_CHARACTERS // 2
+# How files begin that are no tables. Some tables have names of columns in angle brackets.
+NO_TABLES = {
+    "XML or HTML": re.compile(r"\s*<(\?xml|!|html|[^,;|\t<>]+>\s*<)", re.IGNORECASE),
+    "EDIFACT": re.compile(r"\s*(UNA:|UNB\+)"),
+    "JSON": re.compile(r"\s*(\{|\[\s*\{)"),
+}
 # A line by which Excel is told the delimiter.
 HINT = re.compile(rb"^(?:\xef\xbb\xbf)?\"?sep=(.)\"?[ \t]*\r?\n", re.IGNORECASE)
 
@@ -183,12 +189,11 @@ def read_header(file: Path, delimiter: str | None, *, where: str) -> Header:
 
 
 def _refuse_no_table(text: str, where: str) -> None:
-    start = text.lstrip()[:9].upper()
-    kinds = {"XML or HTML": ("<",), "EDIFACT": ("UNA:", "UNB+"), "JSON": ("{", "[{")}
-    found = [kind for kind, marks in kinds.items() if start.startswith(marks)]
-    if found:
+    """Ends where the beginning of a file is that of something else."""
+    found = next((kind for kind, start in NO_TABLES.items() if start.match(text)), None)
+    if found is not None:
         raise SourceError(
-            f"is {found[0]}, not CSV",
+            f"is {found}, not CSV",
             where=where,
             examples=[text.strip()[:80].splitlines()[0]],
             todo="Have it delivered as CSV or JSON, or convert it; JSON needs its ending, or `format: json`. A page "

@@ -212,7 +212,7 @@ def _plain_numbers(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Fl
     if mapping.value is not None:
         return np.full(chunk.batch.num_rows, float(str(mapping.value))), None
     column = raw_column(chunk, mapping)
-    if column is not None and not (mapping.extract or mapping.missing or _is_text(column.type)):
+    if column is not None and not (mapping.extract or _is_text(column.type)):
         return column.cast(pa.float64()).to_numpy(zero_copy_only=False), None
     found = coded(chunk, mapping, memo)
     if found is None:

@@ -51,7 +51,7 @@ def raw_value(part: RawPart, mapping: ColumnMapping) -> ir.Value | None:
 
 def _extracted(value: ir.Value | None, mapping: ColumnMapping) -> ir.Value | None:
     """The part of a value that is meant, null where it stands for none."""
-    if value is None or (mapping.extract is None and not mapping.missing):
+    if value is None or (mapping.extract is None and not (mapping.missing and value.type().is_string())):
         return value
     text = as_text(value)
     if mapping.extract is not None:

@@ -4,7 +4,6 @@ from datetime import timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from tests.deliveries.layouts.base import (
-    HALVES,
     HALVES_OF_ONE,
     HOURS,
     OF_ONE,
@@ -16,35 +15,19 @@ from tests.deliveries.layouts.base import (
     clock,
     columns_of,
     delimited,
+    end_of,
     kilowatts,
     kwh,
     kwh_comma,
     local,
     minutes_at_end,
-    number_in_day,
     rows_of,
+    start_of,
     wh,
 )
-from tests.reference.readings import Interval, end_with_offset, in_utc, with_offset
+from tests.reference.readings import Interval, in_utc
 
 _HELSINKI = ZoneInfo("Europe/Helsinki")
-
-
-def _start(one: Interval) -> str:
-    return with_offset(one)["timestamp"]
-
-
-def _end(one: Interval) -> str:
-    return end_with_offset(one)["timestamp"]
-
-
-def _settlement_days() -> list[Row]:
-    rows: dict[tuple[str, str], Row] = {}
-    for one in HALVES:
-        key = one.unit, f"{one.day:%d/%m/%Y}"
-        row = rows.setdefault(key, {"MPAN": key[0], "Date": key[1], **{f"HH{at:02d}": "" for at in range(1, 51)}})
-        row[f"HH{number_in_day(one):02d}"] = kwh(one)
-    return list(rows.values())
 
 
 def _eloverblik() -> bytes:
@@ -78,22 +61,6 @@ def _registers(readings: list[Interval]) -> list[Row]:
     return rows
 
 
-ESB = [
-    {
-        "MPRN": one.unit,
-        "Meter Serial Number": "1",
-        "Read Value": value,
-        "Read Type": kind,
-        "Read Date and End Time": (local(one) + timedelta(minutes=30)).strftime("%d-%m-%Y %H:%M"),
-    }
-    for one in reversed(HALVES)
-    for kind, value in (("Active Import Interval (kW)", kilowatts(one)), ("Active Export Interval (kW)", "0.9"))
-]
-ESB_COLUMNS = columns_of(
-    "MPRN",
-    timestamp={"column": "Read Date and End Time", "date_format": "%d-%m-%Y %H:%M"},
-    consumption_elec_kwh="Read Value",
-)
 GREEN_BUTTON = (
     "Name,A CUSTOMER\nAddress,1 STREET\nAccount Number,1\nService,Service 1\n\n"
     + delimited(
@@ -111,22 +78,6 @@ GREEN_BUTTON = (
         ",",
     )
 ).encode()
-LONDON = (
-    delimited(
-        [
-            {
-                "LCLid": one.unit,
-                "stdorToU": "Std",
-                "DateTime": f"{in_utc(one)['timestamp']}:00.0000000",
-                "KWH/hh (per half hour) ": kwh(one),
-            }
-            for one in HALVES
-        ],
-        ",",
-    )
-    + f"{ONE},Std,2024-11-04 15:13:41.0000000,Null\n"
-).encode()
-LONDON_COLUMNS = columns_of("LCLid", timestamp="DateTime", consumption_elec_kwh="KWH/hh (per half hour)")
 
 WINTER = timezone(timedelta(hours=1))
 
@@ -194,99 +145,6 @@ CASES = (
         readings=HOURS,
     ),
     Case(
-        "one row per day with 48 columns, 50 in autumn",
-        "24 layouts of half-hourly data (blog.ldodds.com, 2021); settlement periods of Elexon",
-        {"hh.csv": delimited(_settlement_days(), ",").encode()},
-        {
-            "clock": "hour_index",
-            "interval_minutes": 30,
-            "wide": {"columns": "^HH([0-9]+)$", "name": "period", "value": "kwh"},
-            "columns": columns_of(
-                "MPAN",
-                timestamp={"column": "Date", "date_format": "%d/%m/%Y"},
-                hour_index="period",
-                consumption_elec_kwh="kwh",
-            ),
-        },
-        readings=HALVES,
-    ),
-    Case(
-        "Octopus CSV: start and end with offset, blanks after the commas of the header",
-        "Octopus Energy, download of consumption",
-        {
-            "octopus.csv": delimited(
-                [
-                    {"Consumption (kwh)": kwh(one), " Start": f" {_start(one)}", " End": f" {_end(one)}"}
-                    for one in HALVES_OF_ONE
-                ],
-                ",",
-            ).encode()
-        },
-        {
-            "interval_minutes": 30,
-            "columns": {
-                "customer_id": {"value": ONE},
-                "timestamp": "Start",
-                "consumption_elec_kwh": "Consumption (kwh)",
-            },
-        },
-        readings=HALVES_OF_ONE,
-    ),
-    Case(
-        "Octopus API: `results` of a page, newest first",
-        "developer.octopus.energy, list consumption for a meter",
-        {
-            "page.json": as_json(
-                {
-                    "count": len(HALVES_OF_ONE),
-                    "next": None,
-                    "results": [
-                        {"consumption": float(one.kwh), "interval_start": _start(one), "interval_end": _end(one)}
-                        for one in reversed(HALVES_OF_ONE)
-                    ],
-                }
-            )
-        },
-        {
-            "interval_minutes": 30,
-            "records": "results",
-            "columns": {
-                "customer_id": {"value": ONE},
-                "timestamp": "interval_start",
-                "consumption_elec_kwh": "consumption",
-            },
-        },
-        readings=HALVES_OF_ONE,
-    ),
-    Case(
-        "Low Carbon London: fractions of seconds, `Null`, a reading off the half hour",
-        "London Datastore, SmartMeter Energy Consumption Data",
-        {"lcl.csv": LONDON},
-        {"clock": "utc", "interval_minutes": 30, "missing": ["Null"], "columns": LONDON_COLUMNS},
-        readings=HALVES,
-        counted={"off_interval": 1},
-    ),
-    Case(
-        "ESB Networks HDF: mean power at the end of half hours, import and export in rows, newest first",
-        "ESB Networks, harmonised downloadable file, as read by public parsers",
-        {"HDF.csv": delimited(ESB, ",").encode()},
-        {
-            "interval_minutes": 30,
-            "stamp": "end",
-            "quantity": "power",
-            "only": {"Read Type": ["Active Import Interval (kW)"]},
-            "columns": ESB_COLUMNS,
-        },
-        readings=HALVES,
-    ),
-    Case(
-        "the same without `only`: import and export of one interval contradict each other",
-        "ESB Networks, harmonised downloadable file",
-        {"HDF.csv": delimited(ESB, ",").encode()},
-        {"interval_minutes": 30, "stamp": "end", "quantity": "power", "columns": ESB_COLUMNS},
-        stops="readings of the same interval say different things .*`only`",
-    ),
-    Case(
         "Fluvius: registers of day and night and of injection in rows",
         "Fluvius (Belgium), download of consumption",
         {"fluvius.csv": delimited(_registers(HOURS)).encode("utf-8-sig")},
@@ -299,20 +157,6 @@ CASES = (
             ),
         },
         readings=HOURS,
-    ),
-    Case(
-        "CER Ireland: no header, blanks between, day and half hour in one code",
-        "CER smart metering trial, Irish Social Science Data Archive (0012-00)",
-        {"File1.txt": "".join(f"{1000 + at % 2} {19503 + at} 0.{at:03d}\n" for at in range(9)).encode()},
-        {
-            "format": "csv",
-            "delimiter": " ",
-            "header_row": 0,
-            "names": ["meter", "code", "kwh"],
-            "interval_minutes": 30,
-            "columns": columns_of("meter", timestamp="code", consumption_elec_kwh="kwh"),
-        },
-        stops="every row is rejected .*invalid_timestamp.*date_format",
     ),
     Case(
         "Green Button in XML (ESPI)",
@@ -402,7 +246,7 @@ CASES = (
         "Enedis (France), `courbe de charge`",
         {
             "enedis.csv": delimited(
-                rows_of(HALVES_OF_ONE, Horodate=_end, Valeur=lambda one: f"{one.kwh * 2000:f}")
+                rows_of(HALVES_OF_ONE, Horodate=end_of, Valeur=lambda one: f"{one.kwh * 2000:f}")
             ).encode()
         },
         {
@@ -476,7 +320,7 @@ CASES = (
                 rows_of(
                     HOURS,
                     id=lambda one: one.unit,
-                    at=lambda one: f"{local(one):%Y-%m-%d %H:%M} {'CEST' if '+02:00' in _start(one) else 'CET'}",
+                    at=lambda one: f"{local(one):%Y-%m-%d %H:%M} {'CEST' if '+02:00' in start_of(one) else 'CET'}",
                     kwh=kwh,
                 )
             ).encode()

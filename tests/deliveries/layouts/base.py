@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.reference.daily import MADRID
-from tests.reference.readings import Interval, intervals_of
+from tests.reference.readings import Interval, end_with_offset, intervals_of, with_offset
 
 # The 23-hour day, the 25-hour day and a working day of 2024.
 DAYS = (date(2024, 3, 31), date(2024, 10, 27), date(2024, 11, 4))
@@ -103,6 +103,16 @@ def local(one: Interval) -> datetime:
 def minutes_at_end(one: Interval) -> int:
     """Minutes of the day at the end by the start's clock: to 24:00."""
     return local(one).hour * 60 + local(one).minute + one.minutes
+
+
+def start_of(one: Interval) -> str:
+    """ISO 8601 with offset."""
+    return with_offset(one)["timestamp"]
+
+
+def end_of(one: Interval) -> str:
+    """ISO 8601 with offset."""
+    return end_with_offset(one)["timestamp"]
 
 
 def clock(minutes: int) -> str:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from tests.deliveries.layouts.base import HOURS, Case, as_json, columns_of, delimited
 from tests.deliveries.layouts.faults import PLAIN, READ
-from tests.deliveries.layouts.spain import NOT_TOLD
+from tests.deliveries.layouts.files_of_spain import NOT_TOLD
 
 PRICE = {
     "customer_id": "C1",
