@@ -149,7 +149,7 @@ def _line_of_names(names: Sequence[str], line: str, delimiter: str | None, where
         SourceError: There are more names than columns.
     """
     chosen = delimiter or _delimiter(line)
-    columns = len(_first_row(line, chosen))
+    columns = len(_first_row(line, chosen)) if line.strip() else len(names)
     if columns < len(names):
         raise SourceError(
             f"has {columns} columns, and `names` names {len(names)}",

@@ -81,6 +81,11 @@ def test_a_file_without_rows_says_so(name: str, content: str, tmp_path: Path) ->
     assert ([fault.reason for fault in found.faults], rows) == (["no_rows"], [])
 
 
+def test_a_file_without_rows_under_names_of_its_own_says_so(tmp_path: Path) -> None:
+    found, rows = land(tmp_path / "x.csv", "a,b\n", names=["one", "two"])
+    assert ([fault.reason for fault in found.faults], rows) == (["no_rows"], [])
+
+
 BROKEN = [
     ("x.json", DEEP, "nested too deeply"),
     ("x.json", f'[{{"a": {DEEP}}}]', "nested too deeply"),
