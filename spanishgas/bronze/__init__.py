@@ -1,15 +1,17 @@
 """Bronze: raw files landed as they are, one generic path for every source, and the log of what was found in them."""
 
 from spanishgas.bronze.differences import Difference, compare_schema
-from spanishgas.bronze.erased import digest_without, take_out, without_erased
+from spanishgas.bronze.erased import HOLDINGS, Held, digest_without, held_by, naming, take_out, without_erased
 from spanishgas.bronze.fetched import drop_rows, fetch_rows, fetched_rows
 from spanishgas.bronze.land import REJECTS_COLUMNS, Landed, LandedRawFile, content_hash, land_source
 from spanishgas.bronze.locate import RawFile, extras_dataset, locate_sources
 from spanishgas.bronze.log import build_ingestion_log, build_rejects
 
 __all__ = [
+    "HOLDINGS",
     "REJECTS_COLUMNS",
     "Difference",
+    "Held",
     "Landed",
     "LandedRawFile",
     "RawFile",
@@ -22,8 +24,10 @@ __all__ = [
     "extras_dataset",
     "fetch_rows",
     "fetched_rows",
+    "held_by",
     "land_source",
     "locate_sources",
+    "naming",
     "take_out",
     "without_erased",
 ]

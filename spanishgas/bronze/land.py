@@ -8,11 +8,11 @@ from pathlib import Path
 
 from spanishgas.bronze.differences import Difference, compare_schema
 from spanishgas.bronze.locate import RawFile
-from spanishgas.config import ExtraTable
+from spanishgas.config import ExtraTable, SourcePart
 from spanishgas.contracts import Contract
 from spanishgas.engine.session import Engine
 from spanishgas.errors import SourceError
-from spanishgas.readers import Fault, FileContent, HashCache, Progress, land_file, quiet
+from spanishgas.readers import Fault, FileContent, HashCache, Progress, land_file, quiet, shape_of
 
 REJECTS_COLUMNS = ("source", "source_file", "source_line", "reason", "detail", "row")
 
@@ -155,5 +155,11 @@ def _land(
 def content_hash(raw: RawFile, sha256: str) -> str:
     """Digest of what a raw file is landed as: its bytes and the settings that they are read with."""
     part = raw.settings
-    read_with = (sha256, raw.format, raw.member, part.delimiter, part.encoding, part.header_row, part.sheet)
+    read_with: tuple[object, ...] = (
+        sha256, raw.format, raw.member, part.delimiter, part.encoding, part.header_row, part.sheet
+    )  # fmt: skip
+    shape = shape_of(part)
+    # What no part said is left out, so that what was landed before the setting was there is still the same.
+    if shape != shape_of(SourcePart(files="x")):
+        read_with += shape
     return hashlib.sha256(repr(read_with).encode()).hexdigest()

@@ -21,6 +21,7 @@ from spanishgas.config.data import (
     SourcePart,
     SourceSettings,
     SqlSource,
+    WideRows,
 )
 from spanishgas.config.erasure import ErasureSettings
 from spanishgas.config.models import (
@@ -193,5 +194,6 @@ __all__ = [
     "SqlSource",
     "TrackingSettings",
     "TuningSettings",
+    "WideRows",
     "XGBoostSettings",
 ]

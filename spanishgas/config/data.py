@@ -1,6 +1,7 @@
 """Settings of a data set: where its raw files lie and how they map to the contracts; the demo retailer's world."""
 
 import codecs
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -48,6 +49,21 @@ class DemoSettings(SettingsModel):
         return self
 
 
+def with_one_group(pattern: str) -> str:
+    """A regular expression that has exactly one group.
+
+    Raises:
+        ValueError: It has none or several, or is no regular expression.
+    """
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(f"{pattern!r} has {groups} groups, not one")
+    return pattern
+
+
 class ColumnMapping(SettingsModel):
     """Where a contract column comes from in a raw file, and how its values are to be read.
 
@@ -59,24 +75,36 @@ class ColumnMapping(SettingsModel):
         value: A constant.
         file_pattern: Regular expression on the file's name; its first group is the value.
         absent: Why the source has no such column; the contract column is then null.
+        extract: Regular expression on the raw value; its first group is the value. A value that it does not fit stays
+            as it is.
         plus: Further raw numeric columns that are added to ``column``; a missing one makes the sum missing.
         factor: The raw number is multiplied by this to reach the contract's unit.
         codes: Raw code -> contract value. Codes that are not listed stay as they are.
         zero: What a zero means: a value, or that the value is missing.
-        date_format: strptime format of a date written as text; None for ISO 8601.
+        date_format: strptime format of a date written as text; None for ISO 8601. ``excel`` stands for the numbers that
+            a spreadsheet keeps dates as (45,292 is 2024-01-01), ``unix`` and ``unix_ms`` for seconds and milliseconds
+            since 1970 in UTC.
         decimal: Decimal mark of a number written as text; ``auto`` takes the part's.
+        missing: Texts that stand for no value, such as ``NULL``, beside those of the part.
     """
 
     column: str | None = None
     value: str | int | float | bool | date | None = None
     file_pattern: str | None = None
     absent: str | None = None
+    extract: str | None = None
     plus: tuple[str, ...] = ()
     factor: float = 1.0
     codes: dict[str, str] = Field(default_factory=dict)
     zero: Literal["value", "missing"] = "value"
     date_format: str | None = None
     decimal: Literal["auto", "point", "comma"] = "auto"
+    missing: tuple[str, ...] = ()
+
+    @field_validator("extract")
+    @classmethod
+    def _one_group(cls, pattern: str | None) -> str | None:
+        return pattern if pattern is None else with_one_group(pattern)
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ColumnMapping":
@@ -96,7 +124,7 @@ def _as_mapping(value: object) -> object:
 Mappings = dict[str, Annotated[ColumnMapping, BeforeValidator(_as_mapping)]]
 
 
-Clock = Literal["utc", "civil", "hour_index"]
+Clock = Literal["utc", "winter", "civil", "hour_index"]
 Stamp = Literal["start", "end", "auto"]
 IntervalMinutes = Literal[60, 30, 15, "auto"]
 Quantity = Literal["energy", "power"]
@@ -129,6 +157,25 @@ class SqlSource(SettingsModel):
         return self
 
 
+class WideRows(SettingsModel):
+    """Rows with one column per interval, as a day with the columns H1 to H25, read as one row per value.
+
+    Attributes:
+        columns: Regular expression that fits the names of these columns; its group tells them apart: ``^H([0-9]+)$``.
+        name: Name of the column that then holds the group's text.
+        value: Name of the column that then holds the value; a row without a value is left out.
+    """
+
+    columns: str
+    name: str = "interval"
+    value: str = "value"
+
+    @field_validator("columns")
+    @classmethod
+    def _one_group(cls, pattern: str) -> str:
+        return with_one_group(pattern)
+
+
 class SourcePart(SettingsModel):
     """One set of raw files, or one table of a database, that feeds a source.
 
@@ -136,17 +183,26 @@ class SourcePart(SettingsModel):
         files: Path or glob, relative to the data set's ``raw`` folder; a folder means every data file in it.
         sql: A table or query of a database instead of files.
         format: File format; ``auto`` goes by the ending (.csv .tsv .json .jsonl .ndjson .parquet .xlsx .xls .xlsb .ods,
-            each also as .gz or in a .zip). For a .zip it is the format of its members.
+            each also as .gz, .bz2 or .xz, or in a .zip). For a .zip it is the format of its members.
         member: Which members of a .zip are read, as a glob on their path in it; None: every data file.
-        unpacked_limit_mib: What one .gz, or one member of a .zip, may hold unpacked; more is refused.
+        unpacked_limit_mib: What one packed file, or one member of a .zip, may hold unpacked; more is refused.
         delimiter: CSV delimiter, or None to detect it.
         encoding: Text encoding of CSV and JSON files; a byte order mark wins over it.
         decimal: Decimal mark of numbers written as text. ``auto`` reads ``12,5``, ``1.234,5`` and ``1,234.5`` rightly
             and takes the one mark of ``1.234`` and ``1,234`` for a decimal mark; ``point`` and ``comma`` take the other
             mark for thousands.
         header_row: Line of a CSV file, or row of a sheet, that names the columns, from 1; what stands above is passed
-            over.
-        sheet: Sheet of a workbook by name, or by number from 1; None: the first.
+            over. 0: there is none, and ``names`` names them.
+        names: Names of the columns, in their order, instead of those in the header; columns beyond them are numbered.
+        sheet: Sheet of a workbook by name, or by number from 1; None: the first. A name may be a glob (``2024-*``, or
+            ``*`` for all): the sheets that it fits are stacked.
+        records: Dotted path of the list that holds the records of a JSON file, where that is not the file itself:
+            ``response.timeCurve``. Lists on the way are passed through; fields that stand around a list are fields of
+            each of its records.
+        only: Raw column -> values: rows with another value in it are passed over, and counted. For files that hold
+            imported and exported energy, or several registers, in rows.
+        wide: Rows with one column per interval, read as one row per value.
+        missing: Texts that stand for no value, in all columns of these files.
         sentinel_dates: Days that stand for "no date" beside the usual ones (0000-00-00, 0001-01-01, 1753-01-01,
             1899-12-30, 1899-12-31, 1900-01-01, 2999-12-31, 3000-01-01, 9999-01-01, 9999-12-31): null, and counted.
         first_year: Dates before this year are impossible; their rows go to quarantine.
@@ -170,8 +226,13 @@ class SourcePart(SettingsModel):
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     encoding: str = "utf-8"
     decimal: Literal["auto", "point", "comma"] = "auto"
-    header_row: int = Field(default=1, ge=1)
+    header_row: int = Field(default=1, ge=0)
+    names: tuple[str, ...] = ()
     sheet: str | int | None = None
+    records: str | None = Field(default=None, min_length=1)
+    only: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    wide: WideRows | None = None
+    missing: tuple[str, ...] = ()
     sentinel_dates: tuple[date, ...] = ()
     first_year: int = Field(default=1920, ge=1, le=9999)
     last_year: int = Field(default=2100, ge=1, le=9999)
@@ -198,6 +259,8 @@ class SourcePart(SettingsModel):
             raise ValueError("give either files or sql")
         if self.first_year > self.last_year:
             raise ValueError(f"first_year ({self.first_year}) is after last_year ({self.last_year})")
+        if self.header_row == 0 and not self.names:
+            raise ValueError("header_row: 0 says that nothing names the columns: give their names in `names`")
         return self
 
     @property
@@ -210,7 +273,8 @@ class SourcePart(SettingsModel):
     def mapping(self, column: str) -> ColumnMapping:
         """Where a contract column comes from, with what the part says for all columns."""
         told = self.columns.get(column) or ColumnMapping(column=column)
-        return told if told.decimal != "auto" else told.model_copy(update={"decimal": self.decimal})
+        decimal = self.decimal if told.decimal == "auto" else told.decimal
+        return told.model_copy(update={"decimal": decimal, "missing": (*told.missing, *self.missing)})
 
 
 class SourceSettings(SettingsModel):
@@ -219,8 +283,9 @@ class SourceSettings(SettingsModel):
     Attributes:
         parts: One part per set of files; several parts are stacked.
         absent: Why the data set has no such source; its features are then null, and the run says so.
-        clock: Clock of readings: ``utc``, ``civil`` wall time, or ``hour_index``, the number of the interval within its
-            day, from 1. A timestamp with a UTC offset is taken at its word under every clock.
+        clock: Clock of readings: ``utc``, ``winter`` (the mainland's winter time, UTC+1, all the year), ``civil`` wall
+            time, or ``hour_index``, the number of the interval within its day, from 1. A timestamp with a UTC offset is
+            taken at its word under every clock.
         stamp: Whether a timestamp is the ``start`` or the ``end`` of its interval; ``auto`` goes by the days that know
             24:00. A number of the interval needs none.
         interval_minutes: Length of a reading's interval: 60, 30 or 15 minutes; ``auto`` finds it per supply point and

@@ -54,8 +54,8 @@ INGESTION_LOG = Contract(
         Column(
             name="faults",
             type="string",
-            description="JSON list of what is wrong with the file as a whole: `reason` (`cut_off` in the middle of a "
-            "row, `no_rows`), `line`, `detail`.",
+            description="JSON list of what is wrong with the file as a whole: `reason` (`cut_off`: in the middle of a "
+            "row, in zeros, or where a spreadsheet ends; `no_rows`), `line`, `detail`.",
         ),
         Column(name="notes", type="string", description="JSON object: how the file had to be read."),
         Column(name="contract_version", type="int", description="Version of the contract it was compared with."),

@@ -158,7 +158,7 @@ CONSUMPTION_PERIODS = Contract(
     event_time="period_end",
     known_at=IN_COLUMN,
     optional=True,
-    columns=_carried(sources.CONSUMPTION_PERIODS),
+    columns=_carried(sources.CONSUMPTION_PERIODS, drop=("supply_point_id",)),
 )
 
 SUPPLY_POINTS = Contract(

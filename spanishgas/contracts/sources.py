@@ -442,8 +442,8 @@ RETENTION_OFFERS = Contract(
 CONSUMPTION_PERIODS = Contract(
     name="consumption_periods",
     layer="source",
-    version=1,
-    grain="customer x metered period",
+    version=2,
+    grain="supply point x metered period",
     description="Energy over stated periods (a year, a month), for retailers without hourly readings.",
     primary_key=("customer_id", "period_start", "period_end", "recorded_at"),
     event_time="period_end",
@@ -451,6 +451,7 @@ CONSUMPTION_PERIODS = Contract(
     optional=True,
     columns=(
         CUSTOMER_ID,
+        SUPPLY_POINT_ID.model_copy(update={"nullable": True, "required": False}),
         Column(name="period_start", type="date", description="First day of the period."),
         Column(name="period_end", type="date", description="Last day of the period."),
         Column(

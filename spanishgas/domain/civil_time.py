@@ -8,6 +8,9 @@ import pandas as pd
 
 MAINLAND = "Europe/Madrid"
 CANARY = "Atlantic/Canary"
+DAY_SECONDS = 86_400
+# Dates that are numbers -> seconds of their unit, and the second since 1970 that their zero is.
+NUMBERED = {"excel": (float(DAY_SECONDS), -25_569 * DAY_SECONDS), "unix": (1.0, 0), "unix_ms": (0.001, 0)}
 
 
 def hour_calendar(first: date, last: date, timezone: str = MAINLAND) -> pd.DataFrame:

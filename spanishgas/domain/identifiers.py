@@ -18,8 +18,9 @@ _INVISIBLE: Final = (
 _EDGES: Final = "\t\n\v\f\r\x1c-\x1f\x85"
 INVISIBLE: Final = re.compile(f"[{_INVISIBLE}]+")
 EDGES: Final = re.compile(f"^[{_EDGES}{_INVISIBLE}]+|[{_EDGES}{_INVISIBLE}]+$")
-# Control characters would break reports and logs; the others would leave the folder when a file is named by an id.
-UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]|\.\.|^\.$")
+# Control characters would break reports and logs; slashes and dots would leave the folder when a file is named by an
+# id; a number that a spreadsheet has rounded (1.23457E+15) is that of several customers.
+UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f/\\]|\.\.|^\.$|^\d([.,]\d+)?[eE][+]\d+$")
 # A supply point (CUPS): ES, 16 digits and two letters; two more characters tell a point of measurement apart.
 CUPS: Final = re.compile(r"^(ES\d{16}[A-Z]{2})\d[A-Z]$")
 _PLAIN: Final = re.compile(r"[0-9A-Z_-]{1,19}")
@@ -46,7 +47,7 @@ def one_spelling(text: str | None, spelling: Spelling) -> str | None:
 
 
 def is_unsafe(text: str | None) -> bool:
-    """Whether an identifier holds control characters or could be taken for a path."""
+    """Whether an identifier holds control characters, could be taken for a path, or was rounded by a spreadsheet."""
     return text is not None and UNSAFE.search(text) is not None
 
 

@@ -14,7 +14,7 @@ class LandingFacts:
         source: Name of the source contract.
         files: Raw files.
         rows: Rows landed.
-        cut_off: Files that end in the middle of a row.
+        cut_off: Files that end in the middle of a row, or where a spreadsheet ends.
         last_rows: Rows of the last delivery before; None where there was none with this source.
         last_date: Run date of that delivery.
     """
@@ -32,9 +32,7 @@ def _cut_off(facts: LandingFacts, limit: float, settings: QualitySettings) -> Fo
         return None
     count = len(facts.cut_off)
     named = f" ({', '.join(facts.cut_off[:3])}{', …' if count > 3 else ''})" if count else ""
-    return Found(
-        count <= limit, count, f"at most {limit:g}", f"{count:,} of {facts.files:,} files end within a row{named}"
-    )
+    return Found(count <= limit, count, f"at most {limit:g}", f"{count:,} of {facts.files:,} files are cut off{named}")
 
 
 def _no_rows(facts: LandingFacts, limit: float, settings: QualitySettings) -> Found | None:
@@ -54,7 +52,7 @@ def _fewer_rows(facts: LandingFacts, limit: float, settings: QualitySettings) ->
 
 
 GATES: tuple[Gate[LandingFacts], ...] = (
-    Gate("cut_off", "No file ends in the middle of a row.", _cut_off),
+    Gate("cut_off", "No file ends in the middle of a row, or where a spreadsheet ends.", _cut_off),
     Gate("no_rows", "A source whose files are there has rows.", _no_rows),
     Gate("fewer_rows", "A source has not many fewer rows than in the last delivery.", _fewer_rows),
 )

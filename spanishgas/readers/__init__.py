@@ -11,6 +11,7 @@ from spanishgas.readers.formats import ENDINGS, READERS, detect_format
 from spanishgas.readers.hashes import HashCache
 from spanishgas.readers.land import land_file
 from spanishgas.readers.packed import is_zip, members_of
+from spanishgas.readers.shape import shape_of
 from spanishgas.readers.sql import fetch
 from spanishgas.readers.text_table import NO_COLUMNS
 
@@ -32,4 +33,5 @@ __all__ = [
     "members_of",
     "names_in",
     "quiet",
+    "shape_of",
 ]

@@ -37,7 +37,8 @@ class Fault:
     """Something wrong with a file as a whole, although its rows could be landed.
 
     Attributes:
-        reason: ``cut_off``: the file ends in the middle of a row. ``no_rows``: it has no data, or only a header.
+        reason: ``cut_off``: the file ends in the middle of a row, or where a spreadsheet ends. ``no_rows``: it has no
+            data, or only a header.
         line: Row within the file's data where it shows, from 1; 0 where it is no row.
         detail: What was found, in words.
     """
@@ -67,7 +68,7 @@ class FileContent:
 
     @property
     def cut_off(self) -> bool:
-        """Whether the file ends in the middle of a row."""
+        """Whether rows are missing at the end of the file."""
         return any(fault.reason == "cut_off" for fault in self.faults)
 
 

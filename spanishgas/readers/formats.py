@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from spanishgas.readers.content import Format, Reader
 from spanishgas.readers.delimited import read_delimited
-from spanishgas.readers.packed import GZIP, ZIP
+from spanishgas.readers.packed import ZIP, without_packing
 from spanishgas.readers.parquet import read_parquet
 from spanishgas.readers.records import read_records
 from spanishgas.readers.sql import read_fetched
@@ -33,8 +33,8 @@ ENDINGS: Mapping[str, Format] = {
 
 
 def detect_format(name: str) -> Format | None:
-    """The format that the ending of a file's name stands for, gzipped or not; None where it stands for none."""
-    plain = name.lower().removesuffix(GZIP)
+    """The format that the ending of a file's name stands for, packed or not; None where it stands for none."""
+    plain = without_packing(name)
     return next((format_ for ending, format_ in ENDINGS.items() if plain.endswith(ending)), None)
 
 

@@ -8,6 +8,10 @@ from spanishgas.engine.session import Engine
 from spanishgas.readers.content import Fault, FileContent, Format, Progress, Task, quiet
 from spanishgas.readers.formats import READERS
 from spanishgas.readers.packed import unpacked
+from spanishgas.readers.shape import shaped
+
+# Rows that a sheet can hold: what was longer when it was opened in a spreadsheet ends there.
+ROWS_OF_A_SHEET = (65_536, 1_048_576)
 
 
 def land_file(
@@ -39,7 +43,21 @@ def land_file(
     name = where or (f"{file}/{member}" if member else str(file))
     limit = part.unpacked_limit_mib
     with unpacked(file, member, target.parent, limit_mib=limit, where=name, progress=progress) as plain:
-        content = READERS[format](Task(engine, plain, target, part, name, progress))
+        task = Task(engine, plain, target, part, name, progress)
+        content = READERS[format](task)
+        faults = (*content.faults, *_full(content, format, part))
+        content = replace(shaped(task, content), faults=faults)
     if content.rows or content.rejects:
         return content
     return replace(content, faults=(*content.faults, Fault("no_rows", 0, "there is not one row of data")))
+
+
+def _full(content: FileContent, format_: Format, part: SourcePart) -> tuple[Fault, ...]:
+    """Whether a file is exactly as long as a sheet can be."""
+    if format_ not in ("csv", "excel"):
+        return ()
+    rows = content.rows + len(content.rejects)
+    if rows + part.header_row not in ROWS_OF_A_SHEET:
+        return ()
+    what = "the file ends where a spreadsheet ends: rows beyond it were lost when it was saved"
+    return (Fault("cut_off", rows, what),)

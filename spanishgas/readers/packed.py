@@ -1,29 +1,41 @@
-"""Files inside gzip and zip: which there are, and one of them unpacked for its reader, within a limit.
+"""Files inside gzip, bzip2, xz and zip: which there are, and one of them unpacked for its reader, within a limit.
 
 Names inside an archive are compared and shown, never used as paths.
 """
 
+import bz2
 import fnmatch
 import gzip
+import lzma
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 from uuid import uuid4
 
 from spanishgas.errors import SourceError
 from spanishgas.readers.content import Progress
 
 COPY_BYTES = 1 << 22
-GZIP, ZIP = ".gz", ".zip"
+ZIP = ".zip"
+# Ending -> what unpacks a file that is packed as a whole. Files of meter readings between distributors come as .bz2.
+OPENERS: Mapping[str, Callable[[IO[bytes]], Any]] = {
+    ".gz": lambda source: gzip.GzipFile(fileobj=source),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+}
 
 
-def is_gzip(name: str) -> bool:
-    """Whether a name ends as that of a gzipped file."""
-    return name.lower().endswith(GZIP)
+def without_packing(name: str) -> str:
+    """The name of what is in a packed file, in small letters; of any other file its own."""
+    return name.lower().removesuffix(_packing(name))
+
+
+def _packing(name: str) -> str:
+    return next((ending for ending in OPENERS if name.lower().endswith(ending)), "")
 
 
 def is_zip(name: str) -> bool:
@@ -82,8 +94,8 @@ def unpacked(
     Raises:
         SourceError: It is encrypted, damaged, cut off, packed in a way that is not known, or too large unpacked.
     """
-    zipped = is_gzip(member or file.name)
-    if member is None and not zipped:
+    packing = _packing(member or file.name)
+    if member is None and not packing:
         yield file
         return
     progress(f"unpacking {where}")
@@ -96,12 +108,14 @@ def unpacked(
                     source = _member(stack, file, member, where)
                 else:
                     source = stack.enter_context(file.open("rb"))
-                if zipped:
-                    source = cast(IO[bytes], stack.enter_context(gzip.GzipFile(fileobj=source)))
+                if packing:
+                    source = cast(IO[bytes], stack.enter_context(OPENERS[packing](source)))
                 _copy(source, copy, min(limit_mib << 20, shutil.disk_usage(scratch).free), where)
         except EOFError as error:
             raise _damaged("is cut off: the packed data does not reach its end", where, error) from error
-        except (gzip.BadGzipFile, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of the file
+                raise
             raise _damaged("cannot be unpacked", where, error) from error
         except (NotImplementedError, RuntimeError) as error:
             raise SourceError(

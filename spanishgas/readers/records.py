@@ -53,27 +53,81 @@ class _Pass:
 def read_records(task: Task) -> FileContent:
     """Lands a JSON file as Parquet: nested objects as one column per dotted path, lists as JSON text.
 
-    The file is an array of objects, one object per line, or objects one after another. An empty file has no records.
+    The file is an array of objects, one object per line, objects one after another, or objects that hold the list of
+    records at the part's ``records``. An empty file has no records.
 
     Raises:
-        SourceError: The array or a document that spans lines is broken, or nested too deeply.
+        SourceError: The array or a document that spans lines is broken, or nested too deeply; there is no list where
+            ``records`` says, or it does not say where.
     """
     state = _Pass()
     with plain_text(task) as (plain, encoding):
-        layout = _layout(plain)
+        layout, document = _layout(plain), None
         with text_table(task.target, task.where) as table:
-            for text, record in _records(plain, layout, state, task.where):
-                row = state.flat(text, record)
-                if row is not None:
-                    table.add(row)
+            for text, document in _records(plain, layout, state, task.where):
+                for record in _told(document, task.part.records, task.where):
+                    row = state.flat(text, record)
+                    if row is not None:
+                        table.add(row)
                 if state.line % TELL_RECORDS == 0:
                     task.progress(f"landing {task.where}: {state.line:,} records")
         faults = _cut_off(plain, state) if layout == "lines" else ()
+    if layout != "array" and state.line == 1 and not task.part.records:
+        _refuse_wrapped(document, task.where)
     rows, schema = landed_schema(task.engine, task.target)
     notes = {"layout": layout} | ({} if encoding == "utf-8-sig" else {"encoding": encoding})
     if table.mended:
         notes["texts_with_characters_that_are_none"] = str(table.mended)
     return FileContent(rows=rows, rejects=tuple(state.rejects), schema=schema, notes=notes, faults=faults)
+
+
+def _told(document: Any, path: str | None, where: str) -> Iterator[Any]:
+    """Records of a document: itself, or those in the lists at a path."""
+    if path is None:
+        yield document
+        return
+    yield from _below(document, path.split("."), {}, path, where)
+
+
+def _below(value: Any, steps: list[str], around: dict[str, Any], path: str, where: str) -> Iterator[Any]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _below(one, steps, around, path, where)
+    elif not steps:
+        yield {**around, **value} if isinstance(value, dict) else value
+    elif isinstance(value, dict) and steps[0] in value:
+        beside = {key: one for key, one in value.items() if key != steps[0] and not isinstance(one, list)}
+        yield from _below(value[steps[0]], steps[1:], around | beside, path, where)
+    else:
+        found = list(value) if isinstance(value, dict) else [type(value).__name__]
+        raise SourceError(
+            f"has no list of records at `records: {path}`",
+            where=where,
+            examples=[f"{steps[0]!r} is not among: {', '.join(map(str, found[:20])) or 'nothing'}"],
+            todo="Look at what was delivered: an answer that tells of an error looks like this; else correct `records`",
+        )
+
+
+def _refuse_wrapped(document: Any, where: str) -> None:
+    """Ends where the only record of a file holds lists of records: the file is an answer around what is meant."""
+    lists = list(_lists(document, ""))
+    if lists:
+        raise SourceError(
+            "is one object around a list of records",
+            where=where,
+            examples=lists,
+            todo="Say where they are: `records: <path>` in the part; or put the one record into an array",
+        )
+
+
+def _lists(value: Any, prefix: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        return
+    for key, one in value.items():
+        if isinstance(one, list) and any(isinstance(item, dict) for item in one):
+            yield prefix + key
+        else:
+            yield from _lists(one, f"{prefix}{key}.")
 
 
 def _flatten(record: dict[str, Any], prefix: str, row: dict[str, str | None]) -> None:

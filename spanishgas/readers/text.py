@@ -2,7 +2,7 @@
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -50,15 +50,18 @@ def _is_utf8(name: str) -> bool:
 
 
 @contextmanager
-def plain_text(task: Task, passed_lines: int = 0) -> Iterator[tuple[Path, str]]:
+def plain_text(
+    task: Task, passed_lines: int = 0, first_line: Callable[[str], str] | None = None
+) -> Iterator[tuple[Path, str]]:
     """The file itself where it is plain UTF-8, else a copy that is, and its encoding.
 
     Args:
         task: The file.
         passed_lines: Lines at its beginning that are left out.
+        first_line: Makes, of the first line that is left, a line that is put before it.
     """
     encoding = encoding_of(task.file, task.part.encoding)
-    if _is_utf8(encoding) and not passed_lines:
+    if _is_utf8(encoding) and not passed_lines and first_line is None:
         yield task.file, encoding
         return
     copy = task.target.parent / f".{task.target.name}.{uuid4().hex[:8]}.utf8"
@@ -71,6 +74,9 @@ def plain_text(task: Task, passed_lines: int = 0) -> Iterator[tuple[Path, str]]:
         ):
             for _ in range(passed_lines):
                 text.readline()
+            if first_line is not None:
+                line = text.readline()
+                sink.write((first_line(line) + line).encode("utf-8", errors="surrogateescape"))
             while piece := text.read(COPY_CHARACTERS):
                 sink.write(piece.encode("utf-8", errors="surrogateescape"))
         yield copy, encoding

@@ -25,7 +25,7 @@ from spanishgas.silver.prices import build_prices
 from spanishgas.silver.quality import Finding, handling_of, plot_quality, quality_frame, render_quality
 from spanishgas.silver.raw import RawPart, RawSource
 from spanishgas.silver.retention_offers import build_retention_offers
-from spanishgas.silver.supply_points import Holders, build_supply_points
+from spanishgas.silver.supply_points import Holders, build_supply_points, name_customers
 from spanishgas.silver.versions import Resolved
 
 __all__ = [
@@ -49,12 +49,12 @@ BUILDERS: dict[str, tuple[str, Builder]] = {
     "price_history": ("prices", build_prices),
     "costs_by_province_month": ("costs", build_costs),
     "customer_interactions": ("interactions", build_interactions),
-    "consumption_periods": ("consumption_periods", build_consumption_periods),
     "supply_points": ("supply_points", build_supply_points),
+    "consumption_periods": ("consumption_periods", build_consumption_periods),
     "churn_label": ("churn_events", build_churn_events),
     "retention_offers": ("retention_offers", build_retention_offers),
 }
-HOURLY = "consumption_hourly"
+HOURLY, PERIODS = "consumption_hourly", "consumption_periods"
 # Source -> the silver table that is made from it.
 TABLE_OF = {**{source: table for source, (table, _) in BUILDERS.items()}, HOURLY: "consumption_daily"}
 
@@ -105,7 +105,10 @@ def build_silver(
     quarantine = [unparsed]
     for name, (table, build) in BUILDERS.items():
         progress(table)
-        mapped = map_source(engine, sources[name], timezone)
+        source = sources[name]
+        if name == PERIODS and sources["supply_points"].parts:
+            source = name_customers(engine, source, tables["supply_points"], "period_end", timezone)
+        mapped = map_source(engine, source, timezone)
         read[name] = mapped.read
         resolved = build(engine, mapped)
         tables[table] = resolved.rows

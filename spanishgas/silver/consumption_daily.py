@@ -20,7 +20,7 @@ from spanishgas.engine.session import Engine
 from spanishgas.silver.hour_keys import Ints
 from spanishgas.silver.hour_rows import REJECT_SCHEMA, HourlyReader
 from spanishgas.silver.hour_runs import ROW_SCHEMA, STEPS_PER_UNIT, Runs, reduce_chunk, whole_days
-from spanishgas.silver.hour_settings import make_readers, refuse_contrary
+from spanishgas.silver.hour_settings import make_readers, refuse_contradictions, refuse_contrary
 from spanishgas.silver.hour_versions import resolve_days
 from spanishgas.silver.mapping import empty_quarantine, hopeless
 from spanishgas.silver.raw import RawPart, RawSource
@@ -115,6 +115,7 @@ def build_consumption_daily(
     )
     resolved = engine.materialize(_in_contract(resolve_days(engine, unresolved)))
     found += _findings(engine, resolved)
+    refuse_contradictions(int(found["conflicting_duplicate"]), collected.read, source.contract.name)
     columns = [name for name in CONSUMPTION_DAILY.column_names if name != "supply_points"]
     daily = simple.select(*columns).union(resolved.select(*columns))
     daily = per_customer(engine, daily) if readers.by_point else daily.mutate(supply_points=ibis.null("int32"))

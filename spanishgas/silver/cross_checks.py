@@ -9,6 +9,17 @@ from spanishgas.domain.tariff import MAX_20TD_KW, ZONE_OF_PROVINCE
 from spanishgas.engine.session import Engine
 from spanishgas.silver.quality import Finding
 
+# Silver table -> the source that names customers; of those in ``EVERYBODYS`` each should have a row.
+NAMING = {
+    "contracts": "customer_contracts",
+    "prices": "price_history",
+    "interactions": "customer_interactions",
+    "churn_events": "churn_label",
+    "retention_offers": "retention_offers",
+    "consumption_periods": "consumption_periods",
+    "consumption_daily": "consumption_hourly",
+}
+EVERYBODYS = ("customer_contracts", "price_history")
 DATED = {
     "contracts": "contract_start_date",
     "prices": "pricing_date",
@@ -49,22 +60,12 @@ def relations(engine: Engine, tables: Mapping[str, ir.Table]) -> list[Finding]:
         Finding("customer_attributes", "supply_above_15_kw", total, engine.integer(large.count()),
                 "3.0TD: its six periods are approximated by three"),
     ]  # fmt: skip
-    for table, source in (("contracts", "customer_contracts"), ("prices", "price_history")):
-        with_row = tables[table].select("customer_id").distinct()
-        lacking = ids.anti_join(with_row, "customer_id")
-        strangers = with_row.anti_join(ids, "customer_id")
-        found.append(
-            Finding(source, "customer_without_row", total, engine.integer(lacking.count()), "features from it are null")
-        )
-        found.append(
-            Finding(
-                source,
-                "row_without_customer",
-                engine.integer(with_row.count()),
-                engine.integer(strangers.count()),
-                "kept; attributes are null",
-            )
-        )
+    counted = engine.frame(_named(tables, ids)).sort_values("source")
+    for source, named, strangers in zip(counted["source"], counted["named"], counted["strangers"], strict=True):
+        if source in EVERYBODYS:
+            lacking = total - (int(named) - int(strangers))
+            found.append(Finding(source, "customer_without_row", total, lacking, "features from it are null"))
+        found.append(Finding(source, "row_without_customer", int(named), int(strangers), "kept; attributes are null"))
     placed = customers.filter(customers.province_code.notnull()).select("province_code").distinct()
     provinces = tables["costs"].select("province_code").distinct()
     found.append(
@@ -95,3 +96,15 @@ def history_from(engine: Engine, tables: Mapping[str, ir.Table]) -> str:
         for name, column in LOOKED_BACK_ON.items()
     ]
     return max((str(day)[:10] for day in first if isinstance(day, str)), default="")
+
+
+def _named(tables: Mapping[str, ir.Table], ids: ir.Table) -> ir.Table:
+    """Customers that each source names, and how many of them the attributes do not know, in one query."""
+    parts = []
+    for table, source in NAMING.items():
+        if table in tables:
+            named = tables[table].filter(tables[table].customer_id.notnull()).select("customer_id").distinct()
+            known = named.left_join(ids, "customer_id")
+            counted = known.aggregate(named=known.count(), strangers=known.customer_id_right.isnull().sum())
+            parts.append(counted.fill_null({"strangers": 0}).mutate(source=ibis.literal(source)))
+    return ibis.union(*parts)

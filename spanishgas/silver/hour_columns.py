@@ -5,7 +5,7 @@ Text is dictionary-encoded: each distinct text is read once.
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar, cast
@@ -16,9 +16,11 @@ import pandas as pd
 import pyarrow as pa
 
 from spanishgas.config import ColumnMapping
+from spanishgas.domain.civil_time import DAY_SECONDS, NUMBERED
 from spanishgas.domain.identifiers import Spelling, is_unsafe, one_spelling
 from spanishgas.engine.chunks import Chunk
 from spanishgas.silver.dates import DateRule
+from spanishgas.silver.hour_keys import seconds_of_texts
 from spanishgas.silver.numbers import numbers_of_texts
 from spanishgas.silver.values import FALSE, TRUE
 
@@ -27,7 +29,6 @@ Codes = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 Made = TypeVar("Made")
 NO_DAY = int(np.iinfo(np.int32).min)
-DAY_SECONDS = 86_400
 EPOCH = date(1970, 1, 1)
 
 
@@ -88,9 +89,7 @@ def coded(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> Coded | None:
         column = column.cast(pa.string()).dictionary_encode()
     indices = column.indices if column.null_count == 0 else column.indices.fill_null(-1)
     codes = indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    texts, array, lacking = memo.get(
-        (mapping.column, "texts"), column.dictionary, lambda: _texts(column.dictionary, mapping.codes)
-    )
+    texts, array, lacking = memo.get((_key(mapping), "texts"), column.dictionary, lambda: _texts(column, mapping))
     if lacking is not None:
         codes = np.where((codes >= 0) & lacking[codes], np.int32(-1), codes)
     return Coded(codes, texts, array, column.dictionary)
@@ -119,7 +118,7 @@ def identities(chunk: Chunk, mapping: ColumnMapping, spelling: Spelling, memo: M
     if found.dictionary is None:
         told = _identities(found.texts, spelling)
     else:
-        told = memo.get((mapping.column, "identities"), found.dictionary, lambda: _identities(found.texts, spelling))
+        told = memo.get((_key(mapping), "identities"), found.dictionary, lambda: _identities(found.texts, spelling))
     if told is None:
         return Identities(found, None, 0)
     texts, array, lost, unsafe, respelled = told
@@ -152,11 +151,25 @@ def _constant(rows: int, text: str | None) -> Coded:
     return Coded(codes, [text], pa.array([text], pa.string()))
 
 
-def _texts(dictionary: pa.Array, names: Mapping[str, str]) -> tuple[list[str | None], pa.Array, Mask | None]:
+def _key(mapping: ColumnMapping) -> object:
+    """What decides the texts of a column; one raw column may be read in several ways."""
+    return mapping.column, mapping.extract, mapping.missing, tuple(mapping.codes.items())
+
+
+def _texts(column: pa.Array, mapping: ColumnMapping) -> tuple[list[str | None], pa.Array, Mask | None]:
     """Trimmed texts in the contract's words, twice, and which of them are missing."""
-    texts = [(text.strip() or None) if text is not None else None for text in dictionary.to_pylist()]
-    if names:
-        texts = [names.get(text, text) if text is not None else None for text in texts]
+    texts = [(text.strip() or None) if text is not None else None for text in column.dictionary.to_pylist()]
+    if mapping.extract is not None:
+        pattern = re.compile(mapping.extract)
+        found = [pattern.search(text) if text is not None else None for text in texts]
+        texts = [
+            ((one[1] or "").strip() or None) if one is not None else text
+            for one, text in zip(found, texts, strict=True)
+        ]
+    if mapping.missing:
+        texts = [None if text in mapping.missing else text for text in texts]
+    if mapping.codes:
+        texts = [mapping.codes.get(text, text) if text is not None else None for text in texts]
     lacking = np.array([text is None for text in texts]) if None in texts else None
     return texts, pa.array(texts, pa.string()), lacking
 
@@ -176,27 +189,43 @@ def raw_column(chunk: Chunk, mapping: ColumnMapping) -> pa.Array | None:
 
 def numbers(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Floats, Mask | None] | None:
     """A column of numbers, NaN where missing, and the rows with a text that is no number (None: there are none)."""
-    if mapping.value is not None:
-        return np.full(chunk.batch.num_rows, float(str(mapping.value))), None
-    column = raw_column(chunk, mapping)
-    if column is None:
+    found = _plain_numbers(chunk, mapping, memo)
+    if found is None:
         return None
-    unreadable: Mask | None = None
-    if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        found = coded(chunk, mapping, memo)
-        assert found is not None
-        read = numbers_of_texts(found.texts, mapping.decimal)
-        known = found.codes >= 0
-        values = np.where(known, read[found.codes] if len(read) else np.nan, np.nan)
-        odd = known & np.isnan(values)
-        unreadable = odd if odd.any() else None
-    else:
-        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    values, unreadable = found
+    for name in mapping.plus:
+        added = _plain_numbers(chunk, mapping.model_copy(update={"column": name}), memo)
+        if added is None:
+            return None
+        values = values + added[0]
+        odd = [one for one in (unreadable, added[1]) if one is not None]
+        unreadable = np.logical_or.reduce(odd) if odd else None
     if mapping.factor != 1.0:
         values = values * mapping.factor
     if mapping.zero == "missing":
         values = np.where(values == 0.0, np.nan, values)
     return values, unreadable
+
+
+def _plain_numbers(chunk: Chunk, mapping: ColumnMapping, memo: Memo) -> tuple[Floats, Mask | None] | None:
+    """Numbers as they stand in one raw column, or in the name of the file."""
+    if mapping.value is not None:
+        return np.full(chunk.batch.num_rows, float(str(mapping.value))), None
+    column = raw_column(chunk, mapping)
+    if column is not None and not (mapping.extract or _is_text(column.type)):
+        return column.cast(pa.float64()).to_numpy(zero_copy_only=False), None
+    found = coded(chunk, mapping, memo)
+    if found is None:
+        return None
+    read = numbers_of_texts(found.texts, mapping.decimal)
+    known = found.codes >= 0
+    values = np.where(known, read[found.codes] if len(read) else np.nan, np.nan)
+    odd = known & np.isnan(values)
+    return values, odd if odd.any() else None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _filled(column: pa.Array, value: object) -> pa.Array:
@@ -242,30 +271,32 @@ class Days:
 def days(chunk: Chunk, mapping: ColumnMapping, memo: Memo, rule: DateRule) -> Days | None:
     """A column of days, or None where the file has no such column."""
     column = raw_column(chunk, mapping)
-    if column is None:
-        return None
     none = odd = None
-    if pa.types.is_date32(column.type):
+    if column is not None and pa.types.is_date32(column.type):
         values = _filled(column.cast(pa.int32()), NO_DAY).to_numpy(zero_copy_only=False)
-    elif pa.types.is_timestamp(column.type) or pa.types.is_date64(column.type):
+    elif column is not None and (pa.types.is_timestamp(column.type) or pa.types.is_date64(column.type)):
         read = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
         whole = _filled(read, NO_DAY * DAY_SECONDS).to_numpy(zero_copy_only=False) // DAY_SECONDS
         values = np.clip(whole, NO_DAY, -(NO_DAY + 1)).astype(np.int32)
     else:
         found = coded(chunk, mapping, memo)
-        assert found is not None
+        if found is None:
+            return None
         values, none, odd = _days_of_texts(found, mapping, rule)
     return _judged(values, none, odd, rule)
 
 
 def _days_of_texts(found: Coded, mapping: ColumnMapping, rule: DateRule) -> tuple[Codes, Mask, Mask]:
     """Days of texts, which of them stand for no date, and which are unreadable."""
-    times = pd.to_datetime(
-        pd.Series(found.texts, dtype="object"), format=mapping.date_format or "ISO8601", errors="coerce", utc=False
-    )
-    read_days = np.where(times.isna(), NO_DAY, times.to_numpy().astype("datetime64[D]").astype(np.int64)).astype(
-        np.int32
-    )
+    if mapping.date_format in NUMBERED:
+        seconds, _ = seconds_of_texts(found.texts, mapping.date_format)
+        read_days = np.where(seconds < 0, NO_DAY, seconds // DAY_SECONDS).astype(np.int32)
+    else:
+        times = pd.to_datetime(
+            pd.Series(found.texts, dtype="object"), format=mapping.date_format or "ISO8601", errors="coerce", utc=False
+        )
+        whole = times.to_numpy().astype("datetime64[D]").astype(np.int64)
+        read_days = np.where(times.isna(), NO_DAY, whole).astype(np.int32)
     nothing = np.array([text is not None and rule.is_sentinel(text) for text in found.texts], np.bool_)
     known = found.codes >= 0
     if not len(read_days):

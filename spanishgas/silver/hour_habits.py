@@ -57,13 +57,13 @@ def look(units: Units, times: Times) -> Seen:
     """What the times of a chunk tell."""
     readable = (units.codes >= 0) & (times.keys[times.hour] >= 0)
     codes, hour = units.codes[readable], times.hour[readable]
-    days = written_days(times.keys)[hour].astype(np.int64)
+    days = written_days(times.keys, times.ahead)[hour].astype(np.int64)
     if not len(codes):
         none = np.zeros(0, np.int64)
         return Seen([], none, none, none.astype(np.int8), none, none)
     starts = np.concatenate([[0], np.flatnonzero((codes[1:] != codes[:-1]) | (days[1:] != days[:-1])) + 1])
     used, place = np.unique(codes[starts], return_inverse=True)
-    tells, index = _told(times.keys)
+    tells, index = _told(times.keys, times.ahead)
     return Seen(
         units=[str(units.texts[code]) for code in used],
         codes=place.astype(np.int64),
@@ -74,13 +74,13 @@ def look(units: Units, times: Times) -> Seen:
     )
 
 
-def _told(keys: Ints) -> tuple[npt.NDArray[np.int8], Ints]:
+def _told(keys: Ints, ahead: int) -> tuple[npt.NDArray[np.int8], Ints]:
     """What each key tells, and its index."""
     slots, by_index = keys & SLOT_MASK, keys & INDEX > 0
     closing = keys & CLOSING > 0
     tells = (
         QUARTERS * (slots % 2 == 1) + HALVES * (slots % 4 == 2) + CLOSES * closing
-        + OPENS * (~closing & (slots % SLOTS_PER_DAY == 0))
+        + OPENS * (~closing & ((slots + ahead) % SLOTS_PER_DAY == 0))
     )  # fmt: skip
     usable = (keys >= 0) & ~by_index
     return np.where(usable, tells, 0).astype(np.int8), np.where(by_index & (keys >= 0), slots % INDEX_SLOTS, 0)
@@ -107,7 +107,7 @@ class Habits:
         if not len(units.codes):
             return np.zeros(0, np.int8)
         number = np.array([self.numbers.get(text or "", -1) for text in units.texts] or [-1], np.int64)
-        days = written_days(times.keys)[times.hour]
+        days = written_days(times.keys, times.ahead)[times.hour]
         codes = units.codes
         starts = np.concatenate([[0], np.flatnonzero((codes[1:] != codes[:-1]) | (days[1:] != days[:-1])) + 1])
         wanted = (number[np.maximum(codes[starts], 0)] << DAY_BITS) + days[starts]

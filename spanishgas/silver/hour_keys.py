@@ -19,16 +19,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from spanishgas.domain.civil_time import CANARY, MAINLAND
+from spanishgas.domain.civil_time import CANARY, DAY_SECONDS, MAINLAND, NUMBERED
 from spanishgas.domain.tariff import Zone, tariff_calendar
 
-Clock = Literal["utc", "civil", "hour_index"]
+Clock = Literal["utc", "winter", "civil", "hour_index"]
 Ints = npt.NDArray[np.int64]
 SLOT_MINUTES, SLOTS_PER_DAY, INDEX_SLOTS = 15, 96, 128
-DAY_SECONDS, DAY_MINUTES = 86_400, 1_440
+DAY_MINUTES = 1_440
+# Clocks that are never put forward -> seconds that they are ahead of UTC.
+FIXED: Final = {"utc": 0, "winter": 3_600}
 NO_KEY: Final = -1
 # A time between the quarter hours: readable, but of no interval.
 OFF_KEY: Final = -2
+LARGEST_SECOND: Final = 1e11
+UNREADABLE: Final = int(np.iinfo(np.int64).min // 2)
+# A number where a time should be, beyond 24.
+COUNTS: Final = -3
 CLOSING, UTC, INDEX = 1 << 40, 1 << 41, 1 << 42
 SLOT_MASK = CLOSING - 1
 # Starts on days that the clock changes, where what a time names is only known from the whole day.
@@ -38,7 +44,12 @@ FIRST_YEAR, LAST_YEAR = 1990, 2100
 OFFSET = re.compile(r"(?P<time>[T ]\d{2}:?\d{2}(?::?\d{2}(?:[.,]\d+)?)?)\s*(?P<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)$")
 ENDS_IN_OFFSET = re.compile(f".*{OFFSET.pattern}")
 MIDNIGHT_24 = re.compile(r"(?<=[T ])24(?=:?00(?!\d))")
-TIME_OF_DAY = re.compile(r"(\d{1,2})(?:\.0|[:.hH](\d{2})?(?:[:.](\d{2})(?:\.0+)?)?|(\d{2}))?")
+TIME_OF_DAY = re.compile(
+    r"(\d{1,2})(?:\.0|[:.hH](\d{2})?(?:[:.](\d{2})(?:\.0+)?)?|(\d{2})(\d{2})?)?(?:\s*([AaPp])\.?\s?[Mm]\.?)?"
+)
+# Zones that are written by their names -> offset.
+ZONE_NAMES = {"CET": "+01:00", "CEST": "+02:00", "WET": "+00:00", "WEST": "+01:00", "GMT": "+00:00", "BST": "+01:00"}
+ENDS_IN_ZONE = re.compile(r"(?<=\d)\s*(CES?T|WES?T|GMT|BST)$")
 # How a key may stand twice on the autumn day: by the wall clock at the end, by the start, by both, or it belongs to a
 # day that is counted through.
 ONCE, BY_END, BY_START, BY_BOTH, COUNTED = 0, 1, 2, 3, 4
@@ -121,18 +132,19 @@ def keys_of_texts(texts: Sequence[str | None], clock: Clock, date_format: str | 
     closing = series.str.contains(MIDNIGHT_24, na=False).to_numpy(dtype=bool)
     if closing.any():
         series = series.str.replace(MIDNIGHT_24, "00", regex=True)
-    seconds, zoned = _seconds(series, date_format)
+    seconds, zoned = seconds_of_texts(list(series), date_format)
     seconds = np.where(closing, seconds + DAY_SECONDS, seconds)
+    seconds = np.where(zoned, seconds, seconds - FIXED.get(clock, 0))
     keys = keys_of_seconds(seconds, "civil")
     readable = keys >= 0
-    keys[readable & (zoned | (clock == "utc"))] |= UTC
+    keys[readable & (zoned | (clock in FIXED))] |= UTC
     keys[readable & closing] |= CLOSING
     return keys
 
 
 def days_of_texts(texts: Sequence[str | None], date_format: str | None) -> Ints:
     """Days since 1970 of texts, ``NO_KEY`` where one is no day; an instant is the civil day that begins with it."""
-    seconds, zoned = _seconds(pd.Series(list(texts), dtype="object"), date_format)
+    seconds, zoned = seconds_of_texts(list(texts), date_format)
     days, rest = np.divmod(seconds, DAY_SECONDS)
     days = np.where((rest == 0) & (days > 0), days, NO_KEY)
     if zoned.any():
@@ -152,7 +164,10 @@ def days_of_instants(seconds: Ints) -> Ints:
 
 
 def minutes_of_texts(texts: Sequence[str | None]) -> Ints:
-    """Minutes of the day of times such as `1`, `01:00`, `0130` and `24:00`; -1 where a text is none."""
+    """Minutes of the day of times such as `1`, `01:00`, `013000`, `1:00 PM` and `24:00`; -1 where a text is none.
+
+    A number that is no time but could be that of an interval in its day, such as `25`, is ``COUNTS``.
+    """
     return np.array([_minutes(text) for text in texts], np.int64)
 
 
@@ -160,25 +175,33 @@ def _minutes(text: str | None) -> int:
     found = TIME_OF_DAY.fullmatch(text) if text is not None else None
     if found is None:
         return -1
-    hours, minutes, seconds = int(found[1]), int(found[2] or found[4] or 0), int(found[3] or 0)
+    hours, minutes, seconds = int(found[1]), int(found[2] or found[4] or 0), int(found[3] or found[5] or 0)
+    if found[6] is not None:
+        if not 1 <= hours <= 12:
+            return -1
+        hours = hours % 12 + (12 if found[6] in "Pp" else 0)
     total = hours * 60 + minutes
     if minutes >= 60 or seconds >= 60 or total > DAY_MINUTES:
-        return -1
+        return COUNTS if text is not None and text.isdecimal() and len(text) == 2 else -1
     # A time with seconds lies between the quarter hours, whatever its minutes are.
     return total if seconds == 0 else 1
 
 
-def _seconds(series: "pd.Series[str]", date_format: str | None) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def seconds_of_texts(texts: Sequence[str | None], date_format: str | None) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Seconds since 1970, hugely negative where unreadable, and which texts are instants with an offset."""
+    if date_format in NUMBERED:
+        return _seconds_of_numbers(texts, date_format)
+    given = pd.Series(list(texts), dtype="object")
+    series = given.str.replace(ENDS_IN_ZONE, lambda zone: ZONE_NAMES[zone[1]], regex=True)
     zoned = series.str.fullmatch(ENDS_IN_OFFSET, na=False).to_numpy(dtype=bool)
     by_format = date_format is not None and "%z" in date_format
     seconds = np.full(len(series), np.iinfo(np.int64).min)
     for of_kind, utc in ((zoned, True), (~zoned, False)):
         if of_kind.any():
-            layout, texts = date_format or "ISO8601", series[of_kind]
+            layout, meant = date_format or "ISO8601", series[of_kind]
             if utc and date_format is not None and not by_format:
-                layout, texts = f"{date_format}%z", texts.str.replace(OFFSET, r"\g<time>\g<zone>", regex=True)
-            times = pd.to_datetime(texts, format=layout, errors="coerce", utc=utc or by_format)
+                layout, meant = f"{date_format}%z", meant.str.replace(OFFSET, r"\g<time>\g<zone>", regex=True)
+            times = pd.to_datetime(meant, format=layout, errors="coerce", utc=utc or by_format)
             times = times.dt.tz_convert(None) if times.dt.tz is not None else times
             read = times.to_numpy()
             whole = read.astype("datetime64[s]").astype(np.int64)
@@ -187,13 +210,24 @@ def _seconds(series: "pd.Series[str]", date_format: str | None) -> tuple[Ints, n
                 read.astype("datetime64[us]").astype(np.int64) % 1_000_000 != 0, whole | 1, whole
             )
     unreadable = seconds < 0
-    return np.where(unreadable, np.iinfo(np.int64).min // 2, seconds), zoned | by_format
+    return np.where(unreadable, UNREADABLE, seconds), zoned | by_format
+
+
+def _seconds_of_numbers(texts: Sequence[str | None], date_format: str) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """The same of times that are numbers; those of spreadsheets are exact to the minute only."""
+    per_unit, first = NUMBERED[date_format]
+    numbers = pd.to_numeric(pd.Series(list(texts), dtype="object").str.replace(",", "."), errors="coerce")
+    told = numbers.to_numpy(dtype=np.float64) * per_unit
+    told = np.round(told / 60) * 60 if date_format == "excel" else told
+    known = np.abs(told) < LARGEST_SECOND
+    seconds = np.where(known, np.where(known, told, 0).astype(np.int64) + first, UNREADABLE)
+    return np.where(seconds < 0, UNREADABLE, seconds), np.full(len(texts), date_format != "excel")
 
 
 def keys_of_seconds(seconds: Ints, clock: Clock) -> Ints:
-    """Keys of seconds since 1970 in the source's clock, `civil` or `utc`."""
-    slots, rest = np.divmod(seconds, SLOT_MINUTES * 60)
-    keys = slots | UTC if clock == "utc" else slots
+    """Keys of seconds since 1970 in the source's clock."""
+    slots, rest = np.divmod(seconds - FIXED.get(clock, 0), SLOT_MINUTES * 60)
+    keys = slots | UTC if clock in FIXED else slots
     return np.where(slots <= 0, NO_KEY, np.where(rest == 0, keys, OFF_KEY))
 
 
@@ -204,14 +238,19 @@ def keys_of_days(days: Ints) -> Ints:
 
 def keys_of_days_and_minutes(days: Ints, minutes: Ints, clock: Clock) -> Ints:
     """Keys of days since 1970 and minutes of the day, 24:00 among them."""
-    slots, rest = np.divmod(days * DAY_MINUTES + minutes, SLOT_MINUTES)
-    keys = slots | (UTC if clock == "utc" else 0) | np.where(minutes == DAY_MINUTES, CLOSING, 0)
+    slots, rest = np.divmod(days * DAY_MINUTES + minutes - FIXED.get(clock, 0) // 60, SLOT_MINUTES)
+    keys = slots | (UTC if clock in FIXED else 0) | np.where(minutes == DAY_MINUTES, CLOSING, 0)
     return np.where((days <= 0) | (minutes < 0), NO_KEY, np.where(rest == 0, keys, OFF_KEY))
 
 
-def written_days(keys: Ints) -> npt.NDArray[np.int32]:
-    """The day that a row itself names, days since 1970: 24:00 belongs to the day that it ends."""
-    slots = keys & SLOT_MASK
+def written_days(keys: Ints, ahead: int = 0) -> npt.NDArray[np.int32]:
+    """The day that a row itself names, days since 1970: 24:00 belongs to the day that it ends.
+
+    Args:
+        keys: The keys.
+        ahead: Quarter hours that the clock is ahead of them.
+    """
+    slots = (keys & SLOT_MASK) + ahead
     days = np.where(keys & INDEX, slots // INDEX_SLOTS, (slots - (keys & CLOSING > 0)) // SLOTS_PER_DAY)
     return np.where(keys < 0, 0, days).astype(np.int32)
 

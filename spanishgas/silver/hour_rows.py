@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 ZONES: tuple[Zone, ...] = ("mainland", "canary", "ceuta_melilla")
 # Rows that say the source is not written as its settings say.
-CONTRARY = ("off_interval", "off_stamp")
+CONTRARY = ("off_interval", "off_stamp", "off_clock")
 REJECT_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -81,7 +81,8 @@ class HourlyReader:
 
     def needed(self) -> list[str]:
         """Raw columns to read."""
-        return [mapping.column for mapping in self.columns.values() if mapping.column is not None]
+        of_columns = [(mapping.column, *mapping.plus) for mapping in self.columns.values()]
+        return list(dict.fromkeys(name for names in of_columns for name in names if name is not None))
 
 
 @dataclass

@@ -26,6 +26,7 @@ from spanishgas.silver.supply_points import BETWEEN, DAY_BITS, Holders, read_uni
 
 # A supply point with so many readings off its interval is no slip of the pen.
 SYSTEMATIC = 12
+CONTRADICTING_SHARE = 0.2
 SET_INTERVAL = "Set interval_minutes to what the supply points deliver, or to `auto`, which finds it for each of them"
 EXAMPLES = 5
 Progress = Callable[[str], None]
@@ -97,6 +98,8 @@ def _reader(
     for name, mapping in columns.items():
         if mapping.column is not None and mapping.column not in part.table.columns:
             columns[name] = ColumnMapping(absent="not in the files")
+    if "time" not in part.settings.columns and columns["time"].column == columns["timestamp"].column:
+        columns["time"] = ColumnMapping(absent="the column of that name is the timestamp")
     by_table = columns["customer_id"].absent is not None
     if by_table and (holders is None or columns["supply_point_id"].absent is not None):
         raise ContractError(
@@ -106,7 +109,7 @@ def _reader(
         )
     kind = part.table[columns["timestamp"].column].type() if columns["timestamp"].column else None
     zoned = kind is not None and kind.is_timestamp() and kind.timezone is not None
-    clock: Clock = "utc" if zoned and settings.clock == "civil" else settings.clock
+    clock: Clock = "utc" if zoned and settings.clock != "hour_index" else settings.clock
     stamp, minutes = settings.stamp, settings.interval_minutes
     return HourlyReader(
         source=source.contract.name,
@@ -239,7 +242,16 @@ def refuse_contrary(contrary: Counter[tuple[str, str]], where: str) -> None:
             where=where,
             count=len(off),
             examples=[f"{unit.replace(BETWEEN, ' ')}: {rows:,} readings" for unit, rows in _most(off)],
-            todo=SET_INTERVAL,
+            todo=f"{SET_INTERVAL}. Intervals shorter than a quarter of an hour cannot be read: add them up first",
+        )
+    counted = {unit: rows for (reason, unit), rows in contrary.items() if reason == "off_clock"}
+    if counted:
+        raise ContractError(
+            "times go beyond 24: they are numbers of the interval in its day",
+            where=where,
+            count=len(counted),
+            examples=[f"{unit.replace(BETWEEN, ' ')}: {rows:,} readings" for unit, rows in _most(counted)],
+            todo="Set `clock: hour_index`, and map hour_index instead of time",
         )
     stamped = {unit: rows for (reason, unit), rows in contrary.items() if reason == "off_stamp"}
     if stamped:
@@ -249,6 +261,27 @@ def refuse_contrary(contrary: Counter[tuple[str, str]], where: str) -> None:
             count=len(stamped),
             examples=[f"{unit.replace(BETWEEN, ' ')}: {rows:,} readings" for unit, rows in _most(stamped)],
             todo="Set `stamp: end`, or `stamp: auto` where supply points do both",
+        )
+
+
+def refuse_contradictions(conflicting: int, rows: int, where: str) -> None:
+    """Ends the run where readings contradict each other as a rule: their rows tell of different things.
+
+    Args:
+        conflicting: Readings that were dropped for another one of the same interval and arrival.
+        rows: Readings in all.
+        where: Name of the source.
+
+    Raises:
+        ContractError: They are more than a slip or a correction can be.
+    """
+    if conflicting >= SYSTEMATIC and conflicting > rows * CONTRADICTING_SHARE:
+        raise ContractError(
+            "readings of the same interval say different things",
+            where=where,
+            count=conflicting,
+            todo="Where rows are of several registers, or of imported and exported energy, say which are meant by the "
+            "part's `only`; where the later ones correct the earlier ones, map recorded_at",
         )
 
 

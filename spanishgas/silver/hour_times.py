@@ -1,19 +1,22 @@
 """The times of a chunk's rows as keys: one text or timestamp, a day with a time beside it, or a day with an index."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from spanishgas.config import ColumnMapping
+from spanishgas.domain.civil_time import DAY_SECONDS
 from spanishgas.engine.chunks import Chunk
 from spanishgas.silver import hour_columns
 from spanishgas.silver.hour_keys import (
-    DAY_SECONDS,
+    COUNTS,
+    FIXED,
     NO_KEY,
     OFF_KEY,
+    SLOT_MINUTES,
     Clock,
     Ints,
     days_of_instants,
@@ -39,16 +42,23 @@ class Times:
         hour: Position in ``keys`` of every row.
         faults: Reason, rows without a readable time, and the column that shows it.
         shown: Column that shows what is wrong with a time that can be read.
+        ahead: Quarter hours that the clock is ahead of the keys.
     """
 
     keys: Ints
     hour: npt.NDArray[np.int32]
     faults: list[Fault]
     shown: str = "timestamp"
+    ahead: int = 0
 
 
 def read_times(chunk: Chunk, columns: Mapping[str, ColumnMapping], clock: Clock, memo: hour_columns.Memo) -> Times:
     """Times of a chunk's rows."""
+    times = _read(chunk, columns, clock, memo)
+    return replace(times, ahead=FIXED[clock] // (60 * SLOT_MINUTES)) if FIXED.get(clock) else times
+
+
+def _read(chunk: Chunk, columns: Mapping[str, ColumnMapping], clock: Clock, memo: hour_columns.Memo) -> Times:
     time = hour_columns.coded(chunk, columns["time"], memo) if clock != "hour_index" else None
     if time is not None:
         return _of_day_and_time(chunk, columns, clock, memo, time)
@@ -106,7 +116,8 @@ def _of_day_and_time(
     told = (
         ("missing_timestamp", missing, None),
         ("missing_time", without, None),
-        ("invalid_time", (minutes < 0) & ~without, "time"),
+        ("invalid_time", (minutes == -1) & ~without, "time"),
+        ("off_clock", minutes == COUNTS, "time"),
     )
     faults: list[Fault] = [fault for fault in told if fault[1].any()]
     # A day that cannot be read shows itself, everything else shows in the time.

@@ -17,6 +17,8 @@ EXPONENT = r"([eE][+-]?\d+)?"
 # Spaces (also the ones that do not break) and apostrophes stand between thousands only.
 SPACED = r"^[+-]?\d{1,3}([ '’\x{00a0}\x{202f}]\d{3})+([.,]\d+)?$"
 SPACES = r"[ '’\x{00a0}\x{202f}]"
+# SAP writes the sign behind.
+MINUS_BEHIND = r"^(\d[\d.,]*)-$"
 COMMA = r"^[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+" + EXPONENT + "$"
 POINT = r"^[+-]?(\d*|\d{1,3}(,\d{3})+)\.\d+" + EXPONENT + "$"
 POINTS_ONLY = r"^[+-]?\d{1,3}(\.\d{3})+$"
@@ -39,6 +41,7 @@ RULES: dict[DecimalMark, tuple[tuple[str, str], ...]] = {
 
 def number_of_text(text: ir.StringValue, decimal: DecimalMark) -> ir.FloatingValue:
     """The number that a trimmed text stands for, null where it stands for none."""
+    text = text.re_replace(MINUS_BEHIND, r"-\1")
     direct = text.try_cast("float64")
     spaced = text.re_search(SPACED)
     joined = ibis.ifelse(spaced, text.re_replace(SPACES, ""), text)
@@ -52,7 +55,7 @@ def number_of_text(text: ir.StringValue, decimal: DecimalMark) -> ir.FloatingVal
 
 def numbers_of_texts(texts: Sequence[str | None], decimal: DecimalMark = "auto") -> npt.NDArray[np.float64]:
     """The same for distinct texts at once: NaN where one stands for none, or for one beyond ``LARGEST``."""
-    series = pd.Series(list(texts), dtype="object")
+    series = pd.Series(list(texts), dtype="object").str.replace(MINUS_BEHIND, r"-\1", regex=True)
     direct = pd.to_numeric(series, errors="coerce").astype("float64")
     odd = series.notna() if decimal != "auto" else direct.isna() & series.notna()
     if odd.any():

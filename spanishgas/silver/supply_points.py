@@ -6,7 +6,7 @@ sum of their units.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import ibis
 import ibis.expr.types as ir
@@ -22,11 +22,15 @@ from spanishgas.domain.units import GAS_KWH_PER_M3
 from spanishgas.engine.chunks import Chunk
 from spanishgas.engine.session import Engine
 from spanishgas.silver import hour_columns
-from spanishgas.silver.mapping import Mapped
+from spanishgas.silver.mapping import Mapped, one_identity
+from spanishgas.silver.raw import PROVENANCE, RawPart, RawSource
+from spanishgas.silver.values import raw_value, typed_value
 from spanishgas.silver.versions import Resolved, resolve_duplicates
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+# Column for the customer of rows that name the supply point only.
+HOLDER = "customer_of_supply_point"
 # No identifier has a control character.
 BETWEEN = "\x1f"
 DAY_BITS = 20
@@ -134,6 +138,45 @@ class Holders:
 def build_supply_points(engine: Engine, mapped: Mapped) -> Resolved:
     """One row per supply point, customer and first day."""
     return resolve_duplicates(engine, mapped.rows, SUPPLY_POINTS)
+
+
+def name_customers(engine: Engine, source: RawSource, points: ir.Table, day: str, timezone: str) -> RawSource:
+    """A source whose rows name the supply point only, with the one customer who holds it on the row's day.
+
+    Args:
+        engine: The engine.
+        source: The landed source.
+        points: Rows of silver ``supply_points``.
+        day: Contract column with the day that counts.
+        timezone: Civil time of the retailer.
+    """
+    return replace(source, parts=tuple(_named(engine, source, part, points, day, timezone) for part in source.parts))
+
+
+def _named(engine: Engine, source: RawSource, part: RawPart, points: ir.Table, day: str, timezone: str) -> RawPart:
+    settings = part.settings
+    point, when = (raw_value(part, settings.mapping(name)) for name in ("supply_point_id", day))
+    if settings.mapping("customer_id").absent is None or point is None or when is None:
+        return part
+    (column,) = (one for one in source.contract.columns if one.name == day)
+    told, _ = one_identity(point, settings.identifiers)
+    on = typed_value(when, column, settings.mapping(day), timezone)
+    rows = engine.stage(part.table.select(*PROVENANCE, point=told, day=on))
+    spans = engine.stage(points.select("supply_point_id", "customer_id", "valid_from", "valid_to"))
+    holding = [
+        rows.point == spans.supply_point_id,
+        (rows.day >= spans.valid_from) | spans.valid_from.isnull(),
+        (rows.day <= spans.valid_to) | spans.valid_to.isnull(),
+    ]
+    held = (
+        rows.join(spans, holding)
+        .group_by(*PROVENANCE)
+        .aggregate(**{HOLDER: ibis._.customer_id.min()}, customers=ibis._.customer_id.nunique())
+    )
+    one = held.filter(held.customers == 1).drop("customers")
+    named = part.table.left_join(one, list(PROVENANCE)).drop(*(f"{name}_right" for name in PROVENANCE))
+    columns = {**settings.columns, "customer_id": ColumnMapping(column=HOLDER)}
+    return RawPart(settings.model_copy(update={"columns": columns}), engine.materialize(named))
 
 
 def read_units(

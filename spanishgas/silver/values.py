@@ -8,10 +8,13 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ColumnMapping
 from spanishgas.contracts import Column
+from spanishgas.domain.civil_time import DAY_SECONDS, NUMBERED
 from spanishgas.engine.local_time import civil_time
 from spanishgas.silver.numbers import LARGEST, DecimalMark, number_of_text
 from spanishgas.silver.raw import RawPart
 
+# No date that anybody writes is a larger number: milliseconds of the year 5138.
+LARGEST_DATE = 1e14
 TRUE = ("1", "1.0", "true", "t", "yes", "y", "si", "sí", "s", "verdadero")
 FALSE = ("0", "0.0", "false", "f", "no", "n", "falso")
 IBIS_TYPES = {
@@ -37,13 +40,25 @@ def raw_value(part: RawPart, mapping: ColumnMapping) -> ir.Value | None:
         return table.source_file.re_extract(mapping.file_pattern, 1).nullif("")
     if mapping.column is None:
         return None
-    value = _column(table, mapping.column)
+    value = _extracted(_column(table, mapping.column), mapping)
     for name in mapping.plus:
-        added = _column(table, name)
+        added = _extracted(_column(table, name), mapping)
         if value is None or added is None:
             return None
         value = as_number(value, mapping.decimal) + as_number(added, mapping.decimal)
     return value
+
+
+def _extracted(value: ir.Value | None, mapping: ColumnMapping) -> ir.Value | None:
+    """The part of a value that is meant, null where it stands for none."""
+    if value is None or (mapping.extract is None and not (mapping.missing and value.type().is_string())):
+        return value
+    text = as_text(value)
+    if mapping.extract is not None:
+        text = ibis.ifelse(text.re_search(mapping.extract), text.re_extract(mapping.extract, 1).strip(), text)
+    if mapping.missing:
+        text = ibis.ifelse(text.isin(mapping.missing), ibis.null("string"), text)
+    return text.nullif("")
 
 
 def _column(table: ir.Table, name: str) -> ir.Value | None:
@@ -91,10 +106,23 @@ def as_date(value: ir.Value, date_format: str | None, timezone: str) -> ir.DateV
         local = value if kind.timezone is None else civil_time(value, timezone)
         return local.date()
     text = as_text(value)
+    if date_format in NUMBERED:
+        return _by_number(text, date_format, timezone)
     if date_format is not None:
         return _by_format(text, date_format)
     day = ibis.ifelse(text.re_search(ISO_DATE), text.re_extract(r"^(\d{4}-\d{1,2}-\d{1,2})", 1), ibis.null("string"))
     return ibis.ifelse(text.re_search(ISO_MONTH), text + "-01", day).try_cast("date")
+
+
+def _by_number(text: ir.StringValue, date_format: str, timezone: str) -> ir.DateValue:
+    """The civil day of a number of days, seconds or milliseconds."""
+    per_unit, first = NUMBERED[date_format]
+    number = number_of_text(text, "auto")
+    seconds = ibis.ifelse(number.between(0, LARGEST_DATE), (number * per_unit).round(), math.nan).nullif(math.nan)
+    whole = seconds.cast("int64") + first
+    if date_format == "excel":  # counts days wherever it was
+        return (ibis.date(1970, 1, 1) + (whole // DAY_SECONDS).cast("int64").as_interval("D")).cast("date")
+    return civil_time(whole.as_timestamp("s"), timezone).date()
 
 
 def _by_format(text: ir.StringValue, date_format: str) -> ir.DateValue:

@@ -1,11 +1,11 @@
 """Customers taken out of what is published: one publication at a time, by amending it in place."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import ibis.expr.types as ir
 
-from spanishgas.bronze import digest_without, extras_dataset, take_out
+from spanishgas.bronze import HOLDINGS, Held, digest_without, extras_dataset, held_by, naming, take_out
 from spanishgas.config import DataSettings, SourcePart
 from spanishgas.contracts import Contract, find_contract
 from spanishgas.contracts.bronze import REJECTED_ROW
@@ -69,6 +69,7 @@ class Erasing:
         erased: Erased customers.
         run_id: The run that does it.
         dry: Count and change nothing.
+        held: Supply points of the customers.
     """
 
     engine: Engine
@@ -77,6 +78,7 @@ class Erasing:
     erased: Suppression
     run_id: str
     dry: bool
+    held: Held = field(default_factory=Held)
 
 
 def erase_everywhere(erasing: Erasing) -> Found:
@@ -87,12 +89,27 @@ def erase_everywhere(erasing: Erasing) -> Found:
         ContractError: A table would break its contract without them; it stays as it is.
     """
     found = Found()
+    erasing = replace(erasing, held=_held(erasing))
     for publication in (one for layer in LAYERS for one in erasing.store.publications(layer)):
         with erasing.store.lock(publication):
             manifest = erasing.store.find(publication)
             if manifest is not None:
                 _erase_from(erasing, manifest, found)
     return found
+
+
+def _held(erasing: Erasing) -> Held:
+    """Supply points of the customers, as any landing tells them: of rows that name nothing else, these are whose."""
+    parts, held = _parts_of(erasing.data, HOLDINGS), Held()
+    for publication in erasing.store.publications("bronze"):
+        manifest = erasing.store.find(publication)
+        table = manifest.tables.get(HOLDINGS) if manifest is not None else None
+        for file in table.files if table is not None else ():
+            if file.part < len(parts):
+                path = erasing.store.root / file.path
+                told = held_by(erasing.engine, path, str(file.origin), parts[file.part], erasing.erased)
+                held = held.joined(told)
+    return held
 
 
 def _erase_from(erasing: Erasing, manifest: Manifest, found: Found) -> None:
@@ -157,7 +174,8 @@ def _part(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found: 
         kept = rows.filter(~rows[CUSTOMER].cast("string").isin(sorted(customers)).fill_null(False))
     elif set(table.columns) >= REJECTED:
         told = engine.frame(rows.select(row=rows.row.fill_null("") + "\n" + rows.detail.fill_null("")).distinct())
-        texts = [str(text) for text in told["row"] if erased.named_in(str(text))]
+        named = naming(erased, erasing.held)
+        texts = [str(text) for text in told["row"] if named.named_in(str(text))]
         if not texts:
             return None
         customers = set()
@@ -222,6 +240,7 @@ def _landed(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found
             parts[file.part],
             erasing.erased,
             None if erasing.dry else target,
+            erasing.held,
         )
         if one is None:
             files.append(file)

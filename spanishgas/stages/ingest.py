@@ -92,21 +92,18 @@ class Ingest(PlainStage):
         erased = Suppression.of(workspace.store.root)
         extras = {extras_dataset(number): extra for number, extra in enumerate(view.data.extras)}
         landed = [
-            without_erased(
+            land_source(
                 workspace.engine,
-                land_source(
-                    workspace.engine,
-                    [_with_rows(workspace, raw, target.inputs) for raw in files],
-                    folder / dataset,
-                    contract=CONTRACTS.get(dataset),
-                    hashes=hashes,
-                    extras=extras.get(dataset),
-                    progress=workspace.progress,
-                ),
-                erased,
+                [_with_rows(workspace, raw, target.inputs) for raw in files],
+                folder / dataset,
+                contract=CONTRACTS.get(dataset),
+                hashes=hashes,
+                extras=extras.get(dataset),
+                progress=workspace.progress,
             )
             for dataset, files in locate_sources(view.data).items()
         ]
+        landed = without_erased(workspace.engine, landed, erased)
         verdicts = judge(LANDING_GATES, _facts(workspace.store, view.data, landed, target.publication), view.quality)
         log = build_ingestion_log(date.fromisoformat(target.publication.value), landed)
         product = Product(

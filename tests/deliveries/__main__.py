@@ -1,6 +1,7 @@
 """Every mutilated delivery: `python -m tests.deliveries [--write docs/RELIABILITY.md] [--processes 2] [words]`.
 
-Takes about half an hour of processor time; `make drill` runs some of the cases.
+Takes about half an hour of processor time; `make drill` runs some of the cases. With `--kept FILE` a run goes on where
+another one of the same code ended, and words choose kinds to try now.
 """
 
 import argparse
@@ -10,40 +11,31 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.deliveries.faults import FAULTS, Fault
-from tests.deliveries.outcomes import BAD, Drill, Outcome
+from tests.deliveries.faults import FAULTS
+from tests.deliveries.outcomes import BAD
 from tests.deliveries.report import BEGIN, END, FIRSTS, render, render_first
-
-Case = tuple[Fault, str, bool]
-
-
-def _work(share: list[tuple[str, str, bool]]) -> list[Outcome]:
-    by_name = {fault.name: fault for fault in FAULTS}
-    with TemporaryDirectory() as folder:
-        drill = Drill(Path(folder))
-        found = []
-        for name, source, first in share:
-            found.append(drill.outcome(by_name[name], source, first=first))
-            told = f"{found[-1].kind:9s} {name}, {source}{', first delivery' if first else ''}: {found[-1].told[:300]}"
-            print(told, file=sys.stderr, flush=True)
-        return found
+from tests.deliveries.share import known, outcomes_of
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", nargs="*", help="only kinds whose name has one of these words")
     parser.add_argument("--write", type=Path, help="document with a marked block")
+    parser.add_argument("--kept", type=Path, help="file that outcomes are kept in, and not tried again from")
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
     wanted = [fault for fault in FAULTS if not given.words or any(word in fault.name for word in given.words)]
     cases = [(fault.name, source, False) for fault in wanted for source in fault.sources]
     cases += [(fault.name, source, True) for fault in wanted if fault.name in FIRSTS for source in fault.sources]
-    shares = [cases[start :: given.processes] for start in range(given.processes)]
-    with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
-        answers = pool.map(_work, shares, chunksize=1)
-    outcomes = {
-        case: one for share, found in zip(shares, answers, strict=True) for case, one in zip(share, found, strict=True)
-    }
+    with TemporaryDirectory() as folder:
+        kept = given.kept or Path(folder) / "outcomes.jsonl"
+        cases = [case for case in cases if case not in known(kept)]
+        shares = [(cases[start :: given.processes], kept) for start in range(given.processes)]
+        with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
+            pool.starmap(outcomes_of, shares, chunksize=1)
+        outcomes = known(kept)
+    order = {fault.name: number for number, fault in enumerate(FAULTS)}
+    outcomes = dict(sorted(outcomes.items(), key=lambda case: order[case[0][0]]))
     later = {(name, source): one for (name, source, first), one in outcomes.items() if not first}
     firsts = {(name, source): one for (name, source, first), one in outcomes.items() if first}
     text = render(later) + render_first(firsts)

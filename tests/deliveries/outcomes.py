@@ -72,7 +72,7 @@ class _Run:
     is_described = True
 
 
-class _Tracker:
+class QuietTracker:
     """A tracking store that keeps the last run."""
 
     @contextlib.contextmanager
@@ -170,7 +170,7 @@ class Drill:
         return self._run(silver.STAGE, settings)
 
     def _run(self, stage: Any, settings: Settings) -> Manifest:
-        tracker: Any = _Tracker()
+        tracker: Any = QuietTracker()
         return run_stage(stage, settings, tracker, console=QUIET).manifests[0]
 
     def _copy(self, name: str, other: str) -> None:

@@ -63,7 +63,7 @@ def test_a_delivery_at_its_limits_passes_and_every_gate_was_asked() -> None:
 
 
 WORSE_FILES = {
-    "cut_off": ({"cut_off": ("part-1.csv",)}, "1 of 2 files end within a row (part-1.csv)"),
+    "cut_off": ({"cut_off": ("part-1.csv",)}, "1 of 2 files are cut off (part-1.csv)"),
     "no_rows": ({"rows": 0, "last_rows": None}, "0 rows in 2 files"),
     "fewer_rows": ({"rows": 899}, "899 rows are 89.9% of the 1,000 of 2026-02-08"),
 }
@@ -134,7 +134,7 @@ def test_one_message_lists_every_gate_that_refuses_with_figure_limit_and_how_to_
     error = refusal(judge(LANDING_GATES, [bad], SETTINGS), "the delivery of demo of 2026-02-09")
     assert str(error) == (
         "the delivery of demo of 2026-02-09: does not pass 2 gates, so nothing is published and what was published "
-        "before stays. cut_off.price_history: 1 of 2 files end within a row (a.csv), limit: at most 0; "
+        "before stays. cut_off.price_history: 1 of 2 files are cut off (a.csv), limit: at most 0; "
         "fewer_rows.price_history: 10 rows are 1.00% of the 1,000 of 2026-02-08, limit: at least 90.0%. "
         "Have it delivered again; or, if it is right all the same, accept it with "
         "'quality.accept=[cut_off,fewer_rows]' 'quality.reason=<why>'. All figures are in the run's report"

@@ -1,5 +1,6 @@
 """Files that are broken as a whole: what can be landed is, and the rest is an error that says what to do."""
 
+import bz2
 import gzip
 import json
 import os
@@ -80,6 +81,11 @@ def test_a_file_without_rows_says_so(name: str, content: str, tmp_path: Path) ->
     assert ([fault.reason for fault in found.faults], rows) == (["no_rows"], [])
 
 
+def test_a_file_without_rows_under_names_of_its_own_says_so(tmp_path: Path) -> None:
+    found, rows = land(tmp_path / "x.csv", "a,b\n", names=["one", "two"])
+    assert ([fault.reason for fault in found.faults], rows) == (["no_rows"], [])
+
+
 BROKEN = [
     ("x.json", DEEP, "nested too deeply"),
     ("x.json", f'[{{"a": {DEEP}}}]', "nested too deeply"),
@@ -87,6 +93,10 @@ BROKEN = [
     ("x.json", '[{"a": 1}', "the file is cut off"),
     ("x.csv", "", "not even a header"),
     ("x.csv", "a,b,A\n1,2,3\n", "more than once"),
+    ("x.csv", "<p>\n<b>Gone</b>\n</p>\n", "is XML or HTML"),
+    ("x.csv", '{"a": 1}\n', "is JSON, not CSV"),
+    ("x.csv.xz", b"a,b\n1,2\n", "cannot be unpacked"),
+    ("x.csv.bz2", bz2.compress(b"a,b\n1,2\n")[:-4], "is cut off"),
     ("x.parquet", "PAR1", "is no readable Parquet"),
     ("x.xlsx", "PK", "is no readable workbook"),
     ("x.ods", "a,b\n1,2\n", "is no readable workbook"),
@@ -103,6 +113,16 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_it(
     with pytest.raises(SourceError, match=what) as caught:
         land(tmp_path / name, content, unpacked_limit_mib=1)
     assert name in str(caught.value)
+
+
+def test_names_in_angle_brackets_are_a_header(tmp_path: Path) -> None:
+    assert land(tmp_path / "x.csv", "<DATE>,<CLOSE>\n1,2\n")[1] == [{"<DATE>": "1", "<CLOSE>": "2"}]
+
+
+def test_rows_and_columns_that_settings_name_wrongly_are_told_with_those_there_are(tmp_path: Path) -> None:
+    for told in ({"only": {"kind": ["x"]}}, {"wide": {"columns": "^H([0-9]+)$"}}, {"names": ["a", "b", "c"]}):
+        with pytest.raises(SourceError, match=r"Its columns: a, b|has 2 columns, and `names` names 3"):
+            land(tmp_path / "x.csv", "a,b\n1,2\n", **told)
 
 
 def test_a_record_nested_too_deeply_costs_its_own_line(tmp_path: Path) -> None:
@@ -172,6 +192,9 @@ WRONG = [
     {"files": "x", "encoding": "base64"},
     {"files": "x", "first_year": 2030, "last_year": 2020},
     {"sql": {"address_env": "X", "table": "t", "driver": "os.system"}},
+    {"files": "x", "header_row": 0},
+    {"files": "x", "wide": {"columns": "^H[0-9]+$"}},
+    {"files": "x", "columns": {"time": {"column": "Hora", "extract": "("}}},
 ]
 
 

@@ -392,3 +392,57 @@ def test_readings_of_supply_points_reach_the_customers_that_a_table_names(tmp_pa
         "consumption_hourly": "no_customer_of_supply_point",
     }
     assert finding(tables, "supply_points", "respelled_supply_point_id") == 2
+
+
+def test_periods_of_supply_points_add_up_per_customer_and_version(tmp_path: Path) -> None:
+    raw = world()
+    row = {"customer_id": "A", "period_start": "2024-01-01", "period_end": "2024-12-31", "recorded_at": "2025-01-02"}
+    rows = [
+        {**row, "cups": "P1", "consumption_elec_kwh": 1000, "consumption_gas_m3": 50},
+        {**row, "cups": "P2", "consumption_elec_kwh": 200, "consumption_gas_m3": None},
+        {**row, "cups": "P2", "consumption_elec_kwh": 200, "consumption_gas_m3": None},
+        {**row, "cups": "P2", "consumption_elec_kwh": 300, "consumption_gas_m3": None, "recorded_at": "2025-02-01"},
+    ]
+    raw.tables["consumption_periods"] = pd.DataFrame(rows, dtype="object")
+    part = {"files": "consumption_periods.csv", "columns": {"supply_point_id": "cups"}}
+    tables = build(tmp_path, raw, consumption_periods=SourceSettings.model_validate({"parts": [part]}))
+    periods = tables["consumption_periods"].sort_values("known_at")
+    assert periods["consumption_elec_kwh"].tolist() == [1200.0, 1300.0]
+    assert periods["consumption_gas_m3"].tolist() == [50.0, 50.0]
+    assert finding(tables, "consumption_periods", "duplicate") == 1
+    assert finding(tables, "consumption_periods", "conflicting_duplicate") == 0
+
+
+def test_periods_that_name_a_supply_point_only_are_of_its_customer_on_their_last_day(tmp_path: Path) -> None:
+    raw = world()
+    period = {"period_start": "2024-01-01", "period_end": "2024-01-31", "consumption_gas_m3": None}
+    rows = [
+        {**period, "cups": "ES0031405000000001JN0F", "consumption_elec_kwh": 100},
+        {**period, "cups": "P2", "consumption_elec_kwh": 20},
+        {**period, "cups": "P2", "consumption_elec_kwh": 7, "period_start": "2024-02-01", "period_end": "2024-02-29"},
+        {**period, "cups": "P3", "consumption_elec_kwh": 1},
+        {**period, "cups": "P4", "consumption_elec_kwh": 2},
+    ]
+    holders = [
+        {"supply_point_id": "ES0031405000000001JN", "customer_id": "A", "valid_from": None, "valid_to": None},
+        {"supply_point_id": "P2", "customer_id": "A", "valid_from": None, "valid_to": "2024-01-31"},
+        {"supply_point_id": "P2", "customer_id": "B", "valid_from": "2024-02-01", "valid_to": None},
+        {"supply_point_id": "P3", "customer_id": "A", "valid_from": None, "valid_to": None},
+        {"supply_point_id": "P3", "customer_id": "B", "valid_from": None, "valid_to": None},
+    ]
+    raw.tables["consumption_periods"] = pd.DataFrame(rows, dtype="object")
+    raw.tables["supply_points"] = pd.DataFrame(holders, dtype="object")
+    columns = {"supply_point_id": "cups", "customer_id": {"absent": "told by supply_points"}}
+    tables = build(
+        tmp_path,
+        raw,
+        consumption_periods=SourceSettings.model_validate(
+            {"parts": [{"files": "consumption_periods.csv", "columns": columns}]}
+        ),
+        supply_points=SourceSettings.model_validate({"parts": [{"files": "supply_points.csv"}]}),
+    )
+    periods = tables["consumption_periods"]
+    found = {(row.customer_id, str(row.period_end)[:10]): row.consumption_elec_kwh for row in periods.itertuples()}
+    assert found == {("A", "2024-01-31"): 120.0, ("B", "2024-02-29"): 7.0}
+    rejected = tables["quarantine"]
+    assert sorted(rejected.loc[rejected["reason"] == "missing_customer_id", "source_line"]) == [4, 5]
