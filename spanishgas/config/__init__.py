@@ -38,6 +38,7 @@ from spanishgas.config.models import (
     XGBoostSettings,
 )
 from spanishgas.config.monitoring import DriftSettings, MonitoringSettings, PerformanceSettings, SignalSettings
+from spanishgas.config.onboarding import OnboardingSettings
 from spanishgas.config.policy import (
     AssumedSettings,
     BudgetSettings,
@@ -122,6 +123,7 @@ class Settings(SettingsModel):
         pipeline: Which stages one command runs.
         erasure: Whom to erase.
         quality: Gates that a delivery has to pass.
+        onboarding: Which files `onboard` looks at.
     """
 
     run_date: date
@@ -143,6 +145,7 @@ class Settings(SettingsModel):
     pipeline: PipelineSettings
     erasure: ErasureSettings = ErasureSettings()
     quality: QualitySettings
+    onboarding: OnboardingSettings = OnboardingSettings()
 
 
 __all__ = [
@@ -170,6 +173,7 @@ __all__ = [
     "LogisticSettings",
     "ModelSettings",
     "MonitoringSettings",
+    "OnboardingSettings",
     "OutOfFoldSettings",
     "PerformanceSettings",
     "PeriodName",

@@ -13,6 +13,7 @@ from spanishgas.readers.land import land_file
 from spanishgas.readers.packed import is_zip, members_of
 from spanishgas.readers.sql import fetch
 from spanishgas.readers.text_table import NO_COLUMNS
+from spanishgas.readers.workbook import sheets_of
 
 __all__ = [
     "ENDINGS",
@@ -32,4 +33,5 @@ __all__ = [
     "members_of",
     "names_in",
     "quiet",
+    "sheets_of",
 ]

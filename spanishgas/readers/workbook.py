@@ -1,6 +1,7 @@
 """Workbooks (xlsx, xls, xlsb, ods): one sheet, every cell as the text that a CSV file would have."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from spanishgas.errors import SourceError
@@ -47,23 +48,45 @@ def read_workbook(task: Task) -> FileContent:
     return FileContent(rows=count, rejects=(), schema=schema, notes=notes)
 
 
-def _sheet(task: Task) -> tuple[Any, dict[str, str]]:
+def sheets_of(file: Path) -> list[str]:
+    """Names of the sheets of a workbook, in their order.
+
+    Raises:
+        SourceError: The file is no workbook, or is encrypted.
+    """
+    return list(_opened(file, file.name).sheet_names)
+
+
+def _opened(file: Path, where: str) -> Any:
     import python_calamine as calamine
 
     try:
-        book = calamine.CalamineWorkbook.from_path(str(task.file))
-        names = list(book.sheet_names)
-        name = _chosen(task.part.sheet, names, task.where)
-        sheet = book.get_sheet_by_name(name)
+        return calamine.CalamineWorkbook.from_path(str(file))
     except calamine.PasswordError as error:
-        raise SourceError("is encrypted", where=task.where, todo="Save it without a password") from error
+        raise SourceError("is encrypted", where=where, todo="Save it without a password") from error
     except (calamine.CalamineError, OSError, ValueError) as error:
-        raise SourceError(
-            "is no readable workbook",
-            where=task.where,
-            examples=[str(error).splitlines()[0] if str(error) else type(error).__name__],
-            todo="Save it again as xlsx, or deliver CSV",
-        ) from error
+        raise _unreadable(error, where) from error
+
+
+def _unreadable(error: Exception, where: str) -> SourceError:
+    return SourceError(
+        "is no readable workbook",
+        where=where,
+        examples=[str(error).splitlines()[0] if str(error) else type(error).__name__],
+        todo="Save it again as xlsx, or deliver CSV",
+    )
+
+
+def _sheet(task: Task) -> tuple[Any, dict[str, str]]:
+    import python_calamine as calamine
+
+    book = _opened(task.file, task.where)
+    names = list(book.sheet_names)
+    name = _chosen(task.part.sheet, names, task.where)
+    try:
+        sheet = book.get_sheet_by_name(name)
+    except (calamine.CalamineError, OSError, ValueError) as error:
+        raise _unreadable(error, task.where) from error
     notes = {"sheet": name}
     if len(names) > 1:
         notes["other_sheets"] = ", ".join(other for other in names if other != name)
