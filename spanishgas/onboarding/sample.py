@@ -74,7 +74,7 @@ def outcome_of(quality: pd.DataFrame, quarantine: pd.DataFrame) -> list[str]:
     """
     rows = quality.groupby("source")["rows"].max()
     lines = []
-    for source, read in rows.items():
+    for source, read in rows[rows > 0].items():
         mine = quarantine[quarantine["source"] == source]
         concerned = len(mine.drop_duplicates(["source_file", "source_line"]))
         share = f" ({concerned / read:.2%})" if read and concerned else ""
