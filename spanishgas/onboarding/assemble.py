@@ -75,9 +75,18 @@ def _by_layout(
             continue
         layout, table = found
         if not layout.complete:
+            if not _uses_all(group, layout, table):  # some of its columns have other names
+                unknown.append(group)
+                continue
             partly.append(group)
         _take(proposal, group, layout, table)
     return unknown, partly
+
+
+def _uses_all(group: Group, layout: Layout, table: LayoutTable) -> bool:
+    """Whether a layout knows every column of the files."""
+    used = {line.raw for _, part in parts_of(group, layout, table) for line in part.lines.values()}
+    return set(group.columns) <= used
 
 
 def _take(proposal: Proposal, group: Group, layout: Layout, table: LayoutTable) -> None:

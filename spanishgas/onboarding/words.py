@@ -14,6 +14,7 @@ from spanishgas.config import SettingsModel
 DICTIONARY = Path(__file__).resolve().parents[2] / "conf" / "layouts" / "dictionary"
 LIGHT, UNKNOWN, NUMBER = 0.35, 0.7, 0.4
 ABBREVIATED, SHORTENED, JOINED = 0.85, 0.6, 0.97
+HINT, ENOUGH_FOR_A_HINT = 0.35, 0.75
 SHORT_WORDS = frozenset({"id", "kw", "m3", "wh", "p1", "p2", "p3", "t1", "t2", "t3", "ts"})
 PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
@@ -146,6 +147,8 @@ def _of_piece(piece: str) -> list[Token]:
         return [Token(word, dict.fromkeys(_vocabulary()[word], 1.0))]
     if word.isdigit():
         return [Token(word, {})]
+    if word.endswith("s") and word[:-1] in _vocabulary():
+        return [Token(word, dict.fromkeys(_vocabulary()[word[:-1]], 1.0))]
     joined = _joined(word)
     if joined:
         return [Token(one, dict.fromkeys(_vocabulary().get(one, ()), JOINED)) for one in joined]
@@ -203,13 +206,13 @@ def _one_letter_apart(word: str, known: str) -> bool:
 def fit_of_phrase(name: str, phrase: str) -> float:
     """How well a name fits a phrase: 0 to 1, the share of the name's weight that the phrase explains.
 
-    A name that lacks a word that the phrase asks for fits not at all.
+    A name that lacks a word that the phrase asks for is no more than a hint, and only where it says hardly anything else.
     """
     asked, _, cap = phrase.partition("@")
     parts = asked.split()
     free = list(tokens(name))
     whole = sum(token.weight for token in free)
-    explained, said = 0.0, list[str]()
+    explained, said, complete = 0.0, list[str](), True
     for part in sorted(parts, key=lambda one: one.endswith("?")):
         meaning = part.rstrip("?")
         fitting = [token for token in free if meaning in token.means]
@@ -219,10 +222,13 @@ def fit_of_phrase(name: str, phrase: str) -> float:
             explained += best.weight * best.means[meaning]
             said.append(meaning)
         elif not part.endswith("?"):
-            return 0.0
+            complete = False
     # `bono social`, `comunidad autónoma`: two words for one thing.
     explained += sum(token.weight for token in free if any(meaning in token.means for meaning in said))
-    return (explained / whole if whole else 0.0) * (float(cap) if cap.strip() else 1.0)
+    share = explained / whole if whole else 0.0
+    if complete:
+        return share * (float(cap) if cap.strip() else 1.0)
+    return HINT if share >= ENOUGH_FOR_A_HINT and set(said) - set(_words().light) else 0.0
 
 
 def fit_of_name(name: str, column: str, phrases: Sequence[str]) -> float:
