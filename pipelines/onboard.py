@@ -42,20 +42,26 @@ def _onboard(arguments: Arguments, console: Console) -> int:
         blocking = proposal.blocking()
         lines = [f"# {name}", "", "## To be decided before anything can be run", "", *_listed(blocking)]
         if not blocking:
-            lines = [f"# {name}", "", "## What became of a sample", "", *_listed(_try(settings, raw, name, run, console))]
+            lines = [
+                f"# {name}",
+                "",
+                "## What became of a sample",
+                "",
+                *_listed(_try(settings, raw, name, run, console)),
+            ]
         lines += ["", "## To be decided", "", *_listed(proposal.open())]
         lines += ["", "## Left alone", "", *_listed([f"{one}: {why}" for one, why in proposal.unread.items()])]
         report = "\n".join(lines) + "\n"
         run.log_text(report, "report.md")
         run.describe(report)
-        print(report)
+        console.print(report, markup=False)
         if blocking:
             raise ConfigError(
                 "columns or files are unsure, so no sample was read",
                 where=str(file),
                 count=len(blocking),
                 examples=blocking,
-                todo="Answer the questions in the file, in comments above the lines that they are about; then run `ingest`",
+                todo="Answer the questions that stand in the file above the lines concerned; then run `ingest`",
             )
     console.print(f"python -m pipelines.run_pipeline --config-dir {wanted.into} data={name}", markup=False)
     return 0
@@ -71,12 +77,18 @@ def _places(wanted: OnboardingSettings) -> tuple[Path, str, Path]:
     if wanted.raw is None or wanted.name is None:
         raise ConfigError("needs a folder and a name", where=NAME, todo="python -m pipelines.onboard raw=DIR name=NAME")
     if not wanted.raw.is_dir():
-        raise SourceError("there is no such folder", where=str(wanted.raw), todo="raw=DIR names the folder of the raw files")
+        raise SourceError(
+            "there is no such folder", where=str(wanted.raw), todo="raw=DIR names the folder of the raw files"
+        )
     file = wanted.into / "data" / f"{wanted.name}.yaml"
     if (CONF / "data" / file.name).exists():
-        raise ConfigError("is the name of a data set of this project", where=wanted.name, todo="Give yours another name")
+        raise ConfigError(
+            "is the name of a data set of this project", where=wanted.name, todo="Give yours another name"
+        )
     if file.exists() and not wanted.overwrite:
-        raise ConfigError("is there already", where=str(file), todo="overwrite=true writes over it, your changes included")
+        raise ConfigError(
+            "is there already", where=str(file), todo="overwrite=true writes over it, your changes included"
+        )
     return wanted.raw.resolve(), wanted.name, file
 
 
@@ -114,7 +126,9 @@ def _try(settings: Settings, raw: Path, name: str, run: RunLog, console: Console
     os.environ[CONFIG_DIRS_VARIABLE] = os.pathsep.join(dict.fromkeys(filter(None, folders)))
     with TemporaryDirectory() as folder:
         accepted = ",".join(GATES)
-        told = load_settings((f"data={name}", f"data_root={folder}/data", f"quality.accept=[{accepted}]", "quality.reason=sample"))
+        told = load_settings(
+            (f"data={name}", f"data_root={folder}/data", f"quality.accept=[{accepted}]", "quality.reason=sample")
+        )
         sample = copy_sample(raw, Path(folder) / "raw", settings.onboarding.sample_mib)
         data = told.data.model_copy(update={"raw": sample.folder})
         told = told.model_copy(update={"data": data, "tracking": settings.tracking, "engine": settings.engine})
@@ -133,7 +147,9 @@ def _try(settings: Settings, raw: Path, name: str, run: RunLog, console: Console
             for table in ("quality", "quarantine")
         }
         lines = outcome_of(tables["quality"], tables["quarantine"])
-        failed = [one.manifests[0].tags["accepted_gates"] for one in outcomes if "accepted_gates" in one.manifests[0].tags]
+        failed = [
+            one.manifests[0].tags["accepted_gates"] for one in outcomes if "accepted_gates" in one.manifests[0].tags
+        ]
     if failed:
         lines.append(f"gates that this sample would not pass: {', '.join(failed)}")
     if sample.cut:

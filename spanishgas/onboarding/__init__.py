@@ -1,4 +1,4 @@
-"""Onboarding: from a folder of a retailer's files to a configuration that says how they are read, and what is left to decide.
+"""Onboarding: from a folder of a retailer's files to a configuration of how they are read, and what is left to decide.
 
 ``look`` reads samples, ``layouts`` recognises what is known, ``matching`` proposes the rest by names and values,
 ``assemble`` puts a proposal together, ``write`` makes the file of it. Words are data: ``conf/layouts``.

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -34,7 +35,11 @@ def addresses_of(group: Group, raw: Path) -> list[dict[str, Any]]:
         for pattern in _patterns(names):
             if set(find_files(raw, pattern)) == wanted:
                 return [_with_reading({"files": pattern}, first)]
-    elif first.format == "parquet" and "/" in names[0] and set(find_files(raw, str(PurePosixPath(names[0]).parent))) == wanted:
+    elif (
+        first.format == "parquet"
+        and "/" in names[0]
+        and set(find_files(raw, str(PurePosixPath(names[0]).parent))) == wanted
+    ):
         # A folder of Parquet files grows by further ones.
         return [_with_reading({"files": str(PurePosixPath(names[0]).parent)}, first)]
     return [_with_reading({"files": name}, first) for name in names]
@@ -49,14 +54,32 @@ def _patterns(names: list[str]) -> list[str]:
     """Patterns that may name files, the narrowest first."""
     folders = {str(PurePosixPath(name).parent) for name in names}
     files = [PurePosixPath(name).name for name in names]
-    start = re.sub(r"\d+$", "", os.path.commonprefix(files))
-    end = os.path.commonprefix([name[::-1] for name in files])[::-1]
-    end = re.sub(r"^\d+", "", end)[-max(1, min(map(len, files)) - len(start)) :]
-    ending = os.path.splitext(files[0])[1]
+    start, end = common_ends(files)
+    ending = PurePosixPath(files[0]).suffix
     globs = [f"{start}*{end}", f"*{ending}"]
     if len(folders) == 1:
         (folder,) = folders
-        return [*([pattern if folder == "." else f"{folder}/{pattern}" for pattern in globs]), *([] if folder == "." else [folder])]
+        return [
+            *([pattern if folder == "." else f"{folder}/{pattern}" for pattern in globs]),
+            *([] if folder == "." else [folder]),
+        ]
     common = os.path.commonpath(list(folders)) if "." not in folders else ""
     below = f"{common}/" if common else ""
-    return [*(f"{below}*/{pattern}" for pattern in globs), *(f"{below}**/{pattern}" for pattern in globs), *([common] if common else [])]
+    return [
+        *(f"{below}*/{pattern}" for pattern in globs),
+        *(f"{below}**/{pattern}" for pattern in globs),
+        *([common] if common else []),
+    ]
+
+
+def common_ends(names: Sequence[str]) -> tuple[str, str]:
+    """How all names begin and end, without digits next to what differs: these belong to it."""
+    start = re.sub(r"\d+$", "", _common(names))
+    left = [name[len(start) :] for name in names]
+    return start, re.sub(r"^\d+", "", _common([name[::-1] for name in left])[::-1])
+
+
+def _common(names: Sequence[str]) -> str:
+    """The letters that all names begin with."""
+    first, last = min(names), max(names)
+    return next((first[:place] for place, letter in enumerate(first) if letter != last[place : place + 1]), first)

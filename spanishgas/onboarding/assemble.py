@@ -66,7 +66,7 @@ def propose(name: str, looked: Looked, layouts: Sequence[Layout], run_date: date
 def _by_layout(
     proposal: Proposal, groups: Sequence[Group], layouts: Sequence[Layout]
 ) -> tuple[list[Group], list[Group]]:
-    """Puts in what follows a known layout; the groups that follow none, and those whose layout may not be all of them."""
+    """Puts in what follows a known layout; the groups that follow none, and those that may hold more than it says."""
     unknown, partly = [], []
     for group in groups:
         found = recognise(group, layouts)
@@ -105,9 +105,7 @@ def _take(proposal: Proposal, group: Group, layout: Layout, table: LayoutTable) 
     proposal.questions += [question for question in layout.questions if question not in proposal.questions]
 
 
-def _by_matching(
-    proposal: Proposal, unknown: Sequence[Group], partly: Sequence[Group], every: Sequence[Group]
-) -> None:
+def _by_matching(proposal: Proposal, unknown: Sequence[Group], partly: Sequence[Group], every: Sequence[Group]) -> None:
     linked = linked_columns(every)
     for name, source in proposal.sources.items():
         if source.absent is not None or name == "supply_points":
@@ -115,12 +113,12 @@ def _by_matching(
         found = []
         for group in [*unknown, *([] if source.parts else partly)]:
             match = match_columns(CONTRACTS[name], group.columns, linked.get(id(group)))
-            if _is_source(name, match, group):
+            if _is_source(name, match):
                 found.append(Candidate(group, match, match.score + NAMED_FILE * _named(name, group)))
         _choose(source, sorted(found, key=lambda one: -one.score))
 
 
-def _is_source(name: str, match: Match, group: Group) -> bool:
+def _is_source(name: str, match: Match) -> bool:
     """Whether files hold what makes a source: its key, and one of the columns that no other source has."""
     meaning = meanings().sources[name]
     known = {*match.pairs, *(["customer_id"] if name == READINGS else [])}
@@ -137,14 +135,14 @@ def _named(name: str, group: Group) -> bool:
 
 
 def _choose(source: Source, found: Sequence[Candidate]) -> None:
-    """The files that are the source: the best ones, others that go on where they end; what is undecided is a question."""
+    """The files that are the source: the best ones, and others that go on where they end; doubts are questions."""
     for one in (one for one in found if one.score >= RIVAL * found[0].score):
         part = _part(source.name, one)
         same = next((other for other in source.parts if _shared_keys(source.name, other, part) > FEW_KEYS), None)
         if same is not None:
             part.question = (
-                f"which files are {source.name.replace('_', ' ')}: {same.group.name} or {part.group.name}? Both fit, and they "
-                "have rows of the same key"
+                f"which files are {source.name.replace('_', ' ')}: {same.group.name} or {part.group.name}? Both fit, "
+                "and they have rows of the same key"
             )
             if same.layout is None and one.score > NEARLY * found[0].score:
                 same.question = part.question
@@ -175,13 +173,15 @@ def _part(source: str, candidate: Candidate) -> Part:
             lines[column.name] = Line(
                 column.name,
                 {"column": weak[0]},
-                question=f"is `{weak[0]}` {_means(source, column.name)}? Its name hardly says so; {seen}. If there is no such "
-                "column, write {absent: why}",
+                question=f"is `{weak[0]}` {_means(source, column.name)}? Its name hardly says so; {seen}. If there is "
+                "no such column, write {absent: why}",
             )
         elif column.required and column.nullable:
             lines[column.name] = Line(column.name, {"absent": "no column of the files looks like it"})
         elif column.required and column.name != "customer_id":
-            lines[column.name] = Line(column.name, {"column": "?"}, question=f"which column is {_means(source, column.name)}?")
+            lines[column.name] = Line(
+                column.name, {"column": "?"}, question=f"which column is {_means(source, column.name)}?"
+            )
     if "customer_id" in contract.column_names and "customer_id" not in lines:
         point = lines.pop("supply_point_id", None)
         lines = {"customer_id": _as_customer(point) if point is not None else name_pattern(candidate.group), **lines}
@@ -189,7 +189,9 @@ def _part(source: str, candidate: Candidate) -> Part:
 
 
 def _as_customer(point: Line) -> Line:
-    return Line("customer_id", point.mapping, [*point.reasons, "each supply point is taken for a customer"], point.question)
+    return Line(
+        "customer_id", point.mapping, [*point.reasons, "each supply point is taken for a customer"], point.question
+    )
 
 
 def _line(group: Group, source: str, pair: Pair) -> Line:
@@ -228,7 +230,7 @@ def _say_what_is_absent(proposal: Proposal) -> None:
         elif source.absent is None and not CONTRACTS[name].optional:
             source.absent = "no file of the folder looks like it"
             source.questions.append(
-                f"no file looks like {name.replace('_', ' ')}: is there none? Its features are null until its files are named"
+                f"no file looks like {name.replace('_', ' ')}: is there none? Without it its features are null"
             )
 
 
@@ -238,8 +240,8 @@ def _ask_about_prices(source: Source) -> None:
         if prices and part.layout is None:
             facts = part.group.columns[str(prices[0].raw)]
             source.questions.append(
-                f"are prices with or without taxes? Margins compare them with costs, so both need the same: {facts.range()} in "
-                f"`{facts.name}` of {part.group.name}"
+                f"are prices with or without taxes? Margins compare them with costs, so both need the same: "
+                f"{facts.range()} in `{facts.name}` of {part.group.name}"
             )
 
 

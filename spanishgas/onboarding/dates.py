@@ -26,8 +26,8 @@ def propose_dates(proposal: Proposal, run_date: date | None) -> None:
         told["run_date"] = newest
         proposal.reasons["run_date"] = f"the first day on which {of} was all known"
         proposal.questions.append(
-            f"when were the files taken? run_date is {newest}, the first day on which {of} was all known; `run_date` and "
-            "`extracted_on` say otherwise"
+            f"when were the files taken? run_date is {newest}, the first day on which {of} was all known; `run_date` "
+            "and `extracted_on` say otherwise"
         )
     if "run_date" not in told:
         proposal.questions.append("when were the files taken? Nothing in them has a day: give run_date=YYYY-MM-DD")
@@ -39,8 +39,8 @@ def propose_dates(proposal: Proposal, run_date: date | None) -> None:
     undated = [name for name in UNDATED if _is_undated(proposal, name)]
     if undated and "extracted_on" not in told:
         proposal.questions.append(
-            f"from when on is what {' and '.join(undated)} say known? Rows without a day count from `extracted_on` on, which "
-            f"is run_date ({told['run_date']}) as long as it is null"
+            f"from when on is what {' and '.join(undated)} say known? Rows without a day count from `extracted_on` on, "
+            f"which is run_date ({told['run_date']}) as long as it is null"
         )
     if "labels" not in proposal.options and _without_churn_dates(proposal):
         proposal.options |= {"labels": "snapshot", "evaluation": "snapshot"}

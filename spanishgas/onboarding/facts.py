@@ -1,4 +1,4 @@
-"""What the values of a raw column are: dates and how they are written, numbers and their decimal mark, flags, identifiers."""
+"""What the values of a raw column are: dates and how they are written, numbers and their decimal mark, flags."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -212,7 +212,7 @@ def _dates(facts: ColumnFacts) -> Dates | None:
     fitting: list[str | None] = [None] if iso >= NEARLY_ALL else []
     if not fitting:
         bare = facts.numbers is not None and facts.numbers.whole
-        for name, pattern in DAY_FORMATS:
+        for name, _ in DAY_FORMATS:
             if bare and name == "%Y%m" and len(texts) > 600:
                 continue
             if facts.share([day is not None for day in days_of(texts, name)]) >= NEARLY_ALL:

@@ -56,7 +56,7 @@ def fit_of_values(facts: ColumnFacts, column: Column) -> Fit:
 
 
 def words_of(column: Column) -> dict[str, str]:
-    """Word that stands for a code of a column, in small letters -> the code, as the dictionary and the contract know it."""
+    """Word that stands for a code of a column, in small letters -> the code; of the dictionary and the contract."""
     dictionary = meanings().codes
     known: dict[str, str] = {}
     if column.type == "bool":

@@ -1,10 +1,10 @@
-"""Who customers and supply points are: columns with the same identifiers, names of files that hold them, their spelling."""
+"""Who customers and supply points are: columns with the same identifiers, names of files with one, their spelling."""
 
-import os
 import re
 from collections.abc import Sequence
 
 from spanishgas.domain.identifiers import one_spelling
+from spanishgas.onboarding.addresses import common_ends
 from spanishgas.onboarding.facts import NEARLY_ALL, ColumnFacts
 from spanishgas.onboarding.look import Group
 from spanishgas.onboarding.matching import SURE
@@ -40,8 +40,7 @@ def name_pattern(group: Group) -> Line:
     names = [item.file.rpartition("/")[2] for item in group.items]
     if all(CUPS_IN_NAME.search(name) for name in names):
         return Line("customer_id", {"file_pattern": f"({CUPS_IN_NAME.pattern})"}, ["the files' names hold a CUPS"])
-    start = re.sub(r"\d+$", "", os.path.commonprefix(names))
-    end = re.sub(r"^\d+", "", os.path.commonprefix([name[::-1] for name in names])[::-1])
+    start, end = common_ends(names)
     if len(names) == 1:
         found = re.search(r"\d+", names[0])
         start, end = (names[0][: found.start()], names[0][found.end() :]) if found else ("", "")
@@ -56,7 +55,9 @@ def name_pattern(group: Group) -> Line:
             line.question = f"is {middles[0]} in the name of {names[0]} the customer? No column names one"
         return line
     return Line(
-        "customer_id", {"column": "?"}, question=f"who is the customer in {group.name}? Neither a column nor the name says it"
+        "customer_id",
+        {"column": "?"},
+        question=f"who is the customer in {group.name}? Neither a column nor the name says it",
     )
 
 
@@ -71,9 +72,10 @@ def hold_supply_points(proposal: Proposal, groups: Sequence[Group]) -> None:
         if holder is None:
             continue
         point = Line("supply_point_id", line.mapping, [*line.reasons, f"the customer is told by {holder.group.name}"])
-        part.lines = {"customer_id": Line("customer_id", {"absent": "told by supply_points"}), "supply_point_id": point} | {
-            name: one for name, one in part.lines.items() if name not in ("customer_id", "supply_point_id")
-        }
+        part.lines = {
+            "customer_id": Line("customer_id", {"absent": "told by supply_points"}),
+            "supply_point_id": point,
+        } | {name: one for name, one in part.lines.items() if name not in ("customer_id", "supply_point_id")}
         if not proposal.sources["supply_points"].parts:
             proposal.sources["supply_points"].parts.append(holder)
 
@@ -123,6 +125,6 @@ def spelling_of(proposal: Proposal) -> None:
         proposal.reasons["identifiers"] = f"codes that only small and capital letters tell apart, such as {merged[0]}"
     else:
         proposal.questions.append(
-            f"are {merged[0]} one customer ({len(merged):,} such pairs)? They are read as one; `identifiers: as_written` at "
-            "every part keeps them apart"
+            f"are {merged[0]} one customer ({len(merged):,} such pairs)? They are read as one; `identifiers: "
+            "as_written` at every part keeps them apart"
         )

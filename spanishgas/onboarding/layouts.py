@@ -1,11 +1,11 @@
-"""Known layouts: files that are recognised by their columns, with a mapping that is known to be right. One file each."""
+"""Known layouts: files that are recognised by their columns, with a mapping that is known to be right."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from spanishgas.config import SettingsModel
 from spanishgas.errors import ConfigError
@@ -24,7 +24,7 @@ class Feed(SettingsModel):
     """
 
     source: str
-    columns: dict[str, Any] = {}
+    columns: dict[str, Any] = Field(default_factory=dict)
 
 
 class LayoutExtras(SettingsModel):
@@ -48,10 +48,10 @@ class LayoutTable(SettingsModel):
 
     recognised_by: tuple[str, ...]
     lacks: tuple[str, ...] = ()
-    part: dict[str, Any] = {}
+    part: dict[str, Any] = Field(default_factory=dict)
     feeds: tuple[Feed, ...]
     extras: LayoutExtras | None = None
-    unused: dict[str, str] = {}
+    unused: dict[str, str] = Field(default_factory=dict)
 
 
 class Layout(SettingsModel):
@@ -70,9 +70,9 @@ class Layout(SettingsModel):
     title: str
     tables: tuple[LayoutTable, ...]
     complete: bool = True
-    absent: dict[str, str] = {}
-    dates: dict[str, Any] = {}
-    options: dict[str, str] = {}
+    absent: dict[str, str] = Field(default_factory=dict)
+    dates: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, str] = Field(default_factory=dict)
     questions: tuple[str, ...] = ()
 
 
@@ -95,7 +95,7 @@ def load_layouts(folders: Sequence[Path]) -> list[Layout]:
 
 
 def recognise(group: Group, layouts: Sequence[Layout]) -> tuple[Layout, LayoutTable] | None:
-    """The layout that a group of files follows: of several, the one that names most of its columns; None where none does."""
+    """The layout that a group of files follows, of several the one that names most of its columns; None for none."""
     names = {bare_name(name) for name in group.columns}
     fitting = [
         (layout, table)

@@ -1,4 +1,4 @@
-"""Looks at the files of a folder: which there are, how they have to be read, which belong together, and a sample of their rows."""
+"""Looks at the files of a folder: how they have to be read, which belong together, and a sample of their rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -224,10 +224,10 @@ def _read(engine: Engine, item: Item, scratch: Path, size: int) -> tuple[pd.Data
     cut = scratch / f"{uuid4().hex}.csv"
     try:
         path, member = item.path, item.part.member
-        if item.format == "csv" and member is None and not path.name.endswith(".gz") and path.stat().st_size > size:
-            if not encoding_is_wide(path):
-                cut.write_bytes(_cut(path, size, item.part.header_row))
-                path = cut
+        plain = item.format == "csv" and member is None and not path.name.endswith(".gz")
+        if plain and path.stat().st_size > size and not encoding_is_wide(path):
+            cut.write_bytes(_cut(path, size, item.part.header_row))
+            path = cut
         land_file(engine, path, target, format=item.format, part=item.part, member=member, where=item.origin)  # type: ignore[arg-type]
         frame, kinds = _texts(_some_rows(target))
         return frame, kinds if item.format == "parquet" else {}

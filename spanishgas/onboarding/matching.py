@@ -1,7 +1,7 @@
 """Which raw column is which column of a contract: by names and values, and how sure that is.
 
-All columns are assigned at once, so that what fits nothing else is left for what is left. A pair is sure when its score is
-high and when every other assignment without it would be clearly worse; two columns that could change places are a question.
+All columns are assigned at once, so that what fits nothing else is left for what is left. A pair is sure when its score
+is high and when every assignment without it would be clearly worse; columns that could change places are a question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -101,7 +101,9 @@ def match_columns(
     taken = {pair.raw for pair in pairs.values()}
     weak = {
         column.name: tuple(
-            raws[place] for place in np.argsort(-scores[row]) if scores[row, place] >= CANDIDATE and raws[place] not in taken
+            raws[place]
+            for place in np.argsort(-scores[row])
+            if scores[row, place] >= CANDIDATE and raws[place] not in taken
         )
         for row, column in enumerate(wanted)
         if column.name not in pairs
@@ -155,7 +157,7 @@ def _reasons(name: str, raw: str, fit: Fit, score: float) -> tuple[str, ...]:
 
 
 def _ordered(source: str, pairs: Mapping[str, Pair], columns: Mapping[str, ColumnFacts]) -> dict[str, Pair]:
-    """Pairs as the order of their values tells them: what could change places is put right, what contradicts is unsure."""
+    """Pairs as the order of their values tells them: what could change places is put right, or is unsure."""
     told = dict(pairs)
     for low, high in meanings().orders.get(source, ()):
         if low not in told or high not in told:
@@ -185,7 +187,7 @@ def _ordered(source: str, pairs: Mapping[str, Pair], columns: Mapping[str, Colum
 
 
 def _share_in_order(low: ColumnFacts, high: ColumnFacts) -> float | None:
-    """Share of the rows with both values, and not the same ones, in which the first is smaller; None where there are few."""
+    """Share of the rows with two values that differ in which the first is smaller; None where there are few."""
     if low.dates is not None and high.dates is not None:
         one, other = low.as_days(), high.as_days()
         both = (one.notna() & other.notna() & (one != other)).to_numpy()

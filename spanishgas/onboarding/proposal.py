@@ -84,9 +84,7 @@ class Source:
         told = [part.question for part in self.parts if part.question and not contract.optional]
         for part in (part for part in self.parts if part.question is None):
             told += [
-                line.question
-                for line in part.lines.values()
-                if line.question and contract.column(line.column).required
+                line.question for line in part.lines.values() if line.question and contract.column(line.column).required
             ]
         if not self.parts and self.absent is None and not contract.optional:
             told += self.questions

@@ -51,7 +51,7 @@ def read_habit(part: Part) -> Habit:
     if time is None or time.raw not in part.group.columns or time.question:
         if time is None:
             habit.questions.append(
-                f"`{stamp.raw}` has days without a time: which column says the hour? Daily energy is no hourly reading; "
+                f"`{stamp.raw}` has days without a time: which column says the hour? Daily energy is none, "
                 "consumption_periods takes energy of whole periods"
             )
             stamp.question = stamp.question or habit.questions.pop()
@@ -174,7 +174,7 @@ def _clock(habit: Habit, frame: pd.DataFrame, stamps: ColumnFacts) -> None:
     else:
         habit.unsure["clock"] = "utc"
         habit.questions.append(
-            f"is `{stamps.name}` in UTC? On the day on which summer time begins 2:00 is there, which wall clocks do not show"
+            f"is `{stamps.name}` in UTC? On the day on which summer time begins 2:00 is there, as on no wall clock"
         )
 
 
@@ -183,7 +183,9 @@ def _minutes(habit: Habit, minute: "pd.Series[float]", ids: "pd.Series[str]") ->
     found = {int(one) for one in minute.dropna().unique()}
     length = next((length for length, allowed in MINUTES.items() if found <= allowed), None)
     if length is None:
-        habit.questions.append(f"how long are the intervals? Readings at minutes {', '.join(map(str, sorted(found)[:8]))}")
+        habit.questions.append(
+            f"how long are the intervals? Readings at minutes {', '.join(map(str, sorted(found)[:8]))}"
+        )
         return
     if length != 60:
         finer = (minute % (length * 2) != 0).groupby(ids).any()

@@ -59,7 +59,7 @@ def _read_days(line: Line, facts: ColumnFacts, day_formats: Collection[str]) -> 
     open_formats = [name for name in (day, *told.others) if name in day_formats]
     if told.others and len(open_formats) != 1:
         line.question = (
-            f"is `{line.raw}` written as {day} or as {' or '.join(told.others)}? The values fit both: {facts.texts[0]!r}"
+            f"is `{line.raw}` written as {day} or as {' or '.join(told.others)}? Both fit, as in {facts.texts[0]!r}"
         )
     elif told.others:
         day = open_formats[0]
@@ -88,7 +88,9 @@ def _read_decimals(source: str, part: Part) -> None:
             line.mapping["decimal"] = told.decimal
         if told.ambiguous and not marks:
             example = next(text for text in facts.texts if "." in text or "," in text)
-            line.question = f"does `{example}` in `{line.raw}` mean a thousand and more, or {example.replace(',', '.')}?"
+            line.question = (
+                f"does `{example}` in `{line.raw}` mean a thousand and more, or {example.replace(',', '.')}?"
+            )
 
 
 def _read_unit(line: Line, facts: ColumnFacts, column: Column) -> None:
@@ -99,15 +101,20 @@ def _read_unit(line: Line, facts: ColumnFacts, column: Column) -> None:
     known = [(words, factor) for words, factor in meanings().units.get(column.unit or "", ())]
     said = {meaning for token in tokens(str(line.raw)) for meaning in token.means if token.means[meaning] == 1.0}
     said &= set(UNIT_WORDS)
-    mine = {word for word in plain((column.unit or "").replace("/", " ")).split()}
-    named = next(((words, factor) for words, factor in known if set(words) <= said and not _own(said, mine, words)), None)
+    mine = set(plain((column.unit or "").replace("/", " ")).split())
+    named = next(
+        ((words, factor) for words, factor in known if set(words) <= said and not _own(said, mine, words)), None
+    )
     if named is None:
         if level and told.median and not level[0] <= told.median <= level[1]:
             fitting = [factor for _, factor in known if level[0] <= told.median * factor <= level[1]]
-            options = " or ".join(f"`factor: {factor:g}` ({told.median * factor:g})" for factor in dict.fromkeys(fitting))
+            options = " or ".join(
+                f"`factor: {factor:g}` ({told.median * factor:g})" for factor in dict.fromkeys(fitting)
+            )
             line.question = (
                 f"in which unit is `{line.raw}`? The contract asks for {column.unit}; {facts.range()}, median "
-                f"{told.median:g}, usual are {level[0]:g} to {level[1]:g}" + (f"; that would be {options}" if options else "")
+                f"{told.median:g}, usual are {level[0]:g} to {level[1]:g}"
+                + (f"; that would be {options}" if options else "")
             )
         return
     words, factor = named
@@ -117,8 +124,8 @@ def _read_unit(line: Line, facts: ColumnFacts, column: Column) -> None:
         line.reasons.append(f"its name says {' and '.join(words)}: times {factor:g} gives {column.unit}")
     else:
         line.question = (
-            f"is `{line.raw}` told per {' '.join(words)}? Its name says so, but {facts.range()}, times {factor:g} would be "
-            f"no usual {column.unit}"
+            f"is `{line.raw}` told per {' '.join(words)}? Its name says so, but {facts.range()}, times {factor:g} "
+            f"would be no usual {column.unit}"
         )
 
 
@@ -136,7 +143,7 @@ def _read_codes(part: Part, line: Line, facts: ColumnFacts, column: Column) -> N
     given = dict(line.mapping.get("codes", {}))
     open_values = [text for text in told if told[text] is None and text not in given]
     codes = {text: code for text, code in told.items() if code is not None and _needs(text, code, column)}
-    codes = {**codes, **given} if part.layout else {**_siblings(facts, column, codes), **codes}
+    codes = {**codes, **given} if part.layout else {**_siblings(column, codes), **codes}
     if codes:
         line.mapping["codes"] = codes
     if not open_values:
@@ -164,11 +171,17 @@ def _needs(text: str, code: str, column: Column) -> bool:
     return text != code
 
 
-def _siblings(facts: ColumnFacts, column: Column, codes: Mapping[str, str]) -> dict[str, str]:
+def _siblings(column: Column, codes: Mapping[str, str]) -> dict[str, str]:
     """Words for the answer that a sample of readings does not show, spelled as those that it shows."""
     if column.type != "bool" or len(set(codes.values())) != 1:
         return {}
-    spell = str.upper if all(text.isupper() for text in codes) else str.title if all(text.istitle() for text in codes) else str
+    spell = (
+        str.upper
+        if all(text.isupper() for text in codes)
+        else str.title
+        if all(text.istitle() for text in codes)
+        else str
+    )
     short = all(len(text) == 1 for text in codes)
     (seen,) = set(codes.values())
     return {
@@ -180,7 +193,7 @@ def _siblings(facts: ColumnFacts, column: Column, codes: Mapping[str, str]) -> d
 
 
 def _read_zeros(part: Part) -> None:
-    """Whether a zero is a price: it is where a customer never has another one, and a missing price where others surround it."""
+    """Whether a zero is a price: it is where a customer never has another, and missing where others surround it."""
     prices = [line for line in part.lines.values() if line.column.startswith(VARIABLE_PRICES) and line.raw]
     customer = part.lines.get("customer_id")
     if customer is None or customer.raw is None:
@@ -196,7 +209,9 @@ def _read_zeros(part: Part) -> None:
             line.reasons.append("a zero is a missing price, as in the other prices of these files")
         elif share is not None and share >= SAME_CUSTOMERS:
             line.mapping["zero"] = "missing"
-            line.reasons.append(f"a zero is a missing price: {share:.0%} of the zeros stand among other prices of the customer")
+            line.reasons.append(
+                f"a zero is a missing price: {share:.0%} of the zeros stand among other prices of the customer"
+            )
         elif share is not None and share > 1 - SAME_CUSTOMERS:
             line.open.append(
                 f"is a zero in `{line.raw}` a price of zero or a missing price? {share:.0%} of the zeros stand among "

@@ -98,12 +98,17 @@ class Token:
 @cache
 def meanings() -> Meanings:
     """The dictionary of columns; everything in it is read as text first, as `no` and `1` are words here."""
-    return Meanings.model_validate(yaml.load((DICTIONARY / "meanings.yaml").read_text("utf-8"), Loader=yaml.BaseLoader))
+    return Meanings.model_validate(_as_text(DICTIONARY / "meanings.yaml"))
 
 
 @cache
 def _words() -> Words:
-    return Words.model_validate(yaml.load((DICTIONARY / "words.yaml").read_text("utf-8"), Loader=yaml.BaseLoader))
+    return Words.model_validate(_as_text(DICTIONARY / "words.yaml"))
+
+
+def _as_text(file: Path) -> object:
+    """A file of YAML with every value as text; the loader makes nothing else of them."""
+    return yaml.load(file.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
 
 
 @cache
@@ -164,7 +169,7 @@ def _joined(word: str) -> list[str]:
     for end in range(1, len(word) + 1):
         for start in range(end):
             part, before = word[start:end], best[start]
-            known = part in _vocabulary() or (len(part) > 1 and part in _words().filler and 0 < start)
+            known = part in _vocabulary() or (len(part) > 1 and part in _words().filler and start > 0)
             if before is None or not known or (len(part) < 3 and part not in SHORT_WORDS | {"de", "la"}):
                 continue
             now = best[end]
@@ -206,7 +211,7 @@ def _one_letter_apart(word: str, known: str) -> bool:
 def fit_of_phrase(name: str, phrase: str) -> float:
     """How well a name fits a phrase: 0 to 1, the share of the name's weight that the phrase explains.
 
-    A name that lacks a word that the phrase asks for is no more than a hint, and only where it says hardly anything else.
+    A name without a word that the phrase asks for is no more than a hint, and only where it says hardly anything else.
     """
     asked, _, cap = phrase.partition("@")
     parts = asked.split()

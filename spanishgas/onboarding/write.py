@@ -1,4 +1,4 @@
-"""The proposed configuration as YAML for people: every line with its reason, every open question above a line in comments."""
+"""The proposed configuration as YAML for people: lines with their reasons, questions above lines in comments."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ def render(proposal: Proposal, raw: Path) -> str:
     """
     lines = [
         f"# {proposal.name}: proposed by `python -m pipelines.onboard`; yours from here on.",
-        "# A line in comments below a question (?) is only likely: answer the question, then take the marks away or write another.",
+        "# A line in comments below a question (?) is only likely: answer it, then take its mark away or write another.",
         *_head(proposal, raw),
         "",
         "sources:",
@@ -76,10 +76,10 @@ def _source(source: Source, raw: Path) -> Iterator[str]:
         yield f"    # {name}: {_flow(value)}"
     yield f"    {mark}parts:"
     for part in source.parts:
-        yield from _part(source.name, part, raw)
+        yield from _part(part, raw)
 
 
-def _part(source: str, part: Part, raw: Path) -> Iterator[str]:
+def _part(part: Part, raw: Path) -> Iterator[str]:
     mark = "# " if part.question else ""
     if part.question:
         yield from _comment("? ", [part.question], 6)
@@ -129,7 +129,7 @@ def _extras(proposal: Proposal, raw: Path) -> Iterator[str]:
 def _unused(proposal: Proposal) -> Iterator[str]:
     if proposal.unused:
         yield ""
-        yield "# Not used. Columns of customers can become `extras`: docs/bring_your_own_data.md, \"Columns beyond the contracts\"."
+        yield "# Not used; what is of customers can become `extras` (docs/bring_your_own_data.md)."
         for group, columns in proposal.unused.items():
             yield f"# {group}:"
             for name, what in columns.items():
@@ -148,13 +148,10 @@ def _comment(mark: str, texts: Sequence[str], indent: int = 0) -> Iterator[str]:
 
 def _flow(value: Any) -> str:
     """A value on one line, as YAML; interpolation of the configuration is taken for text."""
-    if isinstance(value, Mapping) or (isinstance(value, list | tuple)):
+    if isinstance(value, Mapping | list | tuple):
         plain = dict(value) if isinstance(value, Mapping) else list(value)
         return yaml.safe_dump(plain, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True).strip()
     if isinstance(value, date):
         return value.isoformat()
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...").strip()
-
-
-
