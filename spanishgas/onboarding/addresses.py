@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from spanishgas.onboarding.look import Group, Item
+from spanishgas.onboarding.looking import Group, Item
 from spanishgas.readers import find_files, members_of
 
 
@@ -26,7 +26,8 @@ def addresses_of(group: Group, raw: Path) -> list[dict[str, Any]]:
         known = members_of(first.path, None)
         if set(members) == set(known):
             return [_with_reading({"files": first.file}, first)]
-        pattern = next((one for one in _patterns(members) if set(members_of(first.path, one)) == set(members)), None)
+        candidates = _patterns(members) if len(members) > 1 else []
+        pattern = next((one for one in candidates if set(members_of(first.path, one)) == set(members)), None)
         told = [pattern] if pattern else members
         return [_with_reading({"files": first.file, "member": member}, first) for member in told]
     names = [item.file for item in group.items]

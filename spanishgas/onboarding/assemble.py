@@ -1,21 +1,21 @@
 """From files that were looked at to a proposed configuration: which files are which source, and what is left open."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from spanishgas.onboarding.dates import propose_dates
-from spanishgas.onboarding.facts import ColumnFacts
 from spanishgas.onboarding.identities import (
     hold_supply_points,
     linked_columns,
     name_pattern,
     spelling_of,
 )
-from spanishgas.onboarding.layouts import Layout, LayoutTable, extras_of, parts_of, recognise, unused_of
-from spanishgas.onboarding.look import Group, Looked
+from spanishgas.onboarding.layouts import Layout, LayoutTable, extras_of, parts_of, recognise
+from spanishgas.onboarding.leftovers import ask_about_the_rest, ask_whose_record, unused_columns
+from spanishgas.onboarding.looking import Group, Looked
 from spanishgas.onboarding.matching import SURE, Match, Pair, match_columns
-from spanishgas.onboarding.proposal import CONTRACTS, Line, Part, Proposal, Source
+from spanishgas.onboarding.proposal import CONTRACTS, Line, Part, Proposal, Source, meaning_of
 from spanishgas.onboarding.readings import Habit, read_habit
 from spanishgas.onboarding.values import definite_day_formats, read_values
 from spanishgas.onboarding.words import meanings, stands_for
@@ -49,6 +49,7 @@ def propose(name: str, looked: Looked, layouts: Sequence[Layout], run_date: date
     proposal = Proposal(name, sources={source: Source(source) for source in CONTRACTS}, unread=dict(looked.unread))
     unknown, partly = _by_layout(proposal, looked.groups, layouts)
     _by_matching(proposal, unknown, partly, looked.groups)
+    ask_whose_record(proposal)
     formats = definite_day_formats([facts for group in looked.groups for facts in group.columns.values()])
     for source in proposal.sources.values():
         for part in source.parts:
@@ -59,7 +60,8 @@ def propose(name: str, looked: Looked, layouts: Sequence[Layout], run_date: date
     _say_what_is_absent(proposal)
     _ask_about_prices(proposal.sources["price_history"])
     propose_dates(proposal, run_date)
-    _list_unused(proposal, looked.groups, layouts)
+    proposal.unused = unused_columns(proposal, looked.groups, layouts)
+    ask_about_the_rest(proposal)
     return proposal
 
 
@@ -173,14 +175,14 @@ def _part(source: str, candidate: Candidate) -> Part:
             lines[column.name] = Line(
                 column.name,
                 {"column": weak[0]},
-                question=f"is `{weak[0]}` {_means(source, column.name)}? Its name hardly says so; {seen}. If there is "
-                "no such column, write {absent: why}",
+                question=f"is `{weak[0]}` {meaning_of(source, column.name)}? Its name hardly says so; {seen}. If there "
+                "is no such column, write {absent: why}",
             )
         elif column.required and column.nullable:
             lines[column.name] = Line(column.name, {"absent": "no column of the files looks like it"})
         elif column.required and column.name != "customer_id":
             lines[column.name] = Line(
-                column.name, {"column": "?"}, question=f"which column is {_means(source, column.name)}?"
+                column.name, {"column": "?"}, question=f"which column is {meaning_of(source, column.name)}?"
             )
     if "customer_id" in contract.column_names and "customer_id" not in lines:
         point = lines.pop("supply_point_id", None)
@@ -198,14 +200,10 @@ def _line(group: Group, source: str, pair: Pair) -> Line:
     line = Line(pair.column, {"column": pair.raw}, list(pair.reasons))
     if not pair.sure:
         others = "".join(f", or is it `{name}` ({group.columns[name].range()})" for name in pair.rivals[:2])
-        line.question = f"is `{pair.raw}` {_means(source, pair.column)} ({group.columns[pair.raw].range()}){others}?"
+        line.question = (
+            f"is `{pair.raw}` {meaning_of(source, pair.column)} ({group.columns[pair.raw].range()}){others}?"
+        )
     return line
-
-
-def _means(source: str, column: str) -> str:
-    told = CONTRACTS[source].column(column)
-    unit = f", in {told.unit}" if told.unit else ""
-    return f"{column} ({told.description.rstrip('.').lower()}{unit})"
 
 
 def _read_readings(source: Source) -> None:
@@ -243,26 +241,3 @@ def _ask_about_prices(source: Source) -> None:
                 f"are prices with or without taxes? Margins compare them with costs, so both need the same: "
                 f"{facts.range()} in `{facts.name}` of {part.group.name}"
             )
-
-
-def _list_unused(proposal: Proposal, groups: Sequence[Group], layouts: Sequence[Layout]) -> None:
-    for group in groups:
-        used = {
-            name
-            for source in proposal.sources.values()
-            for part in source.parts
-            if part.group is group
-            for line in part.lines.values()
-            for name in (line.raw, *line.mapping.get("plus", ()))
-        }
-        for extra in (one for one in proposal.extras if one["group"] is group):
-            used |= {told["column"] for told in extra["columns"].values()}
-        found = recognise(group, layouts)
-        why: Mapping[str, str] = unused_of(group, found[1]) if found else {}
-        left = {name: why.get(name, _seen(facts)) for name, facts in group.columns.items() if name not in used}
-        if left:
-            proposal.unused[group.name] = left
-
-
-def _seen(facts: ColumnFacts) -> str:
-    return facts.range()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from spanishgas.domain.identifiers import one_spelling
 from spanishgas.onboarding.addresses import common_ends
 from spanishgas.onboarding.facts import NEARLY_ALL, ColumnFacts
-from spanishgas.onboarding.look import Group
+from spanishgas.onboarding.looking import Group
 from spanishgas.onboarding.matching import SURE
 from spanishgas.onboarding.proposal import Line, Part, Proposal
 from spanishgas.onboarding.words import fit_of_name, meanings

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from spanishgas.config import SettingsModel
 from spanishgas.errors import ConfigError
-from spanishgas.onboarding.look import Group
+from spanishgas.onboarding.looking import Group
 from spanishgas.onboarding.proposal import CONTRACTS, Line, Part
 from spanishgas.onboarding.words import bare_name
 

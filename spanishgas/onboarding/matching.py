@@ -84,17 +84,21 @@ def match_columns(
     rows, places = linear_sum_assignment(scores, maximize=True)
     total = float(scores[rows, places].sum())
     pairs: dict[str, Pair] = {}
+    own = {int(place): float(scores[row, place]) for row, place in zip(rows, places, strict=True)}
     for row, place in zip(rows, places, strict=True):
         score = float(scores[row, place])
         if score < CANDIDATE:
             continue
         name, raw = wanted[row].name, raws[place]
+        rivals = [int(other) for other in np.argsort(-scores[row]) if _near(scores, row, place, int(other))]
+        # A rival that is nothing else for sure could take the place.
+        free = any(own.get(other, 0.0) < SURE for other in rivals)
         pairs[name] = Pair(
             name,
             raw,
             score,
-            _lead(scores, row, place, total),
-            tuple(raws[other] for other in np.argsort(-scores[row]) if _near(scores, row, place, int(other))),
+            0.0 if free else _lead(scores, row, place, total),
+            tuple(raws[other] for other in rivals),
             _reasons(name, raw, fits[row][place], score),
         )
     pairs = _ordered(contract.name, pairs, columns)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spanishgas.contracts import SOURCES, Contract
-from spanishgas.onboarding.look import Group
+from spanishgas.onboarding.looking import Group
 
 CONTRACTS: Mapping[str, Contract] = {contract.name: contract for contract in SOURCES}
 
@@ -135,3 +135,10 @@ class Proposal:
             *(f"{name}: {question}" for name, source in self.sources.items() for question in source.open()),
             *self.questions,
         ]
+
+
+def meaning_of(source: str, column: str) -> str:
+    """A column of a contract with what it means, for questions."""
+    told = CONTRACTS[source].column(column)
+    unit = f", in {told.unit}" if told.unit else ""
+    return f"{column} ({told.description.rstrip('.').lower()}{unit})"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from spanishgas.onboarding.look import encoding_is_wide
+from spanishgas.onboarding.looking import encoding_is_wide
 from spanishgas.readers import detect_format
 
 SHOWN_REASONS = 4

@@ -25,7 +25,7 @@ def render(proposal: Proposal, raw: Path) -> str:
     """
     lines = [
         f"# {proposal.name}: proposed by `python -m pipelines.onboard`; yours from here on.",
-        "# A line in comments below a question (?) is only likely: answer it, then take its mark away or write another.",
+        "# A line in comments below a question (?) is only likely: answer it, then take its mark away or change it.",
         *_head(proposal, raw),
         "",
         "sources:",

@@ -167,10 +167,12 @@ def _is_table(path: Path) -> bool:
 def _probe(engine: Engine, item: Item, scratch: Path) -> Item:
     """The file with the settings by which it reads and with its columns."""
     part = item.part
-    if item.format in ("csv", "json") and part.member is None and not item.path.name.endswith(".gz"):
+    packed = part.member is not None or item.path.name.endswith(".gz")
+    if item.format in ("csv", "json") and not packed:
         encoding = encoding_of(item.path)
         part = part if encoding is None else part.model_copy(update={"encoding": encoding})
-    for row in range(1, LATEST_HEADER_ROW + 1):
+    blank = _blank_lines(item.path, part.encoding) if item.format == "csv" and not packed else ()
+    for row in (row for row in range(1, LATEST_HEADER_ROW + 1) if row not in blank):
         told = replace(item, part=part.model_copy(update={"header_row": row}))
         try:
             frame, _ = _read(engine, told, scratch, PROBED_BYTES)
@@ -178,17 +180,26 @@ def _probe(engine: Engine, item: Item, scratch: Path) -> Item:
             if row == 1:
                 raise
             continue
-        if item.format not in ("csv", "excel") or _is_header([str(name) for name in frame.columns]):
+        if item.format not in ("csv", "excel") or _is_header([str(name) for name in frame.columns], row):
             return replace(told, columns=tuple(map(str, frame.columns)))
     frame, _ = _read(engine, replace(item, part=part), scratch, PROBED_BYTES)
     return replace(item, part=part, columns=tuple(map(str, frame.columns)))
 
 
-def _is_header(columns: Sequence[str]) -> bool:
-    """Whether names are those of columns: several, no blank ones among most, and no numbers."""
+def _blank_lines(path: Path, encoding: str) -> tuple[int, ...]:
+    """Numbers of the first lines that have nothing in them: none of them names columns."""
+    with path.open("rb") as handle:
+        begin = handle.read(PROBED_BYTES)
+    told = "utf-16" if begin.startswith((b"\xff\xfe", b"\xfe\xff")) else encoding
+    lines = begin.decode(told, errors="replace").splitlines()[:LATEST_HEADER_ROW]
+    return tuple(number for number, line in enumerate(lines, start=1) if not line.strip())
+
+
+def _is_header(columns: Sequence[str], row: int) -> bool:
+    """Whether names are those of columns: several, few blank ones (below the first row none), and few numbers."""
     blank = sum(str(name).startswith("column_") and str(name)[7:].isdigit() for name in columns)
     numbers = sum(str(name).replace(",", "").replace(".", "").lstrip("-").isdigit() for name in columns)
-    return len(columns) > 1 and 2 * blank < len(columns) and 2 * numbers < len(columns)
+    return len(columns) > 1 and (2 * blank < len(columns) if row == 1 else not blank) and 2 * numbers < len(columns)
 
 
 def _sample(engine: Engine, items: Sequence[Item], scratch: Path) -> tuple[pd.DataFrame, dict[str, bool], bool]:
