@@ -12,10 +12,10 @@ from spanishgas.onboarding.identities import (
     spelling_of,
 )
 from spanishgas.onboarding.layouts import Layout, LayoutTable, extras_of, parts_of, recognise
-from spanishgas.onboarding.leftovers import ask_about_the_rest, ask_whose_record, unused_columns
+from spanishgas.onboarding.leftovers import ask_about_the_rest, ask_whose_record, drop_what_is_taken, unused_columns
 from spanishgas.onboarding.looking import Group, Looked
 from spanishgas.onboarding.matching import SURE, Match, Pair, match_columns
-from spanishgas.onboarding.proposal import CONTRACTS, Line, Part, Proposal, Source, meaning_of
+from spanishgas.onboarding.proposal import CONTRACTS, NOTHING_LIKE_IT, Line, Part, Proposal, Source, meaning_of
 from spanishgas.onboarding.readings import Habit, read_habit
 from spanishgas.onboarding.values import definite_day_formats, read_values
 from spanishgas.onboarding.words import meanings, stands_for
@@ -49,6 +49,7 @@ def propose(name: str, looked: Looked, layouts: Sequence[Layout], run_date: date
     proposal = Proposal(name, sources={source: Source(source) for source in CONTRACTS}, unread=dict(looked.unread))
     unknown, partly = _by_layout(proposal, looked.groups, layouts)
     _by_matching(proposal, unknown, partly, looked.groups)
+    drop_what_is_taken(proposal)
     ask_whose_record(proposal)
     formats = definite_day_formats([facts for group in looked.groups for facts in group.columns.values()])
     for source in proposal.sources.values():
@@ -179,7 +180,7 @@ def _part(source: str, candidate: Candidate) -> Part:
                 "is no such column, write {absent: why}",
             )
         elif column.required and column.nullable:
-            lines[column.name] = Line(column.name, {"absent": "no column of the files looks like it"})
+            lines[column.name] = Line(column.name, {"absent": NOTHING_LIKE_IT})
         elif column.required and column.name != "customer_id":
             lines[column.name] = Line(
                 column.name, {"column": "?"}, question=f"which column is {meaning_of(source, column.name)}?"

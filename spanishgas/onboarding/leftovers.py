@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from spanishgas.onboarding.fitting import fit_of_values
 from spanishgas.onboarding.layouts import Layout, recognise, unused_of
 from spanishgas.onboarding.looking import Group
-from spanishgas.onboarding.proposal import CONTRACTS, Part, Proposal, meaning_of
+from spanishgas.onboarding.proposal import CONTRACTS, NOTHING_LIKE_IT, Line, Part, Proposal, meaning_of
 
 FITTING = 0.9
 MOSTLY = 0.05
@@ -49,6 +49,28 @@ def ask_about_the_rest(proposal: Proposal) -> None:
                         f"is one of {named} {meaning_of(source.name, name)}? The values fit but no name says so; it is "
                         "read as absent"
                     )
+
+
+def drop_what_is_taken(proposal: Proposal) -> None:
+    """No question about a raw column that surely is a column of another source: it is nothing else."""
+    for source in proposal.sources.values():
+        for part in (part for part in source.parts if part.layout is None):
+            others = [
+                line
+                for other in proposal.sources.values()
+                for one in other.parts
+                if one.group is part.group and other is not source
+                for line in one.lines.values()
+            ]
+            taken = {line.raw for line in others if line.raw and line.question is None and line.column != "customer_id"}
+            for name, line in list(part.lines.items()):
+                column = CONTRACTS[source.name].column(name)
+                if line.question is None or line.raw not in taken or not column.nullable:
+                    continue
+                if column.required:
+                    part.lines[name] = Line(name, {"absent": NOTHING_LIKE_IT})
+                else:
+                    del part.lines[name]
 
 
 def ask_whose_record(proposal: Proposal) -> None:

@@ -9,6 +9,8 @@ from spanishgas.onboarding.looking import Group
 
 CONTRACTS: Mapping[str, Contract] = {contract.name: contract for contract in SOURCES}
 
+NOTHING_LIKE_IT = "no column of the files looks like it"
+
 
 @dataclass
 class Line:
