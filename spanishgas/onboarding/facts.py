@@ -14,6 +14,7 @@ from spanishgas.silver.numbers import DecimalMark, numbers_of_texts
 from spanishgas.silver.values import FALSE, TRUE
 
 NEARLY_ALL = 0.95
+PROBED = 2_000
 CUPS = re.compile(r"^ES\d{16}[A-Z]{2}(\d[A-Z])?$", re.IGNORECASE)
 ISO = re.compile(r"^\d{4}-\d{1,2}(-\d{1,2}([ T].*)?)?$")
 TIME = re.compile(r"[ T]+(\d{1,2}):(\d{2})(:\d{2}(\.\d+)?)?")
@@ -98,14 +99,25 @@ class ColumnFacts:
     typed: bool = False
 
     @cached_property
-    def counts(self) -> "pd.Series[int]":
+    def every(self) -> "pd.Series[int]":
         """Distinct value -> rows, most frequent first."""
         return self.values.dropna().value_counts()
 
     @cached_property
+    def counts(self) -> "pd.Series[int]":
+        """The same of at most some thousand values: the most frequent ones, and some of the others."""
+        rest = self.every[PROBED:]
+        return self.every if rest.empty else pd.concat([self.every[:PROBED], rest[:: max(1, len(rest) // PROBED)]])
+
+    @cached_property
     def texts(self) -> list[str]:
-        """Distinct values."""
+        """The values of ``counts``."""
         return [str(text) for text in self.counts.index]
+
+    @cached_property
+    def distinct(self) -> list[str]:
+        """All distinct values."""
+        return [str(text) for text in self.every.index]
 
     @property
     def missing(self) -> float:
@@ -153,14 +165,14 @@ class ColumnFacts:
 
     def as_numbers(self, decimal: DecimalMark = "auto") -> npt.NDArray[np.float64]:
         """Every row's number, NaN where there is none."""
-        read = dict(zip(self.texts, numbers_of_texts(self.texts, decimal), strict=True))
+        read = dict(zip(self.distinct, numbers_of_texts(self.distinct, decimal), strict=True))
         return np.asarray(self.values.map(read), dtype=np.float64)
 
     def as_days(self) -> "pd.Series[pd.Timestamp]":
         """Every row's day, missing where it cannot be read."""
         told = self.dates
-        days = days_of(self.texts, told.format if told else None)
-        return pd.to_datetime(self.values.map(dict(zip(self.texts, days, strict=True))), errors="coerce")
+        days = days_of(self.distinct, told.format if told else None)
+        return pd.to_datetime(self.values.map(dict(zip(self.distinct, days, strict=True))), errors="coerce")
 
     def range(self) -> str:
         """What is seen of the values, for questions: a range, or the most frequent ones."""
@@ -221,7 +233,7 @@ def _dates(facts: ColumnFacts) -> Dates | None:
         return None
     day = _likelier(facts, fitting)
     first, last = SENTINEL_YEARS
-    plausible = [one for one in days_of(texts, day) if one is not None and first < one.year < last]
+    plausible = [one for one in days_of(facts.distinct, day) if one is not None and first < one.year < last]
     times = [match.group(0) for match in map(TIME.search, texts) if match]
     midnight = all(re.fullmatch(r"[ T]+0{1,2}:00(:00(\.0+)?)?", time) for time in times)
     layout = day if day is None or not times else f"{day} {_time_format(times)}"

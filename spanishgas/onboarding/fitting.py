@@ -94,7 +94,7 @@ def _identifier(facts: ColumnFacts) -> Fit:
         return NOT
     if len(facts.values) > 50 and len(facts.texts) <= 2:
         return Fit(0.4, reason=facts.range())
-    return Fit(1.0 if facts.length <= 40 else 0.4, reason=f"{len(facts.texts):,} different ones in the sample")
+    return Fit(1.0 if facts.length <= 40 else 0.4, reason=f"{len(facts.distinct):,} different ones in the sample")
 
 
 def _timestamp(facts: ColumnFacts) -> Fit:
@@ -162,5 +162,5 @@ def _text(facts: ColumnFacts, column: Column) -> Fit:
         return Fit(1.0, facts.length > 25, f"texts of {facts.length:.0f} characters") if facts.length > 8 else Fit(0.4)
     if column.name == "region":
         return Fit(1.0 if facts.numbers is None and len(facts.texts) <= 60 else 0.2, reason=facts.range())
-    repeated = len(facts.texts) < 0.9 * len(facts.values) or len(facts.values) < 20
+    repeated = len(facts.distinct) < 0.9 * len(facts.values) or len(facts.values) < 20
     return Fit(1.0 if repeated else 0.6, reason=facts.range())

@@ -20,7 +20,7 @@ def linked_columns(groups: Sequence[Group]) -> dict[int, dict[str, float]]:
     phrases = meanings().everywhere["customer_id"]
     known = {
         id(group): {
-            name: {one_spelling(text, "folded") for text in facts.texts}
+            name: {one_spelling(text, "folded") for text in facts.distinct}
             for name, facts in group.columns.items()
             if fit_of_name(name, "customer_id", phrases) >= SURE and facts.texts
         }
@@ -82,14 +82,14 @@ def hold_supply_points(proposal: Proposal, groups: Sequence[Group]) -> None:
 
 def _holder(proposal: Proposal, points: ColumnFacts, groups: Sequence[Group]) -> Part | None:
     """Files with both the supply points and a customer of another name."""
-    wanted = {one_spelling(text, "folded") for text in points.texts}
+    wanted = {one_spelling(text, "folded") for text in points.distinct}
     known = [part for source in proposal.sources.values() for part in source.parts if part.group in groups]
     for part in sorted(known, key=lambda one: len(one.group.columns)):
         customer = part.lines.get("customer_id")
         for name, facts in part.group.columns.items():
             if customer is None or customer.raw in (None, name) or customer.question or facts.cups_share < NEARLY_ALL:
                 continue
-            held = {one_spelling(text, "folded") for text in facts.texts}
+            held = {one_spelling(text, "folded") for text in facts.distinct}
             if 2 * len(held & wanted) >= len(wanted):
                 lines = {
                     "supply_point_id": Line("supply_point_id", {"column": name}, ["CUPS of the readings"]),
@@ -113,7 +113,7 @@ def spelling_of(proposal: Proposal) -> None:
         if facts is None:
             continue
         cases: dict[str, str] = {}
-        for text in facts.texts:
+        for text in facts.distinct:
             other = cases.setdefault(text.upper(), text)
             if other != text:
                 merged += [f"{other} and {text}"]

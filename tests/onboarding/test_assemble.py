@@ -28,21 +28,13 @@ def lines(proposal: Proposal, source: str) -> dict[str, Any]:
 
 
 def customers(**further: list[Any]) -> Group:
-    return group(
-        "clientes.csv", cod_cliente=IDS, potencia_kw=[4.6, 3.45] * 15, provincia=["28", "08"] * 15, canal_venta=["oficina"] * 30,
-        **further,
-    )  # fmt: skip
+    told = {"potencia_kw": [4.6, 3.45] * 15, "provincia": ["28", "08"] * 15, "canal_venta": ["oficina"] * 30}
+    return group("clientes.csv", cod_cliente=IDS, **told, **further)
 
 
 def prices(file: str = "precios.csv", ids: list[str] = IDS, day: str = "2024-05-01") -> Group:
-    return group(
-        file,
-        cod_cliente=ids,
-        fecha=[day] * 30,
-        precio_punta=[0.2] * 30,
-        precio_llano=[0.15] * 30,
-        precio_valle=[0.1] * 30,
-    )
+    tiers = {"precio_punta": [0.2] * 30, "precio_llano": [0.15] * 30, "precio_valle": [0.1] * 30}
+    return group(file, cod_cliente=ids, fecha=[day] * 30, **tiers)
 
 
 def readings(ids: list[str]) -> Group:
