@@ -1,6 +1,7 @@
 """Entry point `onboard`: a configuration for a folder of raw files, tried on a sample of them."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,7 +55,7 @@ def _onboard(arguments: Arguments, console: Console) -> int:
         report = "\n".join(lines) + "\n"
         run.log_text(report, "report.md")
         run.describe(report)
-        console.print(report, markup=False)
+        sys.stdout.write(report)
         if blocking:
             raise ConfigError(
                 "columns or files are unsure, so no sample was read",

@@ -93,7 +93,8 @@ def _identifier(facts: ColumnFacts) -> Fit:
     if facts.numbers is not None and not facts.numbers.whole:
         return NOT
     if len(facts.values) > 50 and len(facts.texts) <= 2:
-        return Fit(0.4, reason=facts.range())
+        # One meter's readings name one; yes and no are no names.
+        return Fit(0.3 if facts.flag_share else 0.8, reason=facts.range())
     return Fit(1.0 if facts.length <= 40 else 0.4, reason=f"{len(facts.distinct):,} different ones in the sample")
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from spanishgas.config import SourcePart
 from spanishgas.engine.session import Engine
 from spanishgas.errors import SpanishGasError
-from spanishgas.onboarding.encodings import encoding_of
+from spanishgas.onboarding.encodings import begin_of, encoding_of
 from spanishgas.onboarding.facts import ColumnFacts, facts_of
 from spanishgas.readers import ENDINGS, NO_COLUMNS, detect_format, is_zip, land_file, members_of, sheets_of
 
@@ -167,11 +167,10 @@ def _is_table(path: Path) -> bool:
 def _probe(engine: Engine, item: Item, scratch: Path) -> Item:
     """The file with the settings by which it reads and with its columns."""
     part = item.part
-    packed = part.member is not None or item.path.name.endswith(".gz")
-    if item.format in ("csv", "json") and not packed:
-        encoding = encoding_of(item.path)
+    if item.format in ("csv", "json") and not (part.member or "").lower().endswith(".gz"):
+        encoding = encoding_of(item.path, part.member)
         part = part if encoding is None else part.model_copy(update={"encoding": encoding})
-    blank = _blank_lines(item.path, part.encoding) if item.format == "csv" and not packed else ()
+    blank = _blank_lines(begin_of(item.path, part.member), part.encoding) if item.format == "csv" else ()
     for row in (row for row in range(1, LATEST_HEADER_ROW + 1) if row not in blank):
         told = replace(item, part=part.model_copy(update={"header_row": row}))
         try:
@@ -186,10 +185,8 @@ def _probe(engine: Engine, item: Item, scratch: Path) -> Item:
     return replace(item, part=part, columns=tuple(map(str, frame.columns)))
 
 
-def _blank_lines(path: Path, encoding: str) -> tuple[int, ...]:
-    """Numbers of the first lines that have nothing in them: none of them names columns."""
-    with path.open("rb") as handle:
-        begin = handle.read(PROBED_BYTES)
+def _blank_lines(begin: bytes, encoding: str) -> tuple[int, ...]:
+    """Numbers of the first lines of a text that have nothing in them: none of them names columns."""
     told = "utf-16" if begin.startswith((b"\xff\xfe", b"\xfe\xff")) else encoding
     lines = begin.decode(told, errors="replace").splitlines()[:LATEST_HEADER_ROW]
     return tuple(number for number, line in enumerate(lines, start=1) if not line.strip())

@@ -23,6 +23,7 @@ TELLING = 0.1
 BY_VALUES_ALONE = 0.35
 MEANT_OTHERWISE = 0.12
 ORDERED = 0.9
+SUPPLY_POINT = 0.9
 # Never matched by name and values: they are told by other columns once the readings are looked at.
 LATER = ("hour_index",)
 
@@ -133,10 +134,16 @@ def _scores(
                 score = max(score + TELLING, BY_VALUES_ALONE) if by_name else BY_VALUES_ALONE
             if name == "customer_id" and by_name:
                 score += 0.15 * linked.get(raw, 0.0)
+            if name == "customer_id" and "supply_point_id" in wanted and _names_supply_point(raw):
+                score = 0.0  # it becomes the customer where nothing else does
             if "gas" not in name and name not in ("customer_id",) and _only_gas(raw, name):
                 score *= MEANT_OTHERWISE
             scores[row, place] = min(score, 1.0)
     return scores, fits
+
+
+def _names_supply_point(raw: str) -> bool:
+    return fit_of_name(raw, "supply_point_id", meanings().phrases("supply_points", "supply_point_id")) >= SUPPLY_POINT
 
 
 def _only_gas(raw: str, name: str) -> bool:

@@ -84,6 +84,19 @@ def test_datadis_s_customers_are_its_supply_points_unless_another_file_tells() -
     }
 
 
+def test_one_supply_point_in_half_hours_with_an_offset() -> None:
+    stamps = [f"2024-05-01T{half // 2:02d}:{half % 2 * 30:02d}:00+02:00" for half in range(48)] * 2
+    stamps = [text.replace("05-01", "05-02") if place >= 48 else text for place, text in enumerate(stamps)]
+    told = proposed(group("medidas.csv", punto=["P1"] * 96, instante=stamps, energia_wh=[215.5] * 96))
+    assert told.blocking() == []
+    assert told.sources["consumption_hourly"].settings == {"interval_minutes": 30}
+    assert lines(told, "consumption_hourly") == {
+        "customer_id": {"column": "punto"},
+        "timestamp": {"column": "instante"},
+        "consumption_elec_kwh": {"column": "energia_wh", "factor": 0.001},
+    }
+
+
 def test_files_that_go_on_where_others_end_are_parts_and_copies_are_a_question() -> None:
     after = group("otros.csv", cli=IDS, mes=["2024-06-01"] * 30, p1=[0.2] * 30, p2=[0.15] * 30, p3=[0.1] * 30)
     told = proposed(prices(), after)

@@ -1,5 +1,6 @@
 """Files as they are found: how they are read, which belong together, and how they are named."""
 
+import gzip
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,8 @@ def test_a_pattern_names_files_of_one_kind_and_no_others(raw: Path, looked: Look
 def test_encoding_title_lines_and_endings(raw: Path, looked: Look) -> None:
     (raw / "a.csv").write_bytes("código;año\nÑ;1\n".encode("cp1252"))
     (raw / "b.txt").write_text("Informe;;\nGenerado;hoy;\n\nid;canal;nota\nA;web;x\n")
+    with gzip.open(raw / "d.csv.gz", "wb") as packed:
+        packed.write("código;método\nÑ;x\n".encode("cp1252"))
     (raw / "c.csv").write_text("id,nota\nA,x\n", encoding="utf-16")
     (raw / "LEEME.md").write_text("a, b\n")
     found = looked()
@@ -69,11 +72,13 @@ def test_encoding_title_lines_and_endings(raw: Path, looked: Look) -> None:
         [{"files": "a.csv", "encoding": "cp1252"}],
         [{"files": "b.txt", "format": "csv", "header_row": 4}],
         [{"files": "c.csv"}],
+        [{"files": "d.csv.gz", "encoding": "cp1252"}],
     ]
     assert [list(group.columns) for group in found.groups] == [
         ["código", "año"],
         ["id", "canal", "nota"],
         ["id", "nota"],
+        ["código", "método"],
     ]
     assert found.groups[1].rows == 1
     assert list(found.unread) == ["LEEME.md"]
