@@ -11,7 +11,7 @@ from spanishgas.config import SettingsModel
 from spanishgas.errors import ConfigError
 from spanishgas.onboarding.looking import Group
 from spanishgas.onboarding.proposal import CONTRACTS, Line, Part
-from spanishgas.onboarding.words import bare_name
+from spanishgas.onboarding.words import bare_name, plain
 
 
 class Feed(SettingsModel):
@@ -104,7 +104,14 @@ def recognise(group: Group, layouts: Sequence[Layout]) -> tuple[Layout, LayoutTa
         if {bare_name(name) for name in table.recognised_by} <= names
         and not {bare_name(name) for name in table.lacks} & names
     ]
-    return max(fitting, key=lambda one: len(one[1].recognised_by), default=None)
+    spelled = {plain(name) for name in group.columns}
+
+    def fit(one: tuple[Layout, LayoutTable]) -> tuple[int, int]:
+        """Columns that are named, and those of them that are spelled the same."""
+        named = one[1].recognised_by
+        return len(named), len({plain(name) for name in named} & spelled)
+
+    return max(fitting, key=fit, default=None)
 
 
 def parts_of(group: Group, layout: Layout, table: LayoutTable) -> Iterator[tuple[str, Part]]:

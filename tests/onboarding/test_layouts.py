@@ -70,7 +70,7 @@ def test_a_layout_is_known_in_other_spellings_and_with_further_columns() -> None
         FECHA=["2024/01/01"],
         Hora=["01:00"],
         Consumo_KWH=["1"],
-        Método_Obtención=["R"],
+        MétodoObtención=["R"],
         x=["1"],
     )
     found = recognise(held, LAYOUTS)
@@ -78,7 +78,7 @@ def test_a_layout_is_known_in_other_spellings_and_with_further_columns() -> None
     assert found[0].title == "Datadis, consumption as CSV"
     ((source, part),) = parts_of(held, *found)
     assert source == "consumption_hourly"
-    assert part.lines["is_estimated"].mapping["column"] == "Método_Obtención"
+    assert part.lines["is_estimated"].mapping["column"] == "MétodoObtención"
     assert {line.column: line.raw for line in part.lines.values()}["consumption_elec_kwh"] == "Consumo_KWH"
 
 
@@ -93,3 +93,10 @@ def test_what_is_no_layout_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("titel: mine\n")
     with pytest.raises(ConfigError, match="is no layout"):
         load_layouts([tmp_path])
+
+
+def test_layouts_with_the_same_columns_are_told_apart_by_their_spelling() -> None:
+    columns = {"CUPS": ["A"], "Fecha": ["01/01/2024"], "Hora": ["1"], "Consumo_kWh": ["1"]}
+    export = recognise(group("x.csv", **columns, Método_obtención=["R"]), LAYOUTS)
+    assert export is not None
+    assert export[0].title == "distributor's export of hourly consumption"
