@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _onboard(arguments: Arguments, console: Console) -> int:
+    for folder in arguments.config_dirs[:1]:  # the folder that other commands are told is the one to write into
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        if not any(one.startswith("onboarding.into=") for one in arguments.overrides):
+            arguments = replace(arguments, overrides=(*arguments.overrides, f"onboarding.into={folder}"))
     settings = load_settings(arguments.overrides)
     wanted = settings.onboarding
     raw, name, file = _places(wanted)

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import pandas as pd
+
 from spanishgas.onboarding.dates import propose_dates
+from spanishgas.onboarding.facts import ColumnFacts
 from spanishgas.onboarding.identities import (
     hold_supply_points,
     linked_columns,
@@ -97,6 +100,7 @@ def _take(proposal: Proposal, group: Group, layout: Layout, table: LayoutTable) 
         customer = part.lines.get("customer_id")
         if customer is not None and "file_pattern" in customer.mapping:
             part.lines["customer_id"] = name_pattern(group)
+        _compare(proposal.sources[source], part)
         proposal.sources[source].parts.append(part)
     extras = extras_of(group, table)
     if extras is not None:
@@ -141,27 +145,50 @@ def _choose(source: Source, found: Sequence[Candidate]) -> None:
     """The files that are the source: the best ones, and others that go on where they end; doubts are questions."""
     for one in (one for one in found if one.score >= RIVAL * found[0].score):
         part = _part(source.name, one)
-        same = next((other for other in source.parts if _shared_keys(source.name, other, part) > FEW_KEYS), None)
-        if same is not None:
-            part.question = (
-                f"which files are {source.name.replace('_', ' ')}: {same.group.name} or {part.group.name}? Both fit, "
-                "and they have rows of the same key"
-            )
-            if same.layout is None and one.score > NEARLY * found[0].score:
-                same.question = part.question
+        same = _compare(source, part)
+        if same is not None and same.layout is None and one.score > NEARLY * found[0].score:
+            same.question = part.question
         source.parts.append(part)
 
 
+def _compare(source: Source, part: Part) -> Part | None:
+    """Asks about a further part that has rows of the same key as one before, which is returned; None where none has.
+
+    Readings that stand twice are counted once, so that these are a remark only.
+    """
+    others = [one for one in source.parts if one.group is not part.group]
+    same = next((one for one in others if _shared_keys(source.name, one, part) > FEW_KEYS), None)
+    if same is None:
+        return None
+    one, other = same.group.name, part.group.name
+    if source.name == READINGS:
+        source.questions.append(
+            f"do {one} and {other} hold the same readings? They have days of the same meters; an interval that stands "
+            "in both is counted once"
+        )
+        return None
+    named = source.name.replace("_", " ")
+    part.question = f"which files are {named}: {one} or {other}? Both fit, and they have rows of the same key"
+    return same
+
+
 def _shared_keys(source: str, one: Part, other: Part) -> float:
-    """Share of the keys of one part that the other has too."""
-    columns = [name for name in CONTRACTS[source].primary_key if name != "recorded_at" and name in one.lines]
+    """Share of the keys of one part that the other has too; none where one has a key that is no column."""
+    columns = [name for name in CONTRACTS[source].primary_key if name != "recorded_at"]
     keys = []
     for part in (one, other):
-        raws = [part.group.columns[str(part.lines[name].raw)] for name in columns if name in part.lines]
-        days = [facts.as_days().astype(str) if facts.dates else facts.values.fillna("") for facts in raws]
-        keys.append(set(zip(*days, strict=True)) if days else set())
-    smaller = min(len(keys[0]), len(keys[1]))
+        raws = [part.lines[name].raw for name in columns if name in part.lines]
+        if not raws or any(raw not in part.group.columns for raw in raws):
+            return 0.0
+        keys.append(set(zip(*(_day_of_rows(part.group.columns[str(raw)]) for raw in raws), strict=True)))
+    smaller = min(map(len, keys))
     return len(keys[0] & keys[1]) / smaller if smaller else 0.0
+
+
+def _day_of_rows(facts: ColumnFacts) -> "pd.Series[str]":
+    """Values of a key: of dates the day, however it is written; of times all of it."""
+    told = facts.dates
+    return facts.as_days().astype(str) if told is not None and not told.has_time else facts.values.fillna("")
 
 
 def _part(source: str, candidate: Candidate) -> Part:

@@ -139,3 +139,17 @@ def test_hashes_that_differ_in_case_alone_are_left_as_they_are() -> None:
     short = proposed(prices(ids=[f"c{number}" for number in range(15)] + [f"C{number}" for number in range(15)]))
     assert "identifiers" not in short.sources["price_history"].parts[0].settings
     assert any("one customer" in question for question in short.open())
+
+
+def test_readings_that_stand_in_two_files_are_a_remark_and_copies_of_a_known_layout_a_question() -> None:
+    again = readings(CUPS[:2])
+    names = {"fecha": "date", "hora": "time", "consumo_kWh": "consumptionKWh", "metodoObtencion": "obtainMethod"}
+    columns = {names.get(name, name): list(facts.values) for name, facts in again.columns.items()}
+    other = group("again.json", **columns)
+    told = proposed(again, other)
+    assert told.blocking() == []
+    assert len(told.sources["consumption_hourly"].parts) == 2
+    assert any("counted once" in question for question in told.open())
+    rows: dict[str, list[Any]] = {"customer_id": IDS, "churn": [0] * 30, "churn_date": DAYS, "reason": ["switch"] * 30}
+    twice = proposed(group("a.csv", **rows), group("b.csv", **rows))
+    assert any("a.csv or b.csv" in question for question in twice.blocking())
