@@ -5,6 +5,7 @@
 """
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spanishgas.errors import ConfigError
@@ -21,6 +22,8 @@ FLAGS = {
 CONFIG_DIR = "config_dir"
 # Other names of settings.
 ALIASES = {"asof_date": "as_of"}
+# Short names that only one entry point knows.
+SHORT = {"onboard": {name: f"onboarding.{name}" for name in ("raw", "name", "into", "run_date", "overwrite")}}
 # Flags of Hydra's own command line that mean nothing here; as settings they would be unknown, or be taken for another.
 HYDRAS = {
     "-cn", "--config-name", "-cp", "--config-path", "-i", "--info", "-r", "--run", "-p", "--package", "-c", "--resolve",
@@ -51,8 +54,12 @@ class Arguments:
     traceback: bool = False
 
 
-def read_arguments(argv: list[str]) -> Arguments:
+def read_arguments(argv: list[str], entry: str = "") -> Arguments:
     """Reads a command line.
+
+    Args:
+        argv: The arguments.
+        entry: Name of the entry point, whose own short names are known.
 
     Raises:
         ConfigError: An option has no value, an argument is neither an option nor an override, or a setting is given
@@ -92,7 +99,7 @@ def read_arguments(argv: list[str]) -> Arguments:
     runs = [value for name, value in map(_split, overrides) if name == FROM_RUN and value]
     settings = [override for override in overrides if _split(override)[0] not in (CONFIG_DIR, FROM_RUN)]
     return Arguments(
-        _one_name(settings),
+        _one_name(settings, {**ALIASES, **SHORT.get(entry, {})}),
         "multirun" in flags,
         "show" in flags,
         "help" in flags,
@@ -107,14 +114,14 @@ def _split(override: str) -> tuple[str, str]:
     return name, value
 
 
-def _one_name(overrides: list[str]) -> tuple[str, ...]:
+def _one_name(overrides: list[str], aliases: Mapping[str, str]) -> tuple[str, ...]:
     """Overrides with every setting under the name that the configuration has.
 
     Raises:
         ConfigError: A setting is given under both of its names, with different values.
     """
     values = dict(map(_split, overrides))
-    for alias, name in ALIASES.items():
+    for alias, name in aliases.items():
         if alias in values and values.get(name, values[alias]) != values[alias]:
             raise ConfigError(
                 f"is another name of {name}, and the two have different values",
@@ -122,4 +129,4 @@ def _one_name(overrides: list[str]) -> tuple[str, ...]:
                 todo="Give one of them",
             )
     renamed = (override.partition("=") for override in overrides)
-    return tuple(f"{ALIASES.get(name, name)}{given}{value}" for name, given, value in renamed)
+    return tuple(f"{aliases.get(name, name)}{given}{value}" for name, given, value in renamed)

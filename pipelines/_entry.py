@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ CONF = Path(__file__).resolve().parents[1] / "conf"
 CONFIG_DIRS_VARIABLE = "SPANISHGAS_CONFIG_DIR"
 # Keys of the composed configuration that only serve interpolation.
 INTERNAL = ("data_root", "experiment", "action")
+# Folders beside the groups that hold no settings.
+NO_GROUPS = ("layouts",)
 DEMO_DATA = "demo_data"
 # Shows the traceback of an error that nobody foresaw on the terminal too, as --traceback does.
 SHOW_TRACEBACK = "SPANISHGAS_TRACEBACK"
@@ -50,11 +52,22 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
         stages: One stage, or the stages that a pipeline may choose from.
         argv: Arguments; None takes the process's.
     """
+    return guarded(name, lambda arguments, console: _run(name, stages, arguments, console), argv)
+
+
+def guarded(name: str, work: Callable[[Arguments, Console], int], argv: Sequence[str] | None = None) -> int:
+    """Reads the command line, does some work, and makes exit codes and messages of what goes wrong.
+
+    Args:
+        name: Name of the entry point.
+        work: Does what the arguments ask for and returns the exit code.
+        argv: Arguments; None takes the process's.
+    """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shown = os.environ.get(SHOW_TRACEBACK, "0") not in ("", "0")
     try:
-        arguments = read_arguments(list(sys.argv[1:] if argv is None else argv))
+        arguments = read_arguments(list(sys.argv[1:] if argv is None else argv), name)
         if arguments.config_dirs:
             folders = [*arguments.config_dirs, os.environ.get(CONFIG_DIRS_VARIABLE, "")]
             os.environ[CONFIG_DIRS_VARIABLE] = os.pathsep.join(filter(None, folders))
@@ -66,7 +79,7 @@ def run(name: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -
             chosen = _choices(_repeated(name, arguments), arguments)
             print(OmegaConf.to_yaml(_compose((*chosen, *arguments.overrides)), resolve=True), end="")
             return 0
-        return _run(name, stages, arguments, console)
+        return work(arguments, console)
     except SpanishGasError as error:
         console.print(f"[bold red]{name} failed[/]", end=" ")
         console.print(str(error), markup=False)
@@ -330,6 +343,8 @@ def _options() -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for folder in _config_dirs():
         for group in (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))):
+            if group.name in NO_GROUPS:
+                continue
             found.setdefault(group.name, set()).update(file.stem for file in group.glob("*.yaml"))
     return {group: sorted(options) for group, options in sorted(found.items())}
 

@@ -34,7 +34,7 @@ def composed() -> Settings:
 
 
 def test_every_stage_has_a_page_and_the_index_names_all() -> None:
-    names = {*(stage.name for stage in STAGES), "run_pipeline"}
+    names = {*(stage.name for stage in STAGES), "run_pipeline", "onboard"}
     assert {file.stem for file in PAGES_FOLDER.glob("*.md")} == set(PAGES) == names
     index = (ROOT / "docs" / "stages.md").read_text()
     assert set(re.findall(r"^\| \[(\w+)\]\(stages/\1\.md\)", index, re.MULTILINE)) == names
@@ -158,7 +158,7 @@ def test_commands_name_what_there_is() -> None:
             wrong.append(f"{document}: {line}")
         if name == "_pages":
             continue
-        arguments = read_arguments(list(overrides))
+        arguments = read_arguments(list(overrides), name)
         for one in expand_sweep(arguments.overrides) if arguments.multirun else [arguments.overrides]:
             key = tuple(one)
             if key not in tried:

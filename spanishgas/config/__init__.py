@@ -39,6 +39,7 @@ from spanishgas.config.models import (
     XGBoostSettings,
 )
 from spanishgas.config.monitoring import DriftSettings, MonitoringSettings, PerformanceSettings, SignalSettings
+from spanishgas.config.onboarding import OnboardingSettings
 from spanishgas.config.policy import (
     AssumedSettings,
     BudgetSettings,
@@ -123,6 +124,7 @@ class Settings(SettingsModel):
         pipeline: Which stages one command runs.
         erasure: Whom to erase.
         quality: Gates that a delivery has to pass.
+        onboarding: Which files `onboard` looks at.
     """
 
     run_date: date
@@ -144,6 +146,7 @@ class Settings(SettingsModel):
     pipeline: PipelineSettings
     erasure: ErasureSettings = ErasureSettings()
     quality: QualitySettings
+    onboarding: OnboardingSettings = OnboardingSettings()
 
 
 __all__ = [
@@ -171,6 +174,7 @@ __all__ = [
     "LogisticSettings",
     "ModelSettings",
     "MonitoringSettings",
+    "OnboardingSettings",
     "OutOfFoldSettings",
     "PerformanceSettings",
     "PeriodName",

@@ -14,6 +14,7 @@ from spanishgas.readers.packed import is_zip, members_of
 from spanishgas.readers.shape import shape_of
 from spanishgas.readers.sql import fetch
 from spanishgas.readers.text_table import NO_COLUMNS
+from spanishgas.readers.workbook import sheets_of
 
 __all__ = [
     "ENDINGS",
@@ -34,4 +35,5 @@ __all__ = [
     "names_in",
     "quiet",
     "shape_of",
+    "sheets_of",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from spanishgas.errors import SourceError
@@ -24,7 +25,7 @@ def read_workbook(task: Task) -> FileContent:
         SourceError: The file is no workbook, is encrypted, has no such sheet, a sheet has no header, or it is not told
             which of several sheets with the same header are meant.
     """
-    book = _opened(task)
+    book = _opened(task.file, task.where)
     chosen = _chosen(task.part.sheet, list(book.sheet_names), task.where)
     others = [name for name in book.sheet_names if name not in chosen]
     with text_table(task.target, task.where) as table:
@@ -65,7 +66,7 @@ def _rows(task: Task, book: Any, name: str) -> Iterator[tuple[Row, int]]:
     passed = part.header_row if part.names else part.header_row - 1
     if part.names:
         yield list(part.names), len(part.names)
-    for row in _filled(book.get_sheet_by_name(name), passed):
+    for row in _filled(_sheet(task, book, name), passed):
         yield row, max((place for place, value in enumerate(row, start=1) if value not in ("", None)), default=0)
 
 
@@ -88,20 +89,42 @@ def _refuse_doubt(task: Task, book: Any, columns: tuple[str, ...], others: Seque
         )
 
 
-def _opened(task: Task) -> Any:
+def sheets_of(file: Path) -> list[str]:
+    """Names of the sheets of a workbook, in their order.
+
+    Raises:
+        SourceError: The file is no workbook, or is encrypted.
+    """
+    return list(_opened(file, file.name).sheet_names)
+
+
+def _opened(file: Path, where: str) -> Any:
     import python_calamine as calamine
 
     try:
-        return calamine.CalamineWorkbook.from_path(str(task.file))
+        return calamine.CalamineWorkbook.from_path(str(file))
     except calamine.PasswordError as error:
-        raise SourceError("is encrypted", where=task.where, todo="Save it without a password") from error
+        raise SourceError("is encrypted", where=where, todo="Save it without a password") from error
     except (calamine.CalamineError, OSError, ValueError) as error:
-        raise SourceError(
-            "is no readable workbook",
-            where=task.where,
-            examples=[str(error).splitlines()[0] if str(error) else type(error).__name__],
-            todo="Save it again as xlsx, or deliver CSV",
-        ) from error
+        raise _unreadable(error, where) from error
+
+
+def _unreadable(error: Exception, where: str) -> SourceError:
+    return SourceError(
+        "is no readable workbook",
+        where=where,
+        examples=[str(error).splitlines()[0] if str(error) else type(error).__name__],
+        todo="Save it again as xlsx, or deliver CSV",
+    )
+
+
+def _sheet(task: Task, book: Any, name: str) -> Any:
+    import python_calamine as calamine
+
+    try:
+        return book.get_sheet_by_name(name)
+    except (calamine.CalamineError, OSError, ValueError) as error:
+        raise _unreadable(error, task.where) from error
 
 
 def _chosen(wanted: str | int | None, names: Sequence[str], where: str) -> list[str]:

@@ -25,6 +25,8 @@ POINTS_ONLY = r"^[+-]?\d{1,3}(\.\d{3})+$"
 COMMAS_ONLY = r"^[+-]?\d{1,3}(,\d{3})+$"
 PLAIN = r"^[+-]?\d+" + EXPONENT + "$"
 MANY = ("(\\.\\d{3})+$", "(\\.\\d{3}){2,}$"), ("(,\\d{3})+$", "(,\\d{3}){2,}$")
+# No number of anything; pandas reads beyond its tables where an exponent does not fit 32 bits, and the process dies.
+HUGE_EXPONENT = re.compile(r"[eE][+-]?\d{4,}")
 # Decimal mark -> patterns of texts, and the mark of thousands to take out; a comma that is left is the decimal mark.
 # Under ``auto`` a lone mark is a decimal one, so only repeated marks are thousands.
 RULES: dict[DecimalMark, tuple[tuple[str, str], ...]] = {
@@ -55,7 +57,10 @@ def number_of_text(text: ir.StringValue, decimal: DecimalMark) -> ir.FloatingVal
 
 def numbers_of_texts(texts: Sequence[str | None], decimal: DecimalMark = "auto") -> npt.NDArray[np.float64]:
     """The same for distinct texts at once: NaN where one stands for none, or for one beyond ``LARGEST``."""
-    series = pd.Series(list(texts), dtype="object").str.replace(MINUS_BEHIND, r"-\1", regex=True)
+    series = pd.Series(list(texts), dtype="object")
+    if HUGE_EXPONENT.search("\n".join(text for text in texts if text)):
+        series = series.map(lambda text: None if text and HUGE_EXPONENT.search(text) else text)
+    series = series.str.replace(MINUS_BEHIND, r"-\1", regex=True)
     direct = pd.to_numeric(series, errors="coerce").astype("float64")
     odd = series.notna() if decimal != "auto" else direct.isna() & series.notna()
     if odd.any():

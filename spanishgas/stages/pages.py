@@ -191,5 +191,6 @@ PAGES: Mapping[str, Page] = {
         ("features", "evaluation"),
     ),
     "erase": Page(settings=("erasure",)),
+    "onboard": Page(settings=("onboarding",)),
     "run_pipeline": Page(settings=("pipeline", "monitoring.signal.obey"), depends=("run_date", "as_of", "data.name")),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from pipelines._entry import CONF, expand_sweep, load_settings, run
+from pipelines._entry import CONF, NO_GROUPS, expand_sweep, load_settings, run
 from spanishgas.config import DemoData
 from spanishgas.errors import ConfigError
 from spanishgas.stages.base import Build, Target, Workspace
@@ -19,7 +19,7 @@ from tests.stages.toy import Toy
 GROUPS = {
     folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
     for folder in CONF.iterdir()
-    if folder.is_dir() and any(folder.glob("*.yaml"))
+    if folder.is_dir() and folder.name not in NO_GROUPS and any(folder.glob("*.yaml"))
 }
 CHOICES = [f"{group}={option}" for group, options in GROUPS.items() for option in options]
 TINY = ("data.customers=4", "data.end=2024-02-29")

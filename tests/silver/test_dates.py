@@ -139,3 +139,10 @@ def test_numbers_in_expressions_and_in_arrays(decimal: DecimalMark, tmp_path: Pa
         frame = engine.frame(table.select("n", y=number_of_text(table.x, decimal)).order_by("n"))
     assert [None if np.isnan(value) else value for value in frame["y"]] == wanted
     assert [None if np.isnan(value) else value for value in numbers_of_texts(texts, decimal)] == wanted
+
+
+@pytest.mark.parametrize("decimal", ["auto", "comma", "point"])
+def test_an_identifier_with_a_huge_exponent_is_no_number(decimal: DecimalMark) -> None:
+    """Beyond 32 bits pandas would not raise but end the process."""
+    read = numbers_of_texts(["1", "123e2147483648", None, "1,5E3000000000"], decimal)
+    assert [None if np.isnan(value) else value for value in read] == [1.0, None, None, None]
