@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from spanishgas.config import EconomicsSettings
 from spanishgas.domain.survival import CALENDAR, Calendar, Outlook
-from spanishgas.models import ChurnModel
 from spanishgas.policy.candidates import AMOUNTS, monthly_amounts, window_hazards
 from spanishgas.policy.economics import Floats
+
+if TYPE_CHECKING:
+    from spanishgas.models import ChurnModel
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class OutlookModel:
         as_of: Date of the features.
     """
 
-    model: ChurnModel
+    model: "ChurnModel"
     economics: EconomicsSettings
     as_of: date
 
