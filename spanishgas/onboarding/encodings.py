@@ -1,10 +1,12 @@
 """Which encoding a text file is written in, where it does not say so by a mark."""
 
 import codecs
-import gzip
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
+
+from spanishgas.readers import opened
 
 READ_BYTES = 1 << 20
 MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
@@ -17,7 +19,7 @@ def encoding_of(file: Path, member: str | None = None) -> str | None:
     """The encoding to name in the configuration; None where UTF-8 or a byte order mark says it.
 
     Args:
-        file: A file of text, gzipped or not, or an archive.
+        file: A file of text, packed or not, or an archive.
         member: Its path in a zip archive, or None.
     """
     begin = begin_of(file, member)
@@ -38,9 +40,9 @@ def begin_of(file: Path, member: str | None = None) -> bytes:
         if member is not None:
             with zipfile.ZipFile(file) as archive, archive.open(member) as packed:
                 return packed.read(READ_BYTES)
-        with gzip.open(file) if file.name.lower().endswith(".gz") else file.open("rb") as handle:
-            return handle.read(READ_BYTES)
-    except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        with file.open("rb") as handle:
+            return opened(file, handle).read(READ_BYTES)
+    except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, lzma.LZMAError):
         return b""
 
 

@@ -15,7 +15,7 @@ from spanishgas.engine.session import Engine
 from spanishgas.errors import SpanishGasError
 from spanishgas.onboarding.encodings import begin_of, encoding_of
 from spanishgas.onboarding.facts import ColumnFacts, facts_of
-from spanishgas.readers import ENDINGS, NO_COLUMNS, detect_format, is_zip, land_file, members_of, sheets_of
+from spanishgas.readers import ENDINGS, NO_COLUMNS, detect_format, is_packed, is_zip, land_file, members_of, sheets_of
 
 PROBED_BYTES = 1 << 17
 SAMPLED_BYTES = 1 << 23
@@ -167,7 +167,7 @@ def _is_table(path: Path) -> bool:
 def _probe(engine: Engine, item: Item, scratch: Path) -> Item:
     """The file with the settings by which it reads and with its columns."""
     part = item.part
-    if item.format in ("csv", "json") and not (part.member or "").lower().endswith(".gz"):
+    if item.format in ("csv", "json") and not is_packed(part.member or ""):
         encoding = encoding_of(item.path, part.member)
         part = part if encoding is None else part.model_copy(update={"encoding": encoding})
     blank = _blank_lines(begin_of(item.path, part.member), part.encoding) if item.format == "csv" else ()
@@ -226,13 +226,13 @@ def _blocks(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
 
 def _read(engine: Engine, item: Item, scratch: Path, size: int) -> tuple[pd.DataFrame, dict[str, bool]]:
     """Rows of a file as texts, and which of its columns are typed."""
-    if item.format == "parquet" and item.part.member is None and not item.path.name.endswith(".gz"):
+    if item.format == "parquet" and item.part.member is None and not is_packed(item.path.name):
         return _texts(_some_rows(item.path))
     target = scratch / f"{uuid4().hex}.parquet"
     cut = scratch / f"{uuid4().hex}.csv"
     try:
         path, member = item.path, item.part.member
-        plain = item.format == "csv" and member is None and not path.name.endswith(".gz")
+        plain = item.format == "csv" and member is None and not is_packed(path.name)
         if plain and path.stat().st_size > size and not encoding_is_wide(path):
             cut.write_bytes(_cut(path, size, item.part.header_row))
             path = cut

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from spanishgas.onboarding.looking import encoding_is_wide
-from spanishgas.readers import detect_format
+from spanishgas.readers import detect_format, is_packed
 
 SHOWN_REASONS = 4
 
@@ -40,7 +40,7 @@ def copy_sample(raw: Path, folder: Path, mib: int) -> Sample:
         name = path.relative_to(raw)
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        kind = None if path.suffix.lower() == ".gz" else detect_format(path.name)
+        kind = None if is_packed(path.name) else detect_format(path.name)
         if path.stat().st_size > mib << 20 and kind == "csv" and not encoding_is_wide(path):
             with path.open("rb") as handle:
                 target.write_bytes(handle.read(mib << 20) + handle.readline())

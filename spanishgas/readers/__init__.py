@@ -10,7 +10,7 @@ from spanishgas.readers.files import find_files, names_in
 from spanishgas.readers.formats import ENDINGS, READERS, detect_format
 from spanishgas.readers.hashes import HashCache
 from spanishgas.readers.land import land_file
-from spanishgas.readers.packed import is_zip, members_of
+from spanishgas.readers.packed import is_packed, is_zip, members_of, opened
 from spanishgas.readers.shape import shape_of
 from spanishgas.readers.sql import fetch
 from spanishgas.readers.text_table import NO_COLUMNS
@@ -29,10 +29,12 @@ __all__ = [
     "detect_format",
     "fetch",
     "find_files",
+    "is_packed",
     "is_zip",
     "land_file",
     "members_of",
     "names_in",
+    "opened",
     "quiet",
     "shape_of",
     "sheets_of",

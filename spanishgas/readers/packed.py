@@ -38,6 +38,17 @@ def _packing(name: str) -> str:
     return next((ending for ending in OPENERS if name.lower().endswith(ending)), "")
 
 
+def is_packed(name: str) -> bool:
+    """Whether a name ends as that of a file that is packed as a whole."""
+    return bool(_packing(name))
+
+
+def opened(file: Path, source: IO[bytes]) -> IO[bytes]:
+    """What is in a file that was opened, unpacked where it is packed as a whole."""
+    packing = _packing(file.name)
+    return cast(IO[bytes], OPENERS[packing](source)) if packing else source
+
+
 def is_zip(name: str) -> bool:
     """Whether a name ends as that of an archive."""
     return name.lower().endswith(ZIP)

@@ -1,5 +1,6 @@
 """Files as they are found: how they are read, which belong together, and how they are named."""
 
+import bz2
 import gzip
 import zipfile
 from collections.abc import Callable
@@ -65,6 +66,7 @@ def test_encoding_title_lines_and_endings(raw: Path, looked: Look) -> None:
     (raw / "b.txt").write_text("Informe;;\nGenerado;hoy;\n\nid;canal;nota\nA;web;x\n")
     with gzip.open(raw / "d.csv.gz", "wb") as packed:
         packed.write("código;método\nÑ;x\n".encode("cp1252"))
+    (raw / "e.csv.bz2").write_bytes(bz2.compress("año;mes\n1;Ñ\n".encode("cp1252")))
     (raw / "c.csv").write_text("id,nota\nA,x\n", encoding="utf-16")
     (raw / "LEEME.md").write_text("a, b\n")
     found = looked()
@@ -73,12 +75,14 @@ def test_encoding_title_lines_and_endings(raw: Path, looked: Look) -> None:
         [{"files": "b.txt", "format": "csv", "header_row": 4}],
         [{"files": "c.csv"}],
         [{"files": "d.csv.gz", "encoding": "cp1252"}],
+        [{"files": "e.csv.bz2", "encoding": "cp1252"}],
     ]
     assert [list(group.columns) for group in found.groups] == [
         ["código", "año"],
         ["id", "canal", "nota"],
         ["id", "nota"],
         ["código", "método"],
+        ["año", "mes"],
     ]
     assert found.groups[1].rows == 1
     assert list(found.unread) == ["LEEME.md"]
