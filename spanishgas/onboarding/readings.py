@@ -174,7 +174,7 @@ def _clock(habit: Habit, frame: pd.DataFrame, stamps: ColumnFacts) -> None:
     else:
         habit.unsure["clock"] = "utc"
         habit.questions.append(
-            f"is `{stamps.name}` in UTC, or in winter time all year (`clock: winter`)? On the day on which summer time begins "
+            f"is `{stamps.name}` in UTC, or in winter time all year (`clock: winter`)? When summer time begins "
             "2:00 is there, as on no wall clock"
         )
 
