@@ -85,8 +85,8 @@ def changes(now: pd.DataFrame, last: pd.DataFrame, settled_until: date) -> dict[
     """How far figures of one source differ from those of its last delivery.
 
     Months that both deliveries know and that were settled are compared as they stand, months that are gone count as
-    emptied only where later and earlier ones are there. What has no month is compared per row, for there may be more
-    of it by now.
+    emptied where earlier ones are there, or where none that was settled is left. What has no month is compared per row,
+    for there may be more of it by now.
 
     Args:
         now: Figures of the delivery.
@@ -99,6 +99,8 @@ def changes(now: pd.DataFrame, last: pd.DataFrame, settled_until: date) -> dict[
     before, after = _wide(last), _wide(now)
     newest = (settled_until.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
     first = min((month for month in after.index if month), default="")
+    # A history that begins later was archived; one of which nothing settled is left was moved or lost.
+    first = first if first <= newest else ""
     months = [month for month in before.index if month and first <= month <= newest]
     dated = _differences(before.loc[months], after.reindex(months))
     undated = [""] if "" in before.index and "" in after.index else []

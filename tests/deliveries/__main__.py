@@ -30,9 +30,10 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         kept = given.kept or Path(folder) / "outcomes.jsonl"
         cases = [case for case in cases if case not in known(kept)]
-        shares = [(cases[start :: given.processes], kept) for start in range(given.processes)]
-        with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
-            pool.starmap(outcomes_of, shares, chunksize=1)
+        shares = [(cases[start :: given.processes], kept) for start in range(min(given.processes, len(cases)))]
+        if shares:
+            with multiprocessing.get_context("spawn").Pool(len(shares)) as pool:
+                pool.starmap(outcomes_of, shares, chunksize=1)
         outcomes = known(kept)
     order = {fault.name: number for number, fault in enumerate(FAULTS)}
     outcomes = dict(sorted(outcomes.items(), key=lambda case: order[case[0][0]]))

@@ -74,6 +74,9 @@ def test_settled_months_that_both_know_are_compared(engine: Engine) -> None:
     assert changes(figures(engine, costs(*dearer)), last, JULY)["elec_var_cost_eur_kwh"] == pytest.approx(9990 / 30)
     gone = [row for row in window if row[1] != "2024-05-01"]
     assert changes(figures(engine, costs(*gone)), last, JULY)["rows"] == pytest.approx(1 / 3)
+    # Nothing that was settled is left: its days were moved, as by a year.
+    moved = [(code, month.replace("2024", "2025"), cost) for code, month, cost in window]
+    assert changes(figures(engine, costs(*moved)), last, JULY)["rows"] == 1.0
 
 
 def test_codes_that_trade_places_are_a_change(engine: Engine) -> None:
