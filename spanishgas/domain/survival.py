@@ -203,7 +203,7 @@ class Outlook:
         for shift in (0.0, SIDE * spread, -SIDE * spread):
             stay = np.exp(np.exp(shift) * lost)
             months.append(0.5 + stay.sum(axis=1) - stay[:, -1] / 2)
-            value.append((stay @ delta) * margin)
+            value.append((stay * delta).sum(axis=1) * margin)  # a product of matrices would depend on who is beside
         lo, hi = np.minimum(value[1], value[2]), np.maximum(value[1], value[2])
         return cls(np.column_stack(months), np.column_stack([value[0], lo, hi]))
 

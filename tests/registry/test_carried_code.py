@@ -17,7 +17,7 @@ from spanishgas.models import MODELS, ChurnModel
 from spanishgas.models.files import LOADER, digest_of
 from spanishgas.registry import RunLog
 from spanishgas.registry.carried_code import carry_code
-from spanishgas.stages.train import REQUIREMENTS
+from spanishgas.stages.model_packages import REQUIREMENTS
 from tests.models.worlds import world
 from tests.registry.worlds import package
 
