@@ -94,13 +94,14 @@ def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, t
         figures = page.tell("[...document.querySelectorAll('[data-testid=stMetricValue]')].map(c => c.innerText)")
         action = {"small": "Oferta pequeña", "medium": "Oferta mediana", "large": "Oferta grande"}[one["action"]]
         brings = fmt.eur(one["expected_margin_impact"], 2)
-        assert figures[:4] == [
+        assert figures[:5] == [
             fmt.pct(one["risk_score"]),
             fmt.eur(one["expected_margin_month"], 2),
+            f"{fmt.number(one['expected_months'], 1)} meses",
             action,
             brings,
         ]
-        assert figures[4] == brings  # the what-if, with nothing changed
+        assert figures[5] == brings  # the what-if, with nothing changed
         for wrong in ("stException", "stAlertContentError"):
             assert page.tell(f"document.querySelectorAll('[data-testid={wrong}]').length") == 0
         for entry in VIEWS:
