@@ -13,8 +13,9 @@ the slope of the judged model.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -23,9 +24,10 @@ import pandas as pd
 from sklearn.base import clone
 
 from spanishgas.errors import ContractError
+from spanishgas.models.calibration import WindowCalibration
 from spanishgas.models.cross_fitting import split_folds
-from spanishgas.models.files import ChurnModel
-from spanishgas.models.hazard import Floats, HazardModel, calibration_of
+from spanishgas.models.files import ChurnModel, scores
+from spanishgas.models.hazard import Floats, HazardModel, Ints, calibration_of
 from spanishgas.models.rows import Rows, column_types
 from spanishgas.models.survival import as_followed, learn
 from spanishgas.models.xgboost import XGBoostHazard
@@ -67,18 +69,94 @@ def learn_again(judged: HazardModel, rows: Rows, months: int, *, threads: int) -
     Returns:
         The estimator, and the calibrated hazards of each row by trees of the other half, shape (rows, windows).
     """
+    folds = _folds(rows)
+    model, *others = _fitted_all(judged, [rows, *_others(rows, folds)], threads=threads)
+    hazards = _unseen(others, folds, rows)
+    model.calibration_ = _calibration(hazards, rows, months)
+    return model, model.calibration_.apply(hazards)
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A recipe learned twice, from each half of the customers: whoever is scored was not learned from.
+
+    Attributes:
+        models: Estimators, not calibrated; each has not seen the customers of its own half.
+        half: Customer -> half; anybody else is in none, and scored by the first.
+        calibration: Of both.
+        windows: Names of the windows.
+    """
+
+    models: tuple[HazardModel, ...]
+    half: Mapping[str, int]
+    calibration: WindowCalibration
+    windows: tuple[str, ...]
+
+    def predict(self, customers: Sequence[str], features: pd.DataFrame) -> pd.DataFrame:
+        """Scores as ``ChurnModel.predict`` gives them.
+
+        Args:
+            customers: Whom each row belongs to.
+            features: Their features.
+        """
+        half = np.array([self.half.get(str(one), 0) for one in customers], np.int64)
+        hazards = np.full((len(features), len(self.windows)), np.nan)
+        for number, model in enumerate(self.models):
+            if (half == number).any():
+                hazards[half == number] = model.predict_windows(features[half == number])
+        return scores(self.calibration.apply(hazards), self.windows)
+
+
+def by_halves(model: ChurnModel, table: pd.DataFrame, *, threads: int) -> Halves:
+    """The recipe of a model, learned from each half of a training set's customers.
+
+    What was learned from outcomes knows them: scores of those rows, held against the same outcomes, would make whatever
+    the others had look worse.
+
+    Args:
+        model: The model.
+        table: The training set.
+        threads: Worker threads.
+
+    Raises:
+        ContractError: The rows lack features, or their windows are others.
+    """
+    rows = _rows(model, table).with_features(model.model.columns_)
+    folds = _folds(rows)
+    others = _fitted_all(model.model, _others(rows, folds), threads=threads)
+    months = rows.keys.loc[rows.keys["split"] == "valid", "as_of"].nunique()
+    line = _calibration(_unseen(others, folds, rows), rows, months)
+    half = dict(zip(rows.keys["customer_id"].astype(str), folds.tolist(), strict=True))
+    return Halves(tuple(others), half, line, model.windows)
+
+
+def _folds(rows: Rows) -> Ints:
     customers = np.asarray(pd.factorize(rows.keys["customer_id"])[0], np.int64)
-    folds = split_folds(np.where(np.isfinite(rows.outcome), rows.outcome, 0.0), customers, FOLDS, seed=0)
-    parts = [rows, *(rows.take(np.flatnonzero(folds != fold)) for fold in range(FOLDS))]
+    return split_folds(np.where(np.isfinite(rows.outcome), rows.outcome, 0.0), customers, FOLDS, seed=0)
+
+
+def _others(rows: Rows, folds: Ints) -> list[Rows]:
+    """For each half, the rows of the other."""
+    return [rows.take(np.flatnonzero(folds != fold)) for fold in range(FOLDS)]
+
+
+def _fitted_all(judged: HazardModel, parts: Sequence[Rows], *, threads: int) -> list[HazardModel]:
     # Side by side with one thread each: threads that work on one fit wait for each other at every tree.
     with ThreadPoolExecutor(threads) as pool:
-        model, *others = pool.map(partial(_fitted, judged), parts)
+        return list(pool.map(partial(_fitted, judged), parts))
+
+
+def _unseen(others: Sequence[HazardModel], folds: Ints, rows: Rows) -> Floats:
+    """Hazards of each row by the estimator that has not seen its half."""
     hazards = np.full(rows.windows.shape, np.nan)
     for fold, other in enumerate(others):
         hazards[folds == fold] = other.predict_windows(rows.features[folds == fold])
+    return hazards
+
+
+def _calibration(hazards: Floats, rows: Rows, months: int) -> WindowCalibration:
     newest = _newest(rows, months)
-    model.calibration_ = calibration_of(hazards[newest], rows.windows[newest], rows.weights[newest])
-    return model, model.calibration_.apply(hazards)
+    return calibration_of(hazards[newest], rows.windows[newest], rows.weights[newest])
 
 
 def _rows(judged: ChurnModel, table: pd.DataFrame) -> Rows:

@@ -7,8 +7,8 @@ model gives as the expected cumulative hazard E of each follow-up, the number of
     E exp(a + b log R + a_w + x (c + c_w) + t (r_kw + s_kw (m + x f) + d_k + d_w + x e + x g_w))
 
 t being 1 for offers, k the action, w the window in which the follow-up begins, x the features in pieces, r_kw the log
-ratio that the settings assume and s_kw its size: m says that all offers do more or less than assumed, f for whom, and
-what follows how they depart from that shape. R is what was to be expected had nobody left: E ends with leaving, and
+ratio that is assumed, at the acceptance that was learned, and s_kw its size: m says that all offers do more or less
+than assumed, f for whom, and what follows how they depart from that shape. R is what was to be expected had nobody left: E ends with leaving, and
 what hangs on the outcome must not explain it (Poisson regression for piecewise exponential survival: Laird and Olivier,
 JASA 76, 1981). Every coefficient has a normal prior with mean zero: without campaigns the response is the assumed one.
 What holds for all is hardly held back; how far customers may differ is a standard deviation over which the answers are
@@ -18,7 +18,7 @@ a discount costs, is a logistic regression of the same shape.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -154,11 +154,13 @@ class Effects:
 
     def response_of(self, x: Floats, assumed: Response) -> Response:
         """The response of customers whose features are in pieces already, see ``Pieces.columns_of``."""
-        log_ratio = np.log(mean_ratio(assumed)) + _spread(self.leaving, x, doses(self.prior))
+        told = replace(assumed, acceptance=self._acceptance(x, assumed))
+        log_ratio = np.log(mean_ratio(told)) + _spread(self.leaving, x, doses(self.prior))
         ratio = np.clip(np.exp(log_ratio), LEAST_RATIO, MOST_RATIO)
-        chance = np.clip(assumed.acceptance, LEAST_CHANCE, 1 - LEAST_CHANCE)
-        odds = np.log(chance / (1 - chance)) + _spread(self.accepting, x, doses(self.prior))
-        return Response(1 / (1 + np.exp(-odds)), ratio, ratio)
+        return Response(told.acceptance, ratio, ratio)
+
+    def _acceptance(self, x: Floats, assumed: Response) -> Floats:
+        return _accepted(self.accepting, x, doses(self.prior), assumed)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -279,14 +281,22 @@ def learn(rows: FollowUps, settings: LearnedSettings, assumed: Respond) -> Effec
         assumed: How the customers of these rows are assumed to respond: what the answer is without campaigns.
     """
     told = assumed(slice(0, len(rows)))
-    log_ratio = np.log(mean_ratio(told))
-    prior = log_ratio.mean(axis=0) if len(rows) else np.zeros((len(ACTIONS), len(WINDOWS)))
+    prior = np.log(mean_ratio(told)).mean(axis=0) if len(rows) else np.zeros((len(ACTIONS), len(WINDOWS)))
     dose = doses(prior)
     pieces = Pieces.learn(rows.features.reindex(columns=list(settings.features)))
     x = pieces.columns(rows.features)
-    leaving, spread = _leaving(rows, x, dose, log_ratio)
     accepting = _accepting(rows, x, dose, told.acceptance)
+    # More who accept are more who are kept, as far as is known before leaving itself is looked at.
+    accepted = replace(told, acceptance=_accepted(accepting, x, dose, told))
+    leaving, spread = _leaving(rows, x, dose, np.log(mean_ratio(accepted)))
     return Effects(pieces, prior, leaving, accepting, {"rows": len(rows), "spread": spread})
+
+
+def _accepted(accepting: Mapping[str, Floats], x: Floats, dose: Floats, assumed: Response) -> Floats:
+    """Learned probabilities of accepting, shape (customers, actions, windows)."""
+    chance = np.clip(assumed.acceptance, LEAST_CHANCE, 1 - LEAST_CHANCE)
+    odds = np.log(chance / (1 - chance)) + _spread(accepting, x, dose)
+    return np.asarray(1 / (1 + np.exp(-odds)))
 
 
 def _leaving(rows: FollowUps, x: Floats, dose: Floats, log_ratio: Floats) -> tuple[dict[str, Floats], float]:

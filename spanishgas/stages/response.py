@@ -1,7 +1,7 @@
 """Stage `response`: what past campaigns tell of how customers respond to offers."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import AssumedSettings, LearnedSettings, Settings
 from spanishgas.contracts.decisions import RESPONSE_CALIBRATION
-from spanishgas.contracts.gold import CUSTOMER_FEATURES
+from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, CUSTOMER_FEATURES
 from spanishgas.engine.store import Manifest, Publication, TableStore, read_json
 from spanishgas.errors import PublishError
 from spanishgas.policy.campaigns import NO_CAMPAIGNS, follow
@@ -22,11 +22,11 @@ from spanishgas.policy.response import assumed_of
 from spanishgas.policy.response_report import assess, render
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
-from spanishgas.stages.churn_models import champion_of, fetch_model
+from spanishgas.stages.churn_models import champion_of, fetch_model, read_rows
 from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.places import features_at
 from spanishgas.stages.silver import SILVER
-from spanishgas.stages.training_set import data_cut, history_begin
+from spanishgas.stages.training_set import TRAINING_SET, data_cut, history_begin
 from spanishgas.training.labels import leavers
 from spanishgas.training.split import first_month
 
@@ -85,6 +85,10 @@ class ResponseStage(PlainStage):
         inputs = {name: silver.tables[name].content_hash for name in USED}
         inputs |= {day.isoformat(): manifests[day.isoformat()].content_hash for day in days}
         inputs["champion"] = champion.digest
+        training = store.find(TRAINING_SET)
+        if days and training is not None and not store.missing_files(training):
+            manifests["training_set"] = training
+            inputs["training_set"] = training.content_hash
         view = ResponseStageSettings(
             learned=settings.policy.response.learned,
             assumed=settings.policy.response.assumed,
@@ -192,8 +196,7 @@ def _scores(workspace: Workspace, target: Target, view: ResponseStageSettings, o
     empty = ["customer_id", "as_of", *HAZARDS]
     if not view.days or offers.empty:
         return pd.DataFrame(columns=empty)
-    with TemporaryDirectory() as folder:
-        model, _ = fetch_model(workspace.models, target.models["champion"], Path(folder))
+    predict = _predict(workspace, target)
     concerned = engine.table(offers[["customer_id"]].drop_duplicates())
     parts = []
     for day in view.days:
@@ -202,11 +205,29 @@ def _scores(workspace: Workspace, target: Target, view: ResponseStageSettings, o
         if features.empty:
             continue
         kept = [name for name in view.features if name in features.columns]
-        hazards = known_windows(model.predict(features))
+        hazards = known_windows(predict(features))
         if hazards is None:
             return pd.DataFrame(columns=empty)
         parts.append(features[["customer_id", "as_of", *kept]].assign(**dict(zip(HAZARDS, hazards.T, strict=True))))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=empty)
+
+
+def _predict(workspace: Workspace, target: Target) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Scores of customers by what has not learned from them: the champion's recipe on the other half of the customers.
+
+    The champion itself where its training set is not there any more.
+    """
+    from spanishgas.models.refit import by_halves
+
+    with TemporaryDirectory() as folder:
+        model, _ = fetch_model(workspace.models, target.models["champion"], Path(folder))
+    training = target.manifests.get("training_set")
+    if training is None:
+        return lambda features: model.predict(features)
+    engine = workspace.engine
+    table = read_rows(engine, workspace.store, training, CHURN_TRAINING_DATASET.name)
+    halves = by_halves(model, table, threads=engine.threads)
+    return lambda features: halves.predict(features["customer_id"].tolist(), features)
 
 
 def _no_calibration() -> pd.DataFrame:

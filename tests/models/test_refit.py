@@ -12,7 +12,7 @@ from spanishgas.evaluation import assess
 from spanishgas.models.files import ChurnModel, digest_of, scores
 from spanishgas.models.fitting import fit_parts
 from spanishgas.models.judging import scored
-from spanishgas.models.refit import learn_again, refit
+from spanishgas.models.refit import by_halves, learn_again, refit
 from spanishgas.models.rows import Rows
 from spanishgas.models.training_run import AnyModelSettings, Known, train
 from tests.models.worlds import training_table
@@ -114,3 +114,22 @@ def test_recipes_are_the_settings_and_the_features_and_not_the_rows() -> None:
     assert judged(table.iloc[::2], LogisticSettings()).facts["recipe"] == recipe
     assert judged(table, LogisticSettings(c=0.2)).facts["recipe"] != recipe
     assert judged(table.drop(columns="noise"), LogisticSettings()).facts["recipe"] != recipe
+
+
+def test_whoever_is_scored_by_halves_was_not_learned_from() -> None:
+    table = with_embargo(300)
+    ours = judged(table, BY_HEART)
+    found = by_halves(ours, table, threads=1)
+    customers = table["customer_id"].astype(str)
+    left = (table["left_0_30"] == 1) & (table["split"] == "train")
+    by_heart = refit(ours, "d" * 64, table, threads=1).predict(table)
+    apart = found.predict(customers.tolist(), table)
+    # Trees that have seen the leavers tell them from all others; those that have not do not.
+    known, unknown = (told.loc[left, "hazard_0_30"].mean() / told["hazard_0_30"].mean() for told in (by_heart, apart))
+    assert known > 2 * unknown
+    assert list(apart.columns) == list(by_heart.columns)
+    # Each row is what the estimator of the other half says; somebody new is scored too.
+    some = table.head(40)
+    alone = pd.concat([found.predict([name], some.iloc[[row]]) for row, name in enumerate(customers.head(40))])
+    assert alone["risk"].to_numpy() == pytest.approx(apart["risk"].head(40).to_numpy())
+    assert np.isfinite(found.predict(["nobody"], some.iloc[[0]])["risk"]).all()
