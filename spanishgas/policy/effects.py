@@ -8,9 +8,11 @@ model gives as the expected cumulative hazard E of each follow-up, the number of
 
 t being 1 for offers, k the action, w the window in which the follow-up begins, x the features in pieces, r_kw the log
 ratio that is assumed, at the acceptance that was learned, and s_kw its size: m says that all offers do more or less
-than assumed, f for whom, and what follows how they depart from that shape. R is what was to be expected had nobody left: E ends with leaving, and
-what hangs on the outcome must not explain it (Poisson regression for piecewise exponential survival: Laird and Olivier,
-JASA 76, 1981). Every coefficient has a normal prior with mean zero: without campaigns the response is the assumed one.
+than assumed, f for whom, and what follows how they depart from that shape. R is what was to be expected had nobody
+left: E ends with leaving, and what hangs on the outcome must not explain it (Poisson regression for piecewise
+exponential survival: Laird and Olivier, JASA 76, 1981).
+
+Every coefficient has a normal prior with mean zero: without campaigns the response is the assumed one.
 What holds for all is hardly held back; how far customers may differ is a standard deviation over which the answers are
 averaged, each weighed by its evidence (``posterior``): few offers cannot claim differences, many may. Whoever chooses
 the best of many such averages is not fooled by the luckiest: luck is what was taken off. Acceptance, which decides what
