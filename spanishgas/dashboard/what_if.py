@@ -15,7 +15,7 @@ import streamlit as st
 from spanishgas.config import PolicySettings
 from spanishgas.dashboard.data import FEATURES, Published
 from spanishgas.dashboard.formatting import as_day
-from spanishgas.domain.survival import CALENDAR, Calendar
+from spanishgas.domain.survival import Calendar
 from spanishgas.engine.store import Manifest
 from spanishgas.errors import PublishError
 from spanishgas.policy import guardrails
@@ -74,10 +74,7 @@ def basis_of(published: Published, recommended: Manifest, row: "pd.Series[Any]")
             **{name: stood[name].to_numpy() for name in STANDING},
         }
     )
-    calendar = Calendar.of(
-        {name: features[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in features},
-        np.datetime64(terms.basis.as_of),
-    )
+    calendar = Calendar.of_table(features, np.datetime64(terms.basis.as_of))
     months = terms.settings.economics.horizon_months
     candidates = Candidates.of(table).looking_ahead(terms.survival, calendar, months)
     respond = assumed(terms.settings.response.assumed, candidates)

@@ -14,10 +14,13 @@ and Olivier, JASA 76, 1981; several dates of a customer are weighted down to the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 WINDOW_DAYS = 30
@@ -155,6 +158,12 @@ class Calendar:
             np.broadcast_to(turn, (count,)).astype(np.float64),
         )
 
+    @classmethod
+    def of_table(cls, features: "pd.DataFrame", as_of: npt.ArrayLike) -> "Calendar":
+        """The same from a frame of features."""
+        known = {name: features[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in features}
+        return cls.of(known, as_of)
+
     def take(self, rows: npt.NDArray[Any]) -> "Calendar":
         """Some of the customers."""
         return Calendar(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
@@ -164,11 +173,6 @@ def log_rate_of(windows: Floats) -> Floats:
     """Log of the mean rate of leaving in a month over the windows, shape (customers,)."""
     rate = -np.log1p(-np.clip(windows, 0.0, 1 - 1e-12)).mean(axis=1)
     return np.asarray(np.log(np.clip(rate, LEAST_RATE, MOST_RATE)), np.float64)
-
-
-def expected_months(hazards: Floats) -> Floats:
-    """Months of those told that customers are expected to stay, the area below the survival curve; (customers,)."""
-    return Outlook.of(hazards, np.zeros(len(hazards)), 0.0, 0.0).months[:, 0]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from spanishgas.domain.survival import (
-    CALENDAR,
     STATED_WEIGHT,
     USUAL_RATE,
     WINDOW_DAYS,
@@ -74,11 +73,10 @@ def as_followed(rows: Rows, told: pd.DataFrame, windows: Floats, seen: npt.NDArr
     if rows.names == (WHOLE,):
         windows = np.repeat(1 - (1 - windows) ** (1 / len(WINDOWS)), len(WINDOWS), axis=1)
     days = rows.keys["as_of"].to_numpy().astype("datetime64[D]")
-    calendar = {name: told[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in told}
     return Followed(
         customers=rows.keys["customer_id"].to_numpy(object),
         windows=windows,
-        calendar=Calendar.of(calendar, days),
+        calendar=Calendar.of_table(told, days),
         left_day=rows.left_day,
         observed=rows.observed_days,
         seen=seen,

@@ -15,8 +15,6 @@ HOME, SECOND_HOME, BUSINESS = "home", "second_home", "business"
 HAZARDS = ("hazard_0_30", "hazard_30_60", "hazard_60_90")
 # Features that tell the kind of a customer.
 KINDS = ("is_business", "is_second_home")
-# Features that tell the energy bill.
-AMOUNTS = ("coverage_365d", "elec_kwh_365d", "price_energy_eur_kwh")
 # Known of everybody, or null.
 NUMBERS = (
     "margin_eur_month",

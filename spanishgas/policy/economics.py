@@ -43,6 +43,11 @@ class Response:
     accepted_ratio: Floats
     refused_ratio: Floats
 
+    @property
+    def mean_ratio(self) -> Floats:
+        """Factor on the hazard, averaged over those who accept and those who do not."""
+        return np.asarray(self.acceptance * self.accepted_ratio + (1 - self.acceptance) * self.refused_ratio)
+
     def take(self, part: slice | npt.NDArray[np.bool_]) -> "Response":
         """The response of some of the customers."""
         return Response(self.acceptance[part], self.accepted_ratio[part], self.refused_ratio[part])

@@ -156,13 +156,11 @@ class Effects:
 
     def response_of(self, x: Floats, assumed: Response) -> Response:
         """The response of customers whose features are in pieces already, see ``Pieces.columns_of``."""
-        told = replace(assumed, acceptance=self._acceptance(x, assumed))
-        log_ratio = np.log(mean_ratio(told)) + _spread(self.leaving, x, doses(self.prior))
+        dose = doses(self.prior)
+        told = replace(assumed, acceptance=_accepted(self.accepting, x, dose, assumed))
+        log_ratio = np.log(told.mean_ratio) + _spread(self.leaving, x, dose)
         ratio = np.clip(np.exp(log_ratio), LEAST_RATIO, MOST_RATIO)
         return Response(told.acceptance, ratio, ratio)
-
-    def _acceptance(self, x: Floats, assumed: Response) -> Floats:
-        return _accepted(self.accepting, x, doses(self.prior), assumed)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -195,12 +193,6 @@ def _spread(told: Mapping[str, Floats], x: Floats, dose: Floats) -> Floats:
     on_dose = (x @ told["strength"])[:, None, None] * dose[None]
     on_timing = x @ told["timing"]
     return np.asarray(on_all[None] + on_customer[:, None, None] + on_dose + on_timing[:, None, :], np.float64)
-
-
-def mean_ratio(response: Response) -> Floats:
-    """Hazard ratios averaged over those who accept and those who do not; same shape."""
-    chance = response.acceptance
-    return np.asarray(chance * response.accepted_ratio + (1 - chance) * response.refused_ratio)
 
 
 def doses(prior: Floats) -> Floats:
@@ -283,14 +275,14 @@ def learn(rows: FollowUps, settings: LearnedSettings, assumed: Respond) -> Effec
         assumed: How the customers of these rows are assumed to respond: what the answer is without campaigns.
     """
     told = assumed(slice(0, len(rows)))
-    prior = np.log(mean_ratio(told)).mean(axis=0) if len(rows) else np.zeros((len(ACTIONS), len(WINDOWS)))
+    prior = np.log(told.mean_ratio).mean(axis=0) if len(rows) else np.zeros((len(ACTIONS), len(WINDOWS)))
     dose = doses(prior)
     pieces = Pieces.learn(rows.features.reindex(columns=list(settings.features)))
     x = pieces.columns(rows.features)
     accepting = _accepting(rows, x, dose, told.acceptance)
     # More who accept are more who are kept, as far as is known before leaving itself is looked at.
     accepted = replace(told, acceptance=_accepted(accepting, x, dose, told))
-    leaving, spread = _leaving(rows, x, dose, np.log(mean_ratio(accepted)))
+    leaving, spread = _leaving(rows, x, dose, np.log(accepted.mean_ratio))
     return Effects(pieces, prior, leaving, accepting, {"rows": len(rows), "spread": spread})
 
 

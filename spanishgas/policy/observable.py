@@ -71,13 +71,12 @@ def observable(
     """
     count, *shape = response.acceptance.shape
     windows = shape[1]
-    ratio = response.acceptance * response.accepted_ratio + (1 - response.acceptance) * response.refused_ratio
     parts = [
         np.log(np.clip(hazards[:, :windows], 1e-6, 1.0)),
         margin.mean(axis=1)[:, None],
         bill.mean(axis=1)[:, None],
         response.acceptance.reshape(count, -1),
-        np.log(ratio.reshape(count, -1)),
+        np.log(response.mean_ratio.reshape(count, -1)),
     ]
     told = regressed(known, np.hstack(parts), seed=seed)
     ends = np.cumsum([part.shape[1] for part in parts])

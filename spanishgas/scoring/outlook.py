@@ -10,8 +10,7 @@ import pandas as pd
 
 from spanishgas.config import EconomicsSettings
 from spanishgas.domain.survival import CALENDAR, Calendar, Outlook
-from spanishgas.policy.candidates import AMOUNTS, monthly_amounts, window_hazards
-from spanishgas.policy.economics import Floats
+from spanishgas.policy.candidates import monthly_amounts, window_hazards
 
 if TYPE_CHECKING:
     from spanishgas.models import ChurnModel
@@ -33,22 +32,18 @@ class OutlookModel:
 
     def columns(self, known: Sequence[str]) -> list[str]:
         """Features to read, of those that there are: the model's, the calendar's and those of the margin."""
-        wanted = (*self.model.model.columns_, *CALENDAR, *self.economics.margin_features, *AMOUNTS)
+        wanted = (*self.model.model.columns_, *CALENDAR, *self.economics.margin_features)
         return [name for name in dict.fromkeys(wanted) if name in known or name in self.model.model.columns_]
 
     def predict(self, features: pd.DataFrame) -> pd.DataFrame:
         """Scores as ``ChurnModel.predict`` gives them, and the columns of ``Outlook``."""
         told = self.model.predict(features[list(self.model.model.columns_)])
-        known = {name: _numbers(features[name]) for name in CALENDAR if name in features}
-        hazards, _ = window_hazards(told, known.get("days_to_renewal", np.full(len(features), np.nan)))
-        economics = self.economics
-        ahead = self.model.survival.ahead(
-            hazards, Calendar.of(known, np.datetime64(self.as_of)), economics.horizon_months
-        )
-        margin, _ = monthly_amounts(features, economics.margin_features)
+        calendar = Calendar.of_table(features, np.datetime64(self.as_of))
+        hazards, _ = window_hazards(told, calendar.to_renewal)
+        economics, unknown = self.economics, np.full(len(features), np.nan)
+        ahead = self.model.survival.ahead(hazards, calendar, economics.horizon_months)
+        # Whoever scores need not decide: without the features of the margin a value is not known, and that is all.
+        is_told = set(economics.margin_features) <= set(features.columns)
+        margin = monthly_amounts(features, economics.margin_features)[0] if is_told else unknown
         outlook = Outlook.of(ahead, margin, self.model.survival.spread, economics.discount_rate_year)
         return told.assign(**outlook.columns)
-
-
-def _numbers(values: "pd.Series[float]") -> Floats:
-    return np.asarray(values.to_numpy(np.float64, na_value=np.nan), np.float64)

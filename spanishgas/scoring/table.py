@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.config import EconomicsSettings
-from spanishgas.domain.survival import CALENDAR, Calendar, Survival
+from spanishgas.domain.survival import Calendar, Survival
 from spanishgas.errors import SourceError
 from spanishgas.policy.candidates import HAZARDS, NUMBERS, Candidates, kind_of, monthly_amounts, window_hazards
 
@@ -84,9 +84,7 @@ def decision_table(
     order = np.flatnonzero(~gone)
     order = order[np.argsort(table["customer_id"].to_numpy(object)[order], kind="stable")]
     rows = known.iloc[order]
-    calendar = Calendar.of(
-        {name: rows[name].to_numpy(np.float64, na_value=np.nan) for name in CALENDAR if name in rows}, rows["as_of"]
-    )
+    calendar = Calendar.of_table(rows, rows["as_of"])
     candidates = Candidates.of(table.iloc[order]).looking_ahead(curve, calendar, economics.horizon_months)
     missing = {name: int(np.isnan(candidates[name]).sum()) for name in NUMBERS if not name.startswith("days_since")}
     return DecisionTable(

@@ -225,6 +225,29 @@ def _count(readers: Readers, found: Found, settings: SourceSettings) -> None:
             readers.totals[name] = readers.totals.get(name, 0) + total
 
 
+# Reason of the quarantine, rows of a supply point from which on it is no slip, what is wrong, and the mend.
+CONTRARY = (
+    (
+        "off_interval",
+        SYSTEMATIC,
+        "readings stand between the intervals that interval_minutes says",
+        f"{SET_INTERVAL}. Intervals shorter than a quarter of an hour cannot be read: add them up first",
+    ),
+    (
+        "off_clock",
+        1,
+        "times go beyond 24: they are numbers of the interval in its day",
+        "Set `clock: hour_index`, and map hour_index instead of time",
+    ),
+    (
+        "off_stamp",
+        1,
+        "readings are stamped 24:00, which only the end of an interval can be",
+        "Set `stamp: end`, or `stamp: auto` where supply points do both",
+    ),
+)
+
+
 def refuse_contrary(contrary: Counter[tuple[str, str]], where: str) -> None:
     """Ends the run where readings contradict the settings on purpose, not by a slip.
 
@@ -235,33 +258,16 @@ def refuse_contrary(contrary: Counter[tuple[str, str]], where: str) -> None:
     Raises:
         ContractError: A supply point writes times that the settings do not know.
     """
-    off = {unit: rows for (reason, unit), rows in contrary.items() if reason == "off_interval" and rows >= SYSTEMATIC}
-    if off:
-        raise ContractError(
-            "readings stand between the intervals that interval_minutes says",
-            where=where,
-            count=len(off),
-            examples=[f"{unit.replace(BETWEEN, ' ')}: {rows:,} readings" for unit, rows in _most(off)],
-            todo=f"{SET_INTERVAL}. Intervals shorter than a quarter of an hour cannot be read: add them up first",
-        )
-    counted = {unit: rows for (reason, unit), rows in contrary.items() if reason == "off_clock"}
-    if counted:
-        raise ContractError(
-            "times go beyond 24: they are numbers of the interval in its day",
-            where=where,
-            count=len(counted),
-            examples=[f"{unit.replace(BETWEEN, ' ')}: {rows:,} readings" for unit, rows in _most(counted)],
-            todo="Set `clock: hour_index`, and map hour_index instead of time",
-        )
-    stamped = {unit: rows for (reason, unit), rows in contrary.items() if reason == "off_stamp"}
-    if stamped:
-        raise ContractError(
-            "readings are stamped 24:00, which only the end of an interval can be",
-            where=where,
-            count=len(stamped),
-            examples=[f"{unit.replace(BETWEEN, ' ')}: {rows:,} readings" for unit, rows in _most(stamped)],
-            todo="Set `stamp: end`, or `stamp: auto` where supply points do both",
-        )
+    for reason, least, what, todo in CONTRARY:
+        units = {unit: rows for (one, unit), rows in contrary.items() if one == reason and rows >= least}
+        if units:
+            raise ContractError(
+                what,
+                where=where,
+                count=len(units),
+                examples=[f"{unit.replace(BETWEEN, ' ')}: {rows:,} readings" for unit, rows in _most(units)],
+                todo=todo,
+            )
 
 
 def refuse_contradictions(conflicting: int, rows: int, where: str) -> None:

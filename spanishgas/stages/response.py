@@ -14,7 +14,7 @@ from spanishgas.config import AssumedSettings, LearnedSettings, Settings
 from spanishgas.contracts.decisions import RESPONSE_CALIBRATION
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, CUSTOMER_FEATURES
 from spanishgas.engine.store import Manifest, Publication, TableStore, read_json
-from spanishgas.errors import PublishError
+from spanishgas.errors import ContractError, PublishError
 from spanishgas.policy.campaigns import NO_CAMPAIGNS, follow
 from spanishgas.policy.candidates import HAZARDS, KINDS, kind_of, known_windows
 from spanishgas.policy.effects import Effects, learn, reasons_against
@@ -215,7 +215,7 @@ def _scores(workspace: Workspace, target: Target, view: ResponseStageSettings, o
 def _predict(workspace: Workspace, target: Target) -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Scores of customers by what has not learned from them: the champion's recipe on the other half of the customers.
 
-    The champion itself where its training set is not there any more.
+    The champion itself where the training set is not there any more, or is one that its recipe cannot learn from.
     """
     from spanishgas.models.refit import by_halves
 
@@ -226,7 +226,11 @@ def _predict(workspace: Workspace, target: Target) -> Callable[[pd.DataFrame], p
         return lambda features: model.predict(features)
     engine = workspace.engine
     table = read_rows(engine, workspace.store, training, CHURN_TRAINING_DATASET.name)
-    halves = by_halves(model, table, threads=engine.threads)
+    try:
+        halves = by_halves(model, table, threads=engine.threads)
+    except ContractError as error:
+        workspace.progress(f"the champion itself scores them: {error}")
+        return lambda features: model.predict(features)
     return lambda features: halves.predict(features["customer_id"].tolist(), features)
 
 

@@ -15,7 +15,7 @@ from spanishgas.policy.campaigns import CONTROL, CampaignFacts, FollowUps
 from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import decide, value
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response
-from spanishgas.policy.effects import LEAST_RATIO, MOST_RATIO, Effects, doses, learn, mean_ratio, reasons_against
+from spanishgas.policy.effects import LEAST_RATIO, MOST_RATIO, Effects, doses, learn, reasons_against
 from spanishgas.policy.report import winners_curse
 from spanishgas.policy.response import assumed_of, scaled
 from spanishgas.policy.response_report import Trust, assess
@@ -37,7 +37,7 @@ def believed(log_ratio: np.ndarray) -> Respond:
 
 
 HOME = np.array(["home"], object)
-ASSUMED = np.log(mean_ratio(assumed_of(SETTINGS.response.assumed, HOME)(slice(0, 1))))[0]
+ASSUMED = np.log(assumed_of(SETTINGS.response.assumed, HOME)(slice(0, 1)).mean_ratio)[0]
 PRIOR, NO_PRIOR = believed(ASSUMED), believed(np.zeros((len(ACTIONS), len(WINDOWS))))
 ROWS = 20_000
 EVEN = (0.4, 0.2, 0.2, 0.2)
@@ -268,6 +268,36 @@ def test_without_campaigns_the_response_is_the_assumed_one() -> None:
     wanted = PRIOR(slice(0, len(rows)))
     assert told.refused_ratio == pytest.approx(wanted.refused_ratio)
     assert told.acceptance == pytest.approx(wanted.acceptance)
+
+
+def test_more_who_accept_than_believed_are_more_who_are_kept() -> None:
+    """Campaigns that tell who accepts and nothing of leaving: nobody was at risk for long."""
+    rows = campaigns(4000)
+    quiet = FollowUps(
+        **{**vars(rows), "expected": rows.expected * 1e-6, "risk": rows.risk * 1e-6, "left": 0 * rows.left}
+    )
+    quiet.accepted[quiet.action != CONTROL] = (
+        np.random.default_rng(0).uniform(size=(quiet.action != CONTROL).sum()) < 0.9
+    )
+    prior = assumed_of(SETTINGS.response.assumed, np.full(len(rows), "home", object))
+    told = learn(quiet, LEARNED, prior).respond(rows.features, prior)(slice(0, 50))
+    believed_of = prior(slice(0, 50))
+    assert told.acceptance.mean() == pytest.approx(0.9, abs=0.05)
+    wanted = Response(told.acceptance, believed_of.accepted_ratio, believed_of.refused_ratio).mean_ratio
+    assert told.refused_ratio == pytest.approx(wanted, rel=0.01)
+    assert (told.refused_ratio < believed_of.mean_ratio - 0.05).all()
+
+
+def test_what_is_learned_of_leaving_is_added_at_the_acceptance_that_was_learned() -> None:
+    """All accept, and offers do exactly what is believed of those who accept: nothing is to be added."""
+    factor = np.array([SETTINGS.response.assumed.accepted_hazard_ratio[name] for name in ("small", "medium", "large")])
+    rows = campaigns(ratio=lambda action, *_: 1.02 * factor[action])
+    rows.accepted[rows.action != CONTROL] = 1.0
+    prior = assumed_of(SETTINGS.response.assumed, np.full(len(rows), "home", object))
+    effects = learn(rows, LEARNED, prior)
+    assert abs(float(effects.leaving["dose"][0])) < 0.08
+    found = effects.respond(rows.features, prior)(slice(0, len(rows))).refused_ratio.mean(axis=(0, 2))
+    assert found == pytest.approx(1.02 * factor, abs=0.1)
 
 
 def test_the_belief_is_each_customers_own() -> None:
