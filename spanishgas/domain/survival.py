@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from spanishgas.domain.repricing import AS_IT_IS, Amounts, Repricing
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -52,6 +54,7 @@ class Survival:
         level_sd: Standard deviation of the log of the level from month to month, beyond chance.
         error_sd: Standard error of the log level of the curve.
         facts: Leavers and months that it was learned from.
+        repricing: What renewals do to prices.
     """
 
     centre: float
@@ -59,6 +62,7 @@ class Survival:
     level_sd: float = 0.0
     error_sd: float = 0.0
     facts: Mapping[str, float] = field(default_factory=dict)
+    repricing: Repricing = AS_IT_IS
 
     def ahead(self, windows: Floats, calendar: "Calendar", months: int) -> Floats:
         """Hazard of each month ahead.
@@ -103,13 +107,22 @@ class Survival:
             "level_sd": self.level_sd,
             "error_sd": self.error_sd,
             "facts": dict(self.facts),
+            "repricing": self.repricing.state,
         }
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> "Survival":
         """Takes back what ``state`` gave."""
         terms = {str(name): tuple(map(float, values)) for name, values in state["terms"].items()}
-        return cls(float(state["centre"]), terms, float(state["level_sd"]), float(state["error_sd"]), state["facts"])
+        return cls(
+            float(state["centre"]),
+            terms,
+            float(state["level_sd"]),
+            float(state["error_sd"]),
+            state["facts"],
+            # Versions of earlier releases carried prices on as they were.
+            Repricing.restore(state["repricing"]) if "repricing" in state else AS_IT_IS,
+        )
 
 
 # The rule where nothing is known of the portfolio either.
@@ -191,23 +204,24 @@ class Outlook:
     value: Floats
 
     @classmethod
-    def of(cls, hazards: Floats, margin: Floats, spread: float, rate_year: float) -> "Outlook":
+    def of(cls, hazards: Floats, margin: Amounts, spread: float, rate_year: float) -> "Outlook":
         """From hazards and margins.
 
         Args:
             hazards: Hazard of each month of the horizon, shape (customers, months).
-            margin: Expected margin per month in EUR, shape (customers,).
+            margin: Expected margin of the months ahead.
             spread: Standard deviation of the log of the level, ``Survival.spread``.
             rate_year: Yearly rate at which later euros count less.
         """
         count = hazards.shape[1]
         delta = (1 + rate_year) ** (-np.arange(1, count + 1) / 12)
         lost = np.cumsum(np.log1p(-np.clip(hazards, 0.0, 1 - 1e-9)), axis=1)
+        worth = margin.by_month(count) * delta
         months, value = [], []
         for shift in (0.0, SIDE * spread, -SIDE * spread):
             stay = np.exp(np.exp(shift) * lost)
             months.append(0.5 + stay.sum(axis=1) - stay[:, -1] / 2)
-            value.append((stay * delta).sum(axis=1) * margin)  # a product of matrices would depend on who is beside
+            value.append((stay * worth).sum(axis=1))  # a product of matrices would depend on who is beside
         lo, hi = np.minimum(value[1], value[2]), np.maximum(value[1], value[2])
         return cls(np.column_stack(months), np.column_stack([value[0], lo, hi]))
 

@@ -28,6 +28,7 @@ from spanishgas.models.calibration import WindowCalibration
 from spanishgas.models.cross_fitting import split_folds
 from spanishgas.models.files import ChurnModel, scores
 from spanishgas.models.hazard import Floats, HazardModel, Ints, calibration_of
+from spanishgas.models.repricing import learn_repricing
 from spanishgas.models.rows import Rows, column_types
 from spanishgas.models.survival import as_followed, learn
 from spanishgas.models.xgboost import XGBoostHazard
@@ -54,6 +55,7 @@ def refit(judged: ChurnModel, judged_digest: str, table: pd.DataFrame, *, thread
     model, hazards = learn_again(judged.model, rows, months, threads=threads)
     # What goes on after the windows is learned from the halves too: these rows were seen by none of their trees.
     curve = learn(as_followed(rows, whole.features, hazards, np.zeros(len(rows), np.bool_)))
+    curve = replace(curve, repricing=learn_repricing(whole.features, whole.keys["customer_id"], whole.keys["as_of"]))
     return replace(judged, model=model, facts=_facts(judged, judged_digest, rows), survival=curve)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.config import EvaluationSettings, LogisticSettings, XGBoostSettings
+from spanishgas.domain.repricing import Repricing
 from spanishgas.domain.survival import Survival
 from spanishgas.errors import ContractError
 from spanishgas.evaluation import Scored, assess, named, share_of_ceiling
@@ -21,6 +22,7 @@ from spanishgas.models.fitting import choose_features, fit
 from spanishgas.models.hazard import Floats, HazardModel, union_of
 from spanishgas.models.judging import Judgement, Versus, judge, scored, versus
 from spanishgas.models.report import render
+from spanishgas.models.repricing import learn_repricing
 from spanishgas.models.rows import Rows, column_types
 from spanishgas.models.survival import Followed, as_followed
 from spanishgas.models.survival import learn as learn_survival
@@ -122,7 +124,7 @@ def train(
     model = fit(best, known.signs, splits["train"], splits["valid"], threads=threads)
     held = {name: _Held.of(splits[name], model.predict_windows(splits[name].features)) for name in ("valid", "test")}
     progress("learning how the risk goes on after the windows")
-    curve = learn_survival(_followed(model, whole, rows))
+    curve = replace(learn_survival(_followed(model, whole, rows)), repricing=_repricing(whole))
     seeds = None
     if evaluation.oof.folds:
         # The settings as they were given: those that a search has found know the customers of every fold.
@@ -243,6 +245,13 @@ def _followed(model: HazardModel, whole: Rows, rows: Rows) -> Followed:
     some = rows.take(places)
     is_seen = (some.keys["split"] == "train").to_numpy()
     return as_followed(some, whole.features.iloc[places], model.predict_windows(some.features), is_seen)
+
+
+def _repricing(whole: Rows) -> Repricing:
+    """What renewals do to prices, by the rows that the model may learn from."""
+    places = np.flatnonzero(whole.keys["split"].isin(("train", "valid")))
+    keys = whole.keys.iloc[places]
+    return learn_repricing(whole.features.iloc[places], keys["customer_id"], keys["as_of"])
 
 
 def _with_outcomes(held: Mapping[str, _Held]) -> dict[str, _Held]:

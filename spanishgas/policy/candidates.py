@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from spanishgas.domain.repricing import AS_IT_IS, Amounts, Repricing
 from spanishgas.domain.survival import Calendar, Survival
 from spanishgas.errors import ContractError
 from spanishgas.policy.economics import Floats
@@ -44,6 +45,8 @@ class Candidates:
         numbers: The columns of ``NUMBERS``; NaN where a value is not known. Flags are 0 and 1; days count from the
             decision, so that a renewal ahead is positive and what was is positive too.
         spread: Standard deviation of the log of the level of all hazards.
+        repricing: What renewals do to prices.
+        calendar: What is known in advance of them; None where prices are carried on as they are.
     """
 
     ids: npt.NDArray[np.object_]
@@ -53,6 +56,8 @@ class Candidates:
     hazards: Floats
     numbers: dict[str, Floats]
     spread: float = 0.0
+    repricing: Repricing = AS_IT_IS
+    calendar: Calendar | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,6 +65,23 @@ class Candidates:
     def __getitem__(self, name: str) -> Floats:
         """A column of ``numbers``."""
         return self.numbers[name]
+
+    @property
+    def margin(self) -> Amounts:
+        """Expected margin of the months ahead."""
+        return self._ahead("margin_eur_month")
+
+    @property
+    def bill(self) -> Amounts:
+        """Expected energy bill of the months ahead."""
+        return self._ahead("bill_eur_month")
+
+    def _ahead(self, name: str) -> Amounts:
+        nothing = np.full(len(self), np.nan)
+        gap, renewal = (
+            (nothing, nothing) if self.calendar is None else (self.calendar.price_gap, self.calendar.to_renewal)
+        )
+        return self.repricing.amounts(self[name], self["bill_eur_month"], gap, renewal)
 
     def looking_ahead(self, curve: Survival, calendar: Calendar, months: int) -> "Candidates":
         """The same customers with the hazards of all months ahead.
@@ -69,7 +91,13 @@ class Candidates:
             calendar: What is known in advance of the same customers.
             months: Months ahead.
         """
-        return replace(self, hazards=curve.ahead(self.hazards, calendar, months), spread=curve.spread)
+        return replace(
+            self,
+            hazards=curve.ahead(self.hazards, calendar, months),
+            spread=curve.spread,
+            repricing=curve.repricing,
+            calendar=calendar,
+        )
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Candidates":

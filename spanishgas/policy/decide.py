@@ -76,8 +76,8 @@ def value(
     months = monthly_hazards(np.clip(candidates.hazards * risk_factor, 0.0, 1.0), settings.economics.horizon_months)
     return value_offers(
         months,
-        candidates["margin_eur_month"],
-        candidates["bill_eur_month"],
+        candidates.margin,
+        candidates.bill,
         settings.discounts,
         respond,
         settings.economics,

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spanishgas.config import EconomicsSettings
+from spanishgas.domain.repricing import Amounts
 
 Floats = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
@@ -130,8 +131,8 @@ def hazards_with_offer(hazards: Floats, action: Ints, window: Ints, response: Re
 
 def value_offers(
     hazards: Floats,
-    margin: Floats,
-    bill: Floats,
+    margin: Floats | Amounts,
+    bill: Floats | Amounts,
     discount_shares: Sequence[float],
     respond: Respond,
     settings: EconomicsSettings,
@@ -144,7 +145,7 @@ def value_offers(
     Args:
         hazards: Monthly hazards without any offer, shape (customers, windows); see ``monthly_hazards``.
         margin: Expected margin per month in EUR, shape (customers,), or (customers, months) where it is known month by
-            month; NaN gives NaN values.
+            month, or ``Amounts``; NaN gives NaN values.
         bill: Amount per month that the discount is a share of, in EUR before VAT; same shapes.
         discount_shares: Share that each action takes off.
         respond: How customers respond.
@@ -179,8 +180,10 @@ def value_offers(
     return Values(value, spend, reached, baseline)
 
 
-def by_month(amount: Floats, months: int) -> Floats:
+def by_month(amount: Floats | Amounts, months: int) -> Floats:
     """A monthly amount for every month; the last one known goes on."""
+    if isinstance(amount, Amounts):
+        return amount.by_month(months)
     if amount.ndim == 1:
         return np.repeat(amount[:, None], months, axis=1)
     return np.hstack([amount[:, :months], np.repeat(amount[:, -1:], max(months - amount.shape[1], 0), axis=1)])

@@ -150,7 +150,7 @@ def outlook_of(candidates: Candidates, settings: PolicySettings) -> Outlook:
     """How long customers are expected to stay, and what that is worth."""
     economics = settings.economics
     hazards = monthly_hazards(candidates.hazards, economics.horizon_months)
-    return Outlook.of(hazards, candidates["margin_eur_month"], candidates.spread, economics.discount_rate_year)
+    return Outlook.of(hazards, candidates.margin, candidates.spread, economics.discount_rate_year)
 
 
 def reason_codes(

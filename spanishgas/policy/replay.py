@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from spanishgas.config import PolicySettings
+from spanishgas.domain.repricing import Amounts
 from spanishgas.errors import ContractError
 from spanishgas.policy.allocation import Options, Plan
 from spanishgas.policy.candidates import HAZARDS, Candidates
@@ -221,13 +222,16 @@ def _one_part_true(
     candidates: Candidates, respond: Respond, truth: Truth, settings: PolicySettings
 ) -> tuple[Values, Values, Values]:
     """What our policy would believe if it knew the risk, the margin (with the bill), or the response exactly."""
-    risk, margin, bill = candidates.hazards, candidates["margin_eur_month"], candidates["bill_eur_month"]
-    parts = (
+    risk, margin, bill = candidates.hazards, candidates.margin, candidates.bill
+    parts: tuple[tuple[Floats, Floats | Amounts, Floats | Amounts, Respond], ...] = (
         (truth.hazards, margin, bill, respond),
         (risk, truth.margin, truth.bill, respond),
         (risk, margin, bill, truth.response.take),
     )
-    first, second, third = (value_offers(*part[:3], settings.discounts, part[3], settings.economics) for part in parts)
+    first, second, third = (
+        value_offers(hazards, worth, paid, settings.discounts, told, settings.economics)
+        for hazards, worth, paid, told in parts
+    )
     return first, second, third
 
 

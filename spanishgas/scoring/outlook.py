@@ -44,6 +44,7 @@ class OutlookModel:
         ahead = self.model.survival.ahead(hazards, calendar, economics.horizon_months)
         # Whoever scores need not decide: without the features of the margin a value is not known, and that is all.
         is_told = set(economics.margin_features) <= set(features.columns)
-        margin = monthly_amounts(features, economics.margin_features)[0] if is_told else unknown
-        outlook = Outlook.of(ahead, margin, self.model.survival.spread, economics.discount_rate_year)
+        margin, bill = monthly_amounts(features, economics.margin_features) if is_told else (unknown, unknown)
+        amounts = self.model.survival.repricing.amounts(margin, bill, calendar.price_gap, calendar.to_renewal)
+        outlook = Outlook.of(ahead, amounts, self.model.survival.spread, economics.discount_rate_year)
         return told.assign(**outlook.columns)

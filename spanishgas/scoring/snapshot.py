@@ -103,15 +103,15 @@ def candidate_of(
     margin, bill = amounts_of(number, economics.margin_features)
     amounts = {"margin_eur_month": margin, "bill_eur_month": bill}
     flags = [np.nan_to_num(number(name)) > 0 for name in ("is_business", "is_second_home")]
+    calendar = calendar_of(snapshot, row)
     return Candidates(
         ids=np.array([snapshot.customer(row)], object),
         kind=kinds(flags[0], flags[1]),
         segment=np.array([segment], object),
         risk=np.array([risk]),
-        hazards=terms.survival.ahead(hazards[None, :], calendar_of(snapshot, row), economics.horizon_months),
+        hazards=hazards[None, :],
         numbers={name: amounts[name] if name in amounts else np.array([stands[name]]) for name in NUMBERS},
-        spread=terms.survival.spread,
-    )
+    ).looking_ahead(terms.survival, calendar, economics.horizon_months)
 
 
 def calendar_of(snapshot: Snapshot, row: int) -> Calendar:

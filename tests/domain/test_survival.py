@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spanishgas.domain.repricing import Amounts
 from spanishgas.domain.survival import CALENDAR, Calendar, Outlook, Survival, log_rate_of
 
 NOWHERE = Calendar.of({}, "2024-06-30")
@@ -65,7 +66,7 @@ def test_a_curve_comes_back_from_its_state() -> None:
 
 def test_a_constant_hazard_gives_the_months_and_the_value_of_a_geometric_series() -> None:
     hazards = np.full((2, 24), 0.05)
-    found = Outlook.of(hazards, np.array([10.0, np.nan]), 0.2, 0.08)
+    found = Outlook.of(hazards, Amounts.flat(np.array([10.0, np.nan])), 0.2, 0.08)
     stay = 0.95 ** np.arange(25)
     assert found.months[0, 0] == pytest.approx((stay[:-1] + stay[1:]).sum() / 2)
     assert found.value[0, 0] == pytest.approx(sum(10 * 0.95**month * 1.08 ** (-month / 12) for month in range(1, 25)))
@@ -75,12 +76,12 @@ def test_a_constant_hazard_gives_the_months_and_the_value_of_a_geometric_series(
     # A hazard of exp(1.645 * 0.2) times the rate.
     low = np.exp(-np.exp(1.645 * 0.2) * -np.log(0.95)) ** np.arange(25)
     assert found.months[0, 1] == pytest.approx((low[:-1] + low[1:]).sum() / 2)
-    loss = Outlook.of(hazards[:1], np.array([-10.0]), 0.2, 0.0).value[0]
+    loss = Outlook.of(hazards[:1], Amounts.flat(np.array([-10.0])), 0.2, 0.0).value[0]
     assert loss[1] < loss[0] < loss[2]
 
 
 def test_nobody_leaves_and_everybody_leaves_at_once() -> None:
-    found = Outlook.of(np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([1.0, 1.0]), 0.0, 0.0)
+    found = Outlook.of(np.array([[0.0, 0.0], [1.0, 0.0]]), Amounts.flat(np.array([1.0, 1.0])), 0.0, 0.0)
     assert found.months[:, 0] == pytest.approx([2.0, 0.5])
     assert found.value[:, 0] == pytest.approx([2.0, 0.0], abs=1e-8)
     assert np.isfinite(log_rate_of(np.array([[0.0, 0.0], [1.0, 1.0]]))).all()

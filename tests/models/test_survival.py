@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spanishgas.domain.repricing import Amounts
 from spanishgas.domain.survival import Calendar, Outlook, Survival
 from spanishgas.models.survival import Followed, _person_months, learn
 
@@ -20,7 +21,7 @@ def true_hazards(risk: np.ndarray, to_renewal: np.ndarray, month: np.ndarray) ->
 
 def stay(hazards: np.ndarray) -> float:
     """Months that customers are expected to stay, on average."""
-    return float(Outlook.of(hazards, np.zeros(len(hazards)), 0.0, 0.0).months[:, 0].mean())
+    return float(Outlook.of(hazards, Amounts.flat(np.zeros(len(hazards))), 0.0, 0.0).months[:, 0].mean())
 
 
 def followed(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from spanishgas.config import EconomicsSettings
+from spanishgas.domain.repricing import Amounts
 from spanishgas.domain.survival import OUTLOOK, Calendar, Outlook, Survival
 from spanishgas.models import ChurnModel, LogisticHazard
 from spanishgas.scoring.outlook import OutlookModel
@@ -38,7 +39,7 @@ def test_scores_are_the_model_s_and_the_outlook_that_of_its_curve(model: ChurnMo
     pd.testing.assert_frame_equal(told[list(plain.columns)], plain)
     hazards = plain[[f"hazard_{name}" for name in WINDOWS]].to_numpy()
     ahead = CURVE.ahead(hazards, Calendar.of_table(people(), "2024-06-30"), 12)
-    wanted = Outlook.of(ahead, people()["margin_eur_month_12m"].to_numpy(), 0.2, 0.1).columns
+    wanted = Outlook.of(ahead, Amounts.flat(people()["margin_eur_month_12m"].to_numpy()), 0.2, 0.1).columns
     assert all(np.array_equal(told[name], wanted[name], equal_nan=True) for name in OUTLOOK)
     assert told["lifetime_value_eur"].isna().tolist() == [False, True]
 
