@@ -232,6 +232,34 @@ RESPONSE_CALIBRATION = Contract(
     ),
 )
 
+PAST_POLICIES = Contract(
+    name="past_policies",
+    layer="gold",
+    version=1,
+    grain="policy",
+    description="What policies would have earned on past randomised campaigns, over no offers, doubly robust.",
+    primary_key=("policy",),
+    event_time=None,
+    known_at=KnownAt(column=None),
+    columns=(
+        _column("policy", "Our policy by its response, or a rule."),
+        count("dates", "Dates of features that campaigns followed on."),
+        count("customers", "Rows of campaigns, one per date and customer."),
+        count("chosen", "Of them, those that the policy would have chosen."),
+        count("matched", "Of those, the ones that were given just what it would have given."),
+        count("controls", "Of those chosen, the ones that were given nothing."),
+        Column(name="effective", type="float", description="Effective number of the matched, weighted.", minimum=0.0),
+        _eur("promised_eur", "What the policy expected to earn."),
+        _eur("earned_eur", "The estimate of what it would have earned; what it expected where too few were matched."),
+        _eur("sd_eur", "Standard error of the estimate; null where too few were matched.", nullable=True),
+        _eur("lo_eur", "Lower bound of its 90 % interval.", nullable=True),
+        _eur("hi_eur", "Upper bound.", nullable=True),
+        _eur("promised_kept_eur", "Margin that the model expected to keep, no customer worth more than nine in ten."),
+        _eur("kept_eur", "The estimate of it; what the model expected where too few were matched."),
+        _eur("kept_sd_eur", "Its standard error; null where too few were matched.", nullable=True),
+    ),
+)
+
 SIMULATED_GROUPS = Contract(
     name="simulated_groups",
     layer="gold",
@@ -418,6 +446,7 @@ POLICY_TABLES: tuple[Contract, ...] = (
     RECOMMENDATION_LIMITS,
     DECISION_STANDING,
     RESPONSE_CALIBRATION,
+    PAST_POLICIES,
     SIMULATED_GROUPS,
     SIMULATED_SENSITIVITY,
     BUDGET_CURVE,

@@ -105,18 +105,7 @@ def follow(
         last_day: Last day that leaving is known for.
         effect_months: Months that an offer is expected to act.
     """
-    told = offers.assign(offer_date=pd.to_datetime(offers["offer_date"])).sort_values(["offer_date", "customer_id"])
-    told["next_offer"] = _next_offers(told)
-    known = scores.assign(as_of=pd.to_datetime(scores["as_of"]).astype(told["offer_date"].dtype)).sort_values("as_of")
-    rows = pd.merge_asof(
-        told,
-        known,
-        left_on="offer_date",
-        right_on="as_of",
-        by="customer_id",
-        tolerance=pd.Timedelta(days=31),
-        allow_exact_matches=False,
-    )
+    rows = placed(offers, scores)
     lacking = rows[HAZARDS[0]].isna()
     rows = rows[~lacking].reset_index(drop=True)
     action = (
@@ -178,6 +167,27 @@ def follow(
         effective_share=_effective_shares(action, weight * repeat),
     )
     return found, facts
+
+
+def placed(offers: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Every row of past campaigns beside what was known at the date of the features before it, null where nothing was.
+
+    Args:
+        offers: As for ``follow``.
+        scores: As for ``follow``.
+    """
+    told = offers.assign(offer_date=pd.to_datetime(offers["offer_date"])).sort_values(["offer_date", "customer_id"])
+    told["next_offer"] = _next_offers(told)
+    known = scores.assign(as_of=pd.to_datetime(scores["as_of"]).astype(told["offer_date"].dtype)).sort_values("as_of")
+    return pd.merge_asof(
+        told,
+        known,
+        left_on="offer_date",
+        right_on="as_of",
+        by="customer_id",
+        tolerance=pd.Timedelta(days=31),
+        allow_exact_matches=False,
+    )
 
 
 def _next_offers(told: pd.DataFrame) -> "pd.Series[pd.Timestamp]":

@@ -67,6 +67,11 @@ class Candidates:
         return self.numbers[name]
 
     @property
+    def market_sd(self) -> float:
+        """Standard deviation of the log of the level of what is kept: risks and margins move with the market."""
+        return float(np.hypot(self.spread, self.repricing.level_sd))
+
+    @property
     def margin(self) -> Amounts:
         """Expected margin of the months ahead."""
         return self._ahead("margin_eur_month")

@@ -21,7 +21,8 @@ NOTHING = -1
 SIDE = 1.645
 # Of fewer who were given what the rule gives, or nothing, no spread can be told.
 LEAST_MATCHED = 5
-# Standard deviation of the log of earned over promised where no campaign tells: a factor of two either way.
+# Standard deviation of the log of what is kept over what the model expects, where no campaign tells: a factor of two
+# either way.
 PRIOR_SD = 0.7
 GRID = 400
 MOST_FACTOR = 8.0
@@ -132,15 +133,15 @@ def _kish(weight: Floats) -> float:
 
 @dataclass(frozen=True)
 class Promise:
-    """What a plan is expected to earn beyond its cost, with what past campaigns say of such promises.
+    """What a plan is expected to earn beyond its cost, with what past campaigns say of such expectations.
 
     Attributes:
         model: What the model expects, in EUR.
-        factor: What was earned over what the model expected, as far as past campaigns tell.
-        value: What is promised: the model's figure times the factor.
+        factor: Of the margin that the model expects offers to keep, what past campaigns say is kept.
+        value: What is promised, in EUR.
         lo: Lower bound of the 90 % interval: by the factor's uncertainty and by the market ahead.
         hi: Upper bound.
-        effective: Effective number of past offers that speak for the factor.
+        effective: Effective number of past offers that speak for the factor; 0 where too few were alike.
     """
 
     model: float
@@ -151,17 +152,17 @@ class Promise:
     effective: float
 
 
-def promise_of(model: float, past: PastValue | None, gross_over_net: float, market_sd: float) -> Promise:
-    """Scales what a plan's model expects.
+def promise_of(kept: float, cost: float, past: PastValue | None, market_sd: float) -> Promise:
+    """Scales the margin that a plan's model expects to keep.
 
     The factor has a lognormal prior with mean one, a factor of two either way; past campaigns speak by a normal
-    likelihood of the estimate. Its posterior mean is what is promised, so few campaigns change little and widen much.
+    likelihood of the estimate. Its posterior mean is what is promised, so few campaigns change little and leave the
+    interval wide.
 
     Args:
-        model: What the model expects beyond the cost, in EUR.
-        past: What the same rule earned on past campaigns; None without any.
-        gross_over_net: What offers keep over what remains beyond their cost: by how much more than the level of the
-            kept margin the net moves.
+        kept: Margin that the model expects the offers to keep, in EUR.
+        cost: What they are expected to cost.
+        past: What the same rule kept on past campaigns; None without any.
         market_sd: Standard deviation of the log of the kept margin's level, by the market ahead.
     """
     factor = np.geomspace(1 / MOST_FACTOR, MOST_FACTOR, GRID)
@@ -173,14 +174,13 @@ def promise_of(model: float, past: PastValue | None, gross_over_net: float, mark
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
     mean = float(weight @ factor)
-    # The level of what is kept moves, the cost does not.
-    shift = np.exp(market_sd * _normal_quantiles())
-    level = 1 + max(gross_over_net, 1.0) * (shift / shift.mean() - 1)
-    values = (factor[:, None] * level[None, :]).ravel()
+    level = np.exp(market_sd * _normal_quantiles())
+    values = (factor[:, None] * level[None, :] / level.mean()).ravel()
     order = np.argsort(values)
     reached = np.cumsum(np.repeat(weight / len(level), len(level))[order])
     lo, hi = (float(values[order][np.searchsorted(reached, edge)]) for edge in (0.05, 0.95))
-    return Promise(model, mean, model * mean, model * lo, model * hi, effective)
+    value, low, high = (kept * one - cost for one in (mean, lo, hi))
+    return Promise(kept - cost, mean, value, min(low, high), max(low, high), effective)
 
 
 def _normal_quantiles() -> Floats:

@@ -11,6 +11,7 @@ from spanishgas.evaluation.contrast import DECISIVE_POWER
 from spanishgas.policy.allocation import allocate
 from spanishgas.policy.decide import Decisions, guard, value, value_of_plan, with_values
 from spanishgas.policy.economics import Respond
+from spanishgas.policy.past_value import Promise
 from spanishgas.policy.reasons import SEPARATOR, sentences
 from spanishgas.policy.recommendations import Basis
 
@@ -43,7 +44,7 @@ def winners_curse(decisions: Decisions, halves: Sequence[Respond], settings: Pol
 
 
 def metrics_of(
-    decisions: Decisions, table: pd.DataFrame, limits: pd.DataFrame, left: int, curse: float
+    decisions: Decisions, table: pd.DataFrame, limits: pd.DataFrame, left: int, curse: float, promise: Promise
 ) -> dict[str, float]:
     """Figures of a run for the tracking store."""
     budget = limits.set_index("limit").loc["budget"]
@@ -70,6 +71,11 @@ def metrics_of(
         "gap_eur": plan.gap,
         "price_of_budget": float(plan.prices[0]),
         "baseline_margin_eur": baseline,
+        "promised_eur": promise.value,
+        "promised_lo_eur": promise.lo,
+        "promised_hi_eur": promise.hi,
+        "promise_factor": promise.factor,
+        "promise_effective_offers": promise.effective,
         "winners_curse": curse,
         "winners_curse_kept_share": 1 / curse,
     }
@@ -105,6 +111,7 @@ def render(
         f"`{basis.policy_version}`, response {basis.response}. {int(metrics['left_since_features']):,} customers have "
         "left since the date of the features.",
         "",
+        *_promise(metrics),
         *(f"**Response assumed**: {reason}." for reason in fallback),
         *(
             ["**Timing** follows the contract's dates: the data do not say when customers leave.", ""]
@@ -202,6 +209,24 @@ def render(
 
 def _or_none(bound: object) -> str:
     return "none" if pd.isna(bound) else f"{bound:,.0f}"  # type: ignore[call-overload]
+
+
+def _promise(metrics: Mapping[str, float]) -> list[str]:
+    """What the whole plan, hold-out included, is promised to earn."""
+    told, factor = metrics["promise_effective_offers"], metrics["promise_factor"]
+    why = (
+        f"Past campaigns say of such plans that {factor:.0%} of the margin that the model expects is kept, by what is "
+        f"worth {told:,.0f} offers."
+        if told
+        else "Too few past offers were like these to check what the model expects, so the interval is wide."
+    )
+    return [
+        f"**Promised**: the plan earns {metrics['promised_eur']:,.0f} EUR beyond its cost, with 90 % probability "
+        f"between {metrics['promised_lo_eur']:,.0f} and {metrics['promised_hi_eur']:,.0f}; the model alone expects "
+        f"{metrics['planned_margin_impact_eur']:,.0f}. {why} The interval includes how the level of risks and margins "
+        "moves with the market.",
+        "",
+    ]
 
 
 def _period(metrics: Mapping[str, float], limits: pd.DataFrame, settings: PolicySettings) -> list[str]:

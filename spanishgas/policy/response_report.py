@@ -39,7 +39,7 @@ def assess(rows: FollowUps, settings: LearnedSettings, assumed: Respond) -> Trus
         settings: As for ``effects.learn``.
         assumed: As for ``effects.learn``.
     """
-    first = (pd.util.hash_array(rows.customers.astype(object)) % 2) == 0
+    first = is_first_half(rows.customers)
     parts = [rows.take(np.flatnonzero(first)), rows.take(np.flatnonzero(~first))]
     whole = assumed(slice(0, len(rows)))
     priors = [whole.take(first), whole.take(~first)]
@@ -57,6 +57,11 @@ def assess(rows: FollowUps, settings: LearnedSettings, assumed: Respond) -> Trus
     observed = _ratio(rows, np.ones(len(rows), bool))
     predicted = float(np.average(ratio[treated], weights=(rows.weight * rows.expected)[treated]))
     return Trust(calibration, halves, {"response_predicted_ratio": predicted, "response_observed_ratio": observed})
+
+
+def is_first_half(customers: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
+    """Which of the two halves customers belong to."""
+    return np.asarray(pd.util.hash_array(customers.astype(object)) % 2 == 0, np.bool_)
 
 
 def _calibration(rows: FollowUps, ratio: Floats, place_by: Floats) -> pd.DataFrame:
@@ -116,7 +121,9 @@ def _interval(rows: FollowUps, some: npt.NDArray[np.bool_], seed: int) -> tuple[
     return float(lo), float(hi)
 
 
-def render(facts: CampaignFacts, reasons: list[str], effects: Effects | None, trust: Trust | None) -> str:
+def render(
+    facts: CampaignFacts, reasons: list[str], effects: Effects | None, trust: Trust | None, past: pd.DataFrame
+) -> str:
     """The report in Markdown."""
     lines = [
         "# Response to offers",
@@ -143,6 +150,7 @@ def render(facts: CampaignFacts, reasons: list[str], effects: Effects | None, tr
         *(f"- {name}: {share:.0%}" for name, share in facts.effective_share.items()),
         "",
     ]
+    lines += render_past(past)
     if effects is None or trust is None:
         return "\n".join(lines)
     lines += [
@@ -178,3 +186,30 @@ def render(facts: CampaignFacts, reasons: list[str], effects: Effects | None, tr
         "",
     ]
     return "\n".join(lines)
+
+
+def render_past(past: pd.DataFrame) -> list[str]:
+    """The table ``past_policies`` in Markdown, as lines."""
+    if past.empty:
+        return []
+
+    def euros(value: object) -> str:
+        return "" if pd.isna(value) else f"{value:,.0f}"  # type: ignore[call-overload]
+
+    return [
+        "## What policies would have earned on past campaigns",
+        "",
+        f"Estimated from what was drawn at random at {past['dates'].iloc[0]:,} dates for "
+        f"{past['customers'].iloc[0]:,} customers, over no offers; a doubly robust estimate with its 90 % interval.",
+        "",
+        "| policy | chosen | given the same | nothing | effective | promised, EUR | earned, EUR | 90 % interval |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+        *(
+            f"| {row.policy} | {row.chosen:,} | {row.matched:,} | {row.controls:,} | {row.effective:,.0f} | "
+            f"{euros(row.promised_eur)} | {euros(row.earned_eur)} | "
+            + ("too few to tell" if pd.isna(row.sd_eur) else f"{euros(row.lo_eur)} to {euros(row.hi_eur)}")
+            + " |"
+            for row in past.itertuples()
+        ),
+        "",
+    ]

@@ -13,13 +13,16 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import PolicySettings, Settings
-from spanishgas.contracts.decisions import CUSTOMER_SCORES, RECOMMENDATIONS
+from spanishgas.contracts.decisions import CUSTOMER_SCORES, PAST_POLICIES, RECOMMENDATIONS
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, SEGMENTS
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.errors import PublishError
+from spanishgas.policy.allocation import Plan
 from spanishgas.policy.decide import Decisions, decide
 from spanishgas.policy.economics import Respond
 from spanishgas.policy.effects import Effects
+from spanishgas.policy.past_campaigns import promise
+from spanishgas.policy.past_value import Promise
 from spanishgas.policy.recommendations import Basis
 from spanishgas.policy.response import assumed
 from spanishgas.policy.terms import Terms
@@ -30,7 +33,7 @@ from spanishgas.stages.base import Target, Workspace
 from spanishgas.stages.churn_models import CHAMPION_MODEL, champion_of, fetch_model
 from spanishgas.stages.earlier_runs import committed_before, earlier_runs, offered_before
 from spanishgas.stages.places import features_at, scores_on, segments_at
-from spanishgas.stages.response import RESPONSE, read_response
+from spanishgas.stages.response import RESPONSE, read_past, read_response
 from spanishgas.stages.score import features_for
 from spanishgas.stages.silver import SILVER
 
@@ -64,6 +67,7 @@ class Decided:
         fallback: Why the response is assumed although it was to be learned.
         terms: What the decision was taken under.
         model: The champion.
+        past: What policies would have earned on past campaigns; empty without any.
     """
 
     decisions: Decisions
@@ -74,6 +78,11 @@ class Decided:
     fallback: tuple[str, ...]
     terms: Terms
     model: "ChurnModel"
+    past: pd.DataFrame
+
+    def promise(self, plan: Plan, response: str) -> Promise:
+        """What a plan made under a response is promised to earn."""
+        return promise(plan, self.past, response, self.table.candidates.market_sd)
 
     @property
     def basis(self) -> Basis:
@@ -159,7 +168,9 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
     learned: Effects | None = None
     halves: list[Effects] = []
     fallback: list[str] = []
+    past = pd.DataFrame(columns=list(PAST_POLICIES.column_names))
     if "response" in target.manifests:
+        past = read_past(engine, store, target.manifests["response"])
         learned, halves, fallback = read_response(store, target.manifests["response"])
         if learned is not None:
             responses["learned"] = learned.respond(table.features, responses["assumed"])
@@ -188,6 +199,7 @@ def decide_from(workspace: Workspace, target: Target) -> Decided:
         tuple(fallback),
         Terms(decisions.settings, basis, learned, model.survival),
         model,
+        past,
     )
 
 

@@ -100,7 +100,7 @@ PAGES: Mapping[str, Page] = {
     ),
     "response": Page(
         "gold/response",
-        (of_decisions.RESPONSE_CALIBRATION,),
+        (of_decisions.RESPONSE_CALIBRATION, of_decisions.PAST_POLICIES),
         {"response_model": "What was learned as JSON, or the reasons why nothing was."},
         (
             "policy.response",

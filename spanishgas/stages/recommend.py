@@ -72,7 +72,8 @@ class Recommend(PlainStage):
             winners_curse(decisions, found.halves, view.policy) if found.basis.response == "learned" else float("nan")
         )
         limits = limit_rows(decisions, view.run_date)
-        metrics = metrics_of(decisions, table, limits, found.table.left, curse)
+        promise = found.promise(decisions.plan, found.basis.response)
+        metrics = metrics_of(decisions, table, limits, found.table.left, curse, promise)
         file = workspace.drafts[target.publication] / TERMS_FILE
         found.terms.save(file)
         product = Product(
@@ -108,7 +109,8 @@ class Recommend(PlainStage):
             texts={"tables/offers.csv": offers.to_csv(index=False)},
             headline=(
                 f"{len(offers):,} offers to {len(table):,} customers for {metrics['spend_eur']:,.0f} EUR, expected to "
-                f"bring {metrics['expected_margin_impact_eur']:,.0f} EUR beyond their cost; "
+                f"bring {metrics['expected_margin_impact_eur']:,.0f} EUR beyond their cost; promised with the held out "
+                f"{promise.value:,.0f} EUR ({promise.lo:,.0f} to {promise.hi:,.0f}); "
                 f"{int(metrics['held_out']):,} held out; response {found.basis.response}"
                 + (f"; run `recommend` again for {', '.join(later)}, decided without this run" if later else "")
             ),

@@ -5,21 +5,34 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from spanishgas.config import AssumedSettings, LearnedSettings, Settings
-from spanishgas.contracts.decisions import RESPONSE_CALIBRATION
+from spanishgas.config import (
+    GuardrailSettings,
+    HoldoutSettings,
+    PolicySettings,
+    ReplaySettings,
+    Settings,
+    SimulationSettings,
+)
+from spanishgas.contracts.decisions import PAST_POLICIES, RESPONSE_CALIBRATION
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, CUSTOMER_FEATURES
+from spanishgas.domain.survival import CALENDAR
+from spanishgas.engine.session import Engine
 from spanishgas.engine.store import Manifest, Publication, TableStore, read_json
 from spanishgas.errors import ContractError, PublishError
-from spanishgas.policy.campaigns import NO_CAMPAIGNS, follow
-from spanishgas.policy.candidates import HAZARDS, KINDS, kind_of, known_windows
+from spanishgas.policy.campaigns import NO_CAMPAIGNS, follow, placed
+from spanishgas.policy.candidates import HAZARDS, KINDS, kind_of, known_windows, monthly_amounts
+from spanishgas.policy.economics import Respond, Response
 from spanishgas.policy.effects import Effects, learn, reasons_against
+from spanishgas.policy.past_campaigns import ASSUMED, LEARNED, Month, past_months, table_of, value_policies
 from spanishgas.policy.response import assumed_of
-from spanishgas.policy.response_report import assess, render
+from spanishgas.policy.response_report import assess, is_first_half, render
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.churn_models import champion_of, fetch_model, read_rows
@@ -29,6 +42,9 @@ from spanishgas.stages.silver import SILVER
 from spanishgas.stages.training_set import TRAINING_SET, data_cut, history_begin
 from spanishgas.training.labels import leavers
 from spanishgas.training.split import first_month
+
+if TYPE_CHECKING:
+    from spanishgas.models import ChurnModel
 
 RESPONSE = Publication(layer="gold", name="response")
 MODEL, FILE = "response_model", "response.json"
@@ -40,16 +56,14 @@ class ResponseStageSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    learned: LearnedSettings
-    assumed: AssumedSettings
-    effect_months: int
+    policy: PolicySettings
     last_day: date
     days: tuple[date, ...]
 
     @property
     def features(self) -> tuple[str, ...]:
         """What is kept of customers' features."""
-        return tuple(dict.fromkeys((*self.learned.features, *KINDS)))
+        return tuple(dict.fromkeys((*self.policy.response.learned.features, *KINDS, *CALENDAR)))
 
 
 class ResponseStage(PlainStage):
@@ -90,9 +104,7 @@ class ResponseStage(PlainStage):
             manifests["training_set"] = training
             inputs["training_set"] = training.content_hash
         view = ResponseStageSettings(
-            learned=settings.policy.response.learned,
-            assumed=settings.policy.response.assumed,
-            effect_months=settings.policy.economics.effect_months,
+            policy=_asked(settings.policy),
             last_day=data_cut(settings, silver) - timedelta(days=settings.labels.registration_lag_days),
             days=days,
         )
@@ -103,6 +115,7 @@ class ResponseStage(PlainStage):
         (target,) = targets
         view = target.settings
         assert isinstance(view, ResponseStageSettings)
+        learned, assumed = view.policy.response.learned, view.policy.response.assumed
         engine, store = workspace.engine, workspace.store
         silver = {name: engine.scan(store.files(target.manifests["silver"], name)) for name in USED}
         offers = engine.frame(silver["retention_offers"])
@@ -111,7 +124,8 @@ class ResponseStage(PlainStage):
         )
         left = engine.frame(leavers(silver["churn_events"], view.last_day)).set_index("customer_id")["left_on"]
         workspace.progress("scoring customers of past campaigns")
-        scores = _scores(workspace, target, view, offers)
+        champion = _champion(workspace, target)
+        scores, active = _scores(workspace, target, view, offers, champion)
         workspace.progress(f"following {len(offers):,} rows of past campaigns")
         rows, facts = (
             (None, NO_CAMPAIGNS)
@@ -122,15 +136,22 @@ class ResponseStage(PlainStage):
                 left,
                 view.features,
                 last_day=view.last_day,
-                effect_months=view.effect_months,
+                effect_months=view.policy.economics.effect_months,
             )
         )
-        reasons = reasons_against(facts, view.learned)
+        reasons = reasons_against(facts, learned)
         effects, trust = None, None
         if rows is not None and not reasons:
             workspace.progress(f"learning from {facts.offers:,} offers and {facts.controls:,} controls")
-            prior = assumed_of(view.assumed, kind_of(rows.features))
-            effects, trust = learn(rows, view.learned, prior), assess(rows, view.learned, prior)
+            prior = assumed_of(assumed, kind_of(rows.features))
+            effects, trust = learn(rows, learned, prior), assess(rows, learned, prior)
+        past = pd.DataFrame(columns=list(PAST_POLICIES.column_names))
+        if not scores.empty:
+            workspace.progress("valuing policies on past campaigns")
+            campaigns = placed(offers, scores).assign(left_on=lambda table: table["customer_id"].map(left))
+            months = past_months(campaigns, active, champion.survival, view.policy.economics, view.last_day)
+            responses = _responses(view.policy, trust.halves if trust is not None else ())
+            past = table_of(value_policies(months, responses, view.policy), months)
         state: dict[str, Any] = {"reasons": reasons, "effects": None, "halves": []}
         if effects is not None and trust is not None:
             state |= {"effects": effects.state, "halves": [half.state for half in trust.halves]}
@@ -138,8 +159,8 @@ class ResponseStage(PlainStage):
         file.write_text(json.dumps(state, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         calibration = trust.calibration if trust is not None else _no_calibration()
         product = Product(
-            tables={RESPONSE_CALIBRATION.name: calibration},
-            contracts={RESPONSE_CALIBRATION.name: RESPONSE_CALIBRATION},
+            tables={RESPONSE_CALIBRATION.name: calibration, PAST_POLICIES.name: past},
+            contracts={table.name: table for table in (RESPONSE_CALIBRATION, PAST_POLICIES)},
             landed={MODEL: [LandedFile.of(file, file.parent)]},
             metrics={
                 "response_offers": float(facts.offers),
@@ -156,8 +177,11 @@ class ResponseStage(PlainStage):
             else f"assumed, past campaigns do not tell enough: {'; '.join(reasons)}"
         )
         report = Report(
-            markdown=render(facts, reasons, effects, trust),
-            texts={"tables/response_calibration.csv": calibration.to_csv(index=False)},
+            markdown=render(facts, reasons, effects, trust, past),
+            texts={
+                f"tables/{table.name}.csv": frame.to_csv(index=False)
+                for table, frame in ((RESPONSE_CALIBRATION, calibration), (PAST_POLICIES, past))
+            },
             headline=told,
         )
         return Build({target.publication: product}, report)
@@ -177,6 +201,11 @@ def read_response(store: TableStore, manifest: Manifest) -> tuple[Effects | None
     return whole, [Effects.restore(half) for half in state["halves"]], list(state["reasons"])
 
 
+def read_past(engine: Engine, store: TableStore, manifest: Manifest) -> pd.DataFrame:
+    """What policies would have earned on past campaigns, of a published response."""
+    return engine.frame(engine.scan(store.files(manifest, PAST_POLICIES.name)))
+
+
 def _days(settings: Settings, store: TableStore) -> tuple[date, ...]:
     """Month ends that past campaigns follow on, as far as the data reach; none without churn dates."""
     if settings.labels.kind != "dated" or settings.policy.response.kind != "learned":
@@ -190,37 +219,80 @@ def _days(settings: Settings, store: TableStore) -> tuple[date, ...]:
     return tuple(day.date() for day in ends[:-1][-months:])
 
 
-def _scores(workspace: Workspace, target: Target, view: ResponseStageSettings, offers: pd.DataFrame) -> pd.DataFrame:
-    """Hazards and features of the customers of past campaigns, at the month end before."""
+def _asked(policy: PolicySettings) -> PolicySettings:
+    """The policy without what past campaigns do not depend on."""
+    rest = {"simulation": SimulationSettings(), "replay": ReplaySettings(), "holdout": HoldoutSettings()}
+    return policy.model_copy(update=rest | {"campaign": None, "measured_until": None, "measured_together_days": 365})
+
+
+def _responses(policy: PolicySettings, halves: Sequence[Effects]) -> dict[str, Callable[[Month], Respond]]:
+    """How the customers of past campaigns respond: as assumed, and as learned from the other half of them."""
+
+    def assumed(month: Month) -> Respond:
+        return assumed_of(policy.response.assumed, month.candidates.kind)
+
+    def learned(month: Month) -> Respond:
+        prior, first = assumed(month), is_first_half(month.candidates.ids)
+        one, other = (half.respond(month.rows, prior)(slice(0, len(first))) for half in halves)
+
+        def of(name: str) -> Any:
+            return np.where(first[:, None, None], getattr(other, name), getattr(one, name))
+
+        whole = Response(of("acceptance"), of("accepted_ratio"), of("refused_ratio"))
+        return whole.take
+
+    return {ASSUMED: assumed, LEARNED: learned} if halves else {ASSUMED: assumed}
+
+
+def _scores(
+    workspace: Workspace, target: Target, view: ResponseStageSettings, offers: pd.DataFrame, champion: "ChurnModel"
+) -> tuple[pd.DataFrame, dict[date, tuple[int, int]]]:
+    """What was known of the customers of past campaigns at the month end before, and how many were active."""
     engine, store = workspace.engine, workspace.store
     empty = ["customer_id", "as_of", *HAZARDS]
     if not view.days or offers.empty:
-        return pd.DataFrame(columns=empty)
-    predict = _predict(workspace, target)
+        return pd.DataFrame(columns=empty), {}
+    predict = _predict(workspace, target, champion)
+    active: dict[date, tuple[int, int]] = {}
     concerned = engine.table(offers[["customer_id"]].drop_duplicates())
     parts = []
     for day in view.days:
         table = engine.scan(store.files(target.manifests[day.isoformat()], CUSTOMER_FEATURES.name))
+        around = table.filter(_around_renewal(table, view.policy.guardrails))
+        active[day] = engine.integer(table.count()), engine.integer(around.count())
         features = engine.frame(table.semi_join(concerned, "customer_id").order_by("customer_id"))
         if features.empty:
             continue
         kept = [name for name in view.features if name in features.columns]
         hazards = known_windows(predict(features))
         if hazards is None:
-            return pd.DataFrame(columns=empty)
-        parts.append(features[["customer_id", "as_of", *kept]].assign(**dict(zip(HAZARDS, hazards.T, strict=True))))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=empty)
+            return pd.DataFrame(columns=empty), {}
+        known = dict(zip(HAZARDS, hazards.T, strict=True))
+        amounts = monthly_amounts(features, view.policy.economics.margin_features)
+        known |= dict(zip(("margin_eur_month", "bill_eur_month"), amounts, strict=True))
+        parts.append(features[["customer_id", "as_of", *kept]].assign(**known))
+    return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=empty)), active
 
 
-def _predict(workspace: Workspace, target: Target) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def _around_renewal(table: ir.Table, guardrails: GuardrailSettings) -> ir.BooleanValue:
+    """Whether the guardrail of the contract's window would let a customer be contacted."""
+    before, after = guardrails.days_before_renewal, guardrails.days_after_renewal
+    return table.days_to_renewal.between(0, before) | table.term_age_days.between(0, after)
+
+
+def _champion(workspace: Workspace, target: Target) -> "ChurnModel":
+    with TemporaryDirectory() as folder:
+        model, _ = fetch_model(workspace.models, target.models["champion"], Path(folder))
+    return model
+
+
+def _predict(workspace: Workspace, target: Target, model: "ChurnModel") -> Callable[[pd.DataFrame], pd.DataFrame]:
     """Scores of customers by what has not learned from them: the champion's recipe on the other half of the customers.
 
     The champion itself where the training set is not there any more, or is one that its recipe cannot learn from.
     """
     from spanishgas.models.refit import by_halves
 
-    with TemporaryDirectory() as folder:
-        model, _ = fetch_model(workspace.models, target.models["champion"], Path(folder))
     training = target.manifests.get("training_set")
     if training is None:
         return lambda features: model.predict(features)

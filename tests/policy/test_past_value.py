@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spanishgas.policy.past_value import NOTHING, PastValue, Promise, Trial, promise_of, value_of
+from spanishgas.policy.past_value import NOTHING, PastValue, Trial, promise_of, value_of
 
 EFFECTS = np.array([10.0, 30.0])
 
@@ -78,30 +78,28 @@ def past(earned: float, sd: float, promised: float = 100.0) -> PastValue:
 
 
 def test_without_campaigns_the_model_is_believed_and_the_interval_is_wide() -> None:
-    none = promise_of(200.0, None, 1.0, 0.0)
-    assert none.value == pytest.approx(200.0, rel=0.02)
-    assert none.lo < 80
-    assert none.hi > 400
+    none = promise_of(300.0, 100.0, None, 0.0)
+    assert none.model == 200.0
+    assert none.value == pytest.approx(200.0, rel=0.03)
+    assert none.lo < 50
+    assert none.hi > 500
     assert none.effective == 0
-    assert promise_of(200.0, past(400.0, float("inf")), 1.0, 0.0) == none
+    assert promise_of(300.0, 100.0, past(400.0, float("inf")), 0.0) == none
 
 
 def test_many_campaigns_decide_and_few_hardly_move_it() -> None:
-    many, few = promise_of(200.0, past(250.0, 10.0), 1.0, 0.0), promise_of(200.0, past(250.0, 400.0), 1.0, 0.0)
+    many, few = (promise_of(300.0, 100.0, past(250.0, sd), 0.0) for sd in (10.0, 400.0))
     assert many.factor == pytest.approx(2.5, abs=0.05)
+    assert many.value == pytest.approx(650.0, abs=15)
     assert 1.0 < few.factor < 1.4
     assert many.hi - many.lo < 0.2 * (few.hi - few.lo)
 
 
-def test_the_market_widens_the_interval_more_where_little_remains_beyond_the_cost() -> None:
-    def width(one: Promise) -> float:
-        return one.hi - one.lo
-
-    calm, moved, thin = (promise_of(200.0, past(100.0, 5.0), *told) for told in ((1.0, 0.0), (1.0, 0.3), (2.0, 0.3)))
-    assert width(calm) < width(moved) < width(thin)
-    assert calm.value == moved.value == thin.value
-    assert thin.lo < moved.lo
+def test_the_market_widens_the_interval_and_moves_nothing() -> None:
+    calm, moved = (promise_of(300.0, 100.0, past(100.0, 5.0), sd) for sd in (0.0, 0.3))
+    assert moved.value == calm.value
+    assert moved.hi - moved.lo > 3 * (calm.hi - calm.lo)
 
 
-def test_what_earned_nothing_is_not_promised_as_if_it_had() -> None:
-    assert promise_of(200.0, past(-50.0, 20.0), 1.0, 0.0).value < 0.35 * 200
+def test_what_kept_nothing_is_not_promised_as_if_it_had() -> None:
+    assert promise_of(300.0, 100.0, past(-50.0, 20.0), 0.0).value < 0
