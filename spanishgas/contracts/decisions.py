@@ -254,9 +254,13 @@ PAST_POLICIES = Contract(
         _eur("sd_eur", "Standard error of the estimate; null where too few were matched.", nullable=True),
         _eur("lo_eur", "Lower bound of its 90 % interval.", nullable=True),
         _eur("hi_eur", "Upper bound.", nullable=True),
-        _eur("promised_kept_eur", "Margin that the model expected to keep, no customer worth more than nine in ten."),
+        _eur(
+            "promised_kept_eur",
+            "Margin that the model expected any offer to keep of those chosen; worths are capped at nine in ten.",
+        ),
         _eur("kept_eur", "The estimate of it; what the model expected where too few were matched."),
         _eur("kept_sd_eur", "Its standard error; null where too few were matched.", nullable=True),
+        Column(name="kept_effective", type="float", description="Effective number of offers behind it.", minimum=0.0),
     ),
 )
 

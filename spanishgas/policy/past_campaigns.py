@@ -103,8 +103,10 @@ def value_policies(
 ) -> dict[str, tuple[PastValue, PastValue]]:
     """What our policy by each response, and every rule policy, would have earned, and what margin it would have kept.
 
-    The second leaves costs out, and no customer counts for more than nine in ten are worth: the dice of a single large
-    one are not to decide how far the model is off.
+    The second is to tell how far the model is off, which takes more than the few who by chance were given just what the
+    policy would have given: of those chosen it looks at all who were given anything, as if every offer had been drawn
+    alike. It leaves costs out, and no customer counts for more than nine in ten are worth, so that the dice of a single
+    large one do not decide.
 
     Args:
         months: Past campaigns.
@@ -141,13 +143,32 @@ def value_policies(
     found = {}
     for policy, parts in trials.items():
         choice = np.concatenate(choices[policy])
-        earned, kept = (value_of(_together(list(one)), choice) for one in zip(*parts, strict=True))
-        found[policy] = (earned, kept)
+        exact, capped = (_together(list(one)) for one in zip(*parts, strict=True))
+        some = np.where(choice == NOTHING, NOTHING, 0)
+        found[policy] = (value_of(exact, choice), value_of(_any_offer(capped), some))
     return found
 
 
 def _together(parts: list[Trial]) -> Trial:
     return Trial(**{name: np.concatenate([getattr(one, name) for one in parts]) for name in Trial.__dataclass_fields__})
+
+
+def _any_offer(trial: Trial) -> Trial:
+    """The same campaigns with one option: any offer, all drawn alike."""
+    rows, given = np.arange(len(trial)), (trial.arm >= 0) & (trial.arm < OPTIONS)
+
+    def even(table: Floats) -> Floats:
+        return np.asarray(table.mean(axis=1, keepdims=True))
+
+    return Trial(
+        trial.people,
+        np.where(given, 0, np.where(trial.arm == NOTHING, NOTHING, 1)),
+        trial.chance,
+        np.where(given, trial.outcome[rows, np.where(given, trial.arm, 0)], 0.0)[:, None],
+        even(trial.expected),
+        even(trial.outcome_without),
+        even(trial.expected_without),
+    )
 
 
 def _arms(rows: pd.DataFrame) -> tuple[Ints, Ints]:
@@ -250,6 +271,7 @@ def table_of(found: Mapping[str, tuple[PastValue, PastValue]], months: list[Mont
                 "promised_kept_eur": kept.promised,
                 "kept_eur": kept.earned,
                 "kept_sd_eur": kept.sd if np.isfinite(kept.sd) else np.nan,
+                "kept_effective": kept.effective,
             }
         )
     return pd.DataFrame(rows)
@@ -264,11 +286,9 @@ def promise(plan: Plan, past: pd.DataFrame, response: str, market_sd: float) -> 
         response: ``learned`` or ``assumed``.
         market_sd: Standard deviation of the log of the level of what is kept.
     """
-    own = past.set_index("policy").to_dict("index")
-    cost = float(plan.spend.sum())
-    return promise_of(
-        float(plan.value.sum()) + cost, cost, kept_value(own[response]) if response in own else None, market_sd
-    )
+    own, cost = past.set_index("policy").to_dict("index"), float(plan.spend.sum())
+    told = kept_value(own[response]) if response in own else None
+    return promise_of(float(plan.value.sum()) + cost, cost, told, market_sd)
 
 
 def kept_value(row: Mapping[Any, Any]) -> PastValue:
@@ -278,7 +298,7 @@ def kept_value(row: Mapping[Any, Any]) -> PastValue:
         int(row["chosen"]),
         int(row["matched"]),
         int(row["controls"]),
-        float(row["effective"]),
+        float(row["kept_effective"]),
         float(row["promised_kept_eur"]),
         float(row["kept_eur"]),
         sd if np.isfinite(sd) else float("inf"),
