@@ -52,7 +52,7 @@ def without_tracking_variables() -> Iterator[None]:
 
 @cache
 def _composed(overrides: tuple[str, ...]) -> str:
-    return load_settings((f"data_root={SOMEWHERE}", *overrides)).model_dump_json()
+    return load_settings((f"data_root={SOMEWHERE}", "engine.threads=1", *overrides)).model_dump_json()
 
 
 def settings_at(root: Path, *overrides: str) -> Settings:

@@ -7,7 +7,8 @@ reads, the meaning of the code that it can reach, and the locked versions of the
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -59,27 +60,25 @@ def code_digest(module: str, *, root: Path = PACKAGE_ROOT) -> str:
     digest = hashlib.sha256()
     for name, file in sorted(import_closure(module, root=root).items()):
         digest.update(name.encode())
-        digest.update(_syntax_digest(file, file.stat().st_mtime_ns).encode())
+        digest.update(_syntax_digest(str(file), file.stat().st_mtime_ns).encode())
     return digest.hexdigest()
 
 
 def import_closure(module: str, *, root: Path = PACKAGE_ROOT) -> dict[str, Path]:
     """Project modules reachable from a module by import statements, wherever they stand in it."""
-    start = _module_file(module, root)
-    if start is None:
+    # Looked at once: most imported names are no modules, and to ask for each of them takes longer than all else.
+    modules = {name: file for top in {module.split(".")[0], PACKAGE} for name, file in _modules(root, top)}
+    if module not in modules:
         raise ConfigError("no such module", where=module)
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in found or name not in modules:
             continue
-        file = _module_file(name, root)
-        if file is None:
-            continue
-        found[name] = file
+        found[name] = file = Path(modules[name])
         waiting.extend(_parents(name))
-        waiting.extend(_imports(file, file.stat().st_mtime_ns, name))
+        waiting.extend(_imports(str(file), file.stat().st_mtime_ns, name))
     return found
 
 
@@ -93,12 +92,14 @@ def lock_digest(file: Path = LOCK_FILE) -> str:
     return hashlib.sha256("\n".join(versions).encode()).hexdigest()
 
 
-def _module_file(name: str, root: Path) -> Path | None:
-    base = root.joinpath(*name.split("."))
-    for file in (base.with_suffix(".py"), base / "__init__.py"):
-        if file.is_file():
-            return file
-    return None
+def _modules(root: Path, top: str) -> Iterator[tuple[str, str]]:
+    """Name and file of every module of a package."""
+    for folder, _, files in os.walk(root / top):
+        package = os.path.relpath(folder, root).replace(os.sep, ".")
+        for file in files:
+            if file.endswith(".py"):
+                stem = file.removesuffix(".py")
+                yield package if stem == "__init__" else f"{package}.{stem}", f"{folder}/{file}"
 
 
 def _parents(name: str) -> Iterable[str]:
@@ -107,18 +108,18 @@ def _parents(name: str) -> Iterable[str]:
 
 
 @cache
-def _tree(file: Path, changed_ns: int) -> ast.Module:  # noqa: ARG001 - a part of the cache's key
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+def _tree(file: str, changed_ns: int) -> ast.Module:  # noqa: ARG001 - a part of the cache's key
+    return ast.parse(Path(file).read_text(encoding="utf-8"), filename=file)
 
 
 @cache
-def _syntax_digest(file: Path, changed_ns: int) -> str:
+def _syntax_digest(file: str, changed_ns: int) -> str:
     return hashlib.sha256(ast.dump(_tree(file, changed_ns)).encode()).hexdigest()
 
 
 @cache
-def _imports(file: Path, changed_ns: int, name: str) -> tuple[str, ...]:
-    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+def _imports(file: str, changed_ns: int, name: str) -> tuple[str, ...]:
+    package = name if Path(file).name == "__init__.py" else name.rpartition(".")[0]
     names: list[str] = []
     for node in ast.walk(_tree(file, changed_ns)):
         if isinstance(node, ast.Import):

@@ -116,7 +116,9 @@ class RunLog:
         """Stores the whole resolved configuration, to be read back, as the artifact ``config.yaml``."""
         import yaml
 
-        self.log_text(yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=120), CONFIG)
+        fast = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast, where PyYAML came with it
+        text = yaml.dump(dict(settings), Dumper=fast, sort_keys=False, allow_unicode=True, width=120)
+        self.log_text(text, CONFIG)
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0, day: date | None = None) -> None:
         """Logs figures; names that the store does not accept are made acceptable.
@@ -191,7 +193,7 @@ class RunLog:
         """Stores a figure as an artifact and frees its memory."""
         with TemporaryDirectory() as folder:
             local = Path(folder) / Path(file).name
-            figure.savefig(local, dpi=120, bbox_inches="tight")
+            figure.savefig(local, dpi=120)
             parent = str(Path(file).parent)
             self._client.log_artifact(self.id, str(local), None if parent == "." else parent)
         figure.clear()

@@ -94,7 +94,7 @@ def plot_quality(frame: pd.DataFrame) -> "Figure":
 
     shown = (frame["affected"] > 0) & (frame["check"] != "absent") & (frame["handling"] != FOUND)
     found = frame[shown].nlargest(SHOWN_IN_FIGURE, "share")
-    figure = Figure(figsize=(9, 0.9 + 0.28 * max(len(found), 1)))
+    figure = Figure(figsize=(9, 0.9 + 0.28 * max(len(found), 1)), layout="constrained")
     axes = figure.subplots()
     labels = found["source"] + " · " + found["check"]
     axes.barh(labels[::-1], found["share"][::-1], color="#4c78a8")

@@ -40,13 +40,12 @@ def raw_value(part: RawPart, mapping: ColumnMapping) -> ir.Value | None:
         return table.source_file.re_extract(mapping.file_pattern, 1).nullif("")
     if mapping.column is None:
         return None
-    value = _extracted(_column(table, mapping.column), mapping)
-    for name in mapping.plus:
-        added = _extracted(_column(table, name), mapping)
-        if value is None or added is None:
-            return None
-        value = as_number(value, mapping.decimal) + as_number(added, mapping.decimal)
-    return value
+    values = [_extracted(_column(table, name), mapping) for name in (mapping.column, *mapping.plus)]
+    given = [value for value in values if value is not None]
+    if len(given) < len(values):
+        return None
+    # Each is a number before it is added: a sum of sums would double its expression with every column.
+    return given[0] if len(given) == 1 else sum(as_number(value, mapping.decimal) for value in given)
 
 
 def _extracted(value: ir.Value | None, mapping: ColumnMapping) -> ir.Value | None:

@@ -295,7 +295,7 @@ def _write(folder: Path, contest: "Contest", gates: Sequence["Gate"]) -> list[La
     (folder / GATES).write_text(to_json(gates), encoding="utf-8")
     contest.groups.to_csv(folder / GROUPS, index=False)
     if contest.curves is not None:
-        contest.curves.savefig(folder / CURVES, dpi=120, bbox_inches="tight")
+        contest.curves.savefig(folder / CURVES, dpi=120)
     return [LandedFile.of(file, folder) for file in sorted(folder.iterdir())]
 
 

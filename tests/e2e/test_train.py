@@ -122,6 +122,14 @@ def test_training_again_after_a_change_does_not_mix_with_what_was(root: Path, tr
     second = run_stage(train.STAGE, deeper, tracker, console=QUIET)
     assert not second.cached
     assert first.manifests[0].publication != second.manifests[0].publication
+    # The model card has the settings of its run.
+    files = churn_models.collect_files(TableStore(root), second.manifests[0], root / "files")
+    card = json.loads((files / "model.json").read_text())
+    assert card["facts"]["settings"]["max_depth"] == 2
+    assert card["facts"]["train_as_of"] == ["2024-02-29"]
+    assert set(card["facts"]["types"]) == set(card["features"])
+    assert {path.suffix for path in files.iterdir()} == {".json", ".ubj"}
+    assert mlflow.active_run() is None
     # Coming back costs nothing.
     assert run_stage(train.STAGE, settings_of(root, tracking), tracker, console=QUIET).cached
     # The training set follows the labels that the command names.
@@ -232,15 +240,3 @@ def test_a_backtest_tells_every_origin(root: Path, tracking: TrackingSettings) -
         "figures/features.png",
     }
     assert run_stage(backtest.STAGE, settings, tracker, console=QUIET).cached
-
-
-def test_settings_of_the_model_card_are_those_of_the_run(root: Path, tracking: TrackingSettings) -> None:
-    tracker = Tracker(tracking)
-    outcome = run_stage(train.STAGE, settings_of(root, tracking, "model.max_depth=2"), tracker, console=QUIET)
-    files = churn_models.collect_files(TableStore(root), outcome.manifests[0], root / "files")
-    card = json.loads((files / "model.json").read_text())
-    assert card["facts"]["settings"]["max_depth"] == 2
-    assert card["facts"]["train_as_of"] == ["2024-02-29"]
-    assert set(card["facts"]["types"]) == set(card["features"])
-    assert {path.suffix for path in files.iterdir()} == {".json", ".ubj"}
-    assert mlflow.active_run() is None
