@@ -79,8 +79,9 @@ def not_above(limits: npt.ArrayLike) -> Floats32:
     exact = np.asarray(limits, np.float64)
     # Libraries mark ends of a range by numbers that only 64 bits hold.
     near = np.clip(exact, np.finfo(np.float32).min, np.finfo(np.float32).max).astype(np.float32)
-    near = np.where(near > exact, np.nextafter(near, np.float32(-np.inf)), near)
-    return np.asarray(np.nextafter(near, np.float32(np.inf)), np.float32)
+    with np.errstate(over="ignore"):
+        near = np.where(near > exact, np.nextafter(near, np.float32(-np.inf)), near)
+        return np.asarray(np.nextafter(near, np.float32(np.inf)), np.float32)
 
 
 def to_booster(trees: Sequence[Tree], names: Sequence[str]) -> "xgboost.Booster":  # type: ignore[name-defined] # noqa: F821
