@@ -201,7 +201,7 @@ def _shares(trees: Sequence[Tree], features: int) -> Floats:
     found = np.zeros(features)
     for tree in trees:
         found += np.bincount(tree.feature, tree.gains(), features)
-    return found / max(found.sum(), np.finfo(np.float64).tiny)
+    return np.asarray(found / max(found.sum(), np.finfo(np.float64).tiny), np.float64)
 
 
 def _on_log_odds(added: Floats) -> Floats:

@@ -92,13 +92,6 @@ def _is_there(library: str) -> bool:
         return False
 
 
-def _is_there(library: str) -> bool:
-    try:
-        return find_spec(library) is not None
-    except ValueError:  # it was kept from being imported
-        return False
-
-
 def grow(member: str, train: Sample, later: Sample | None, growth: Growth) -> Grown:
     """Fits one member.
 
