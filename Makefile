@@ -84,8 +84,8 @@ clean: ## remove the environment, outputs and caches
 	@rm -rf .import_linter_cache *.egg-info
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock, and the images' parts of it
-	$(COMPILE) --extra serving --extra monitoring --extra dashboard --extra dev --extra team --extra adbc pyproject.toml \
-		-o requirements.lock
+	$(COMPILE) --extra serving --extra monitoring --extra dashboard --extra dev --extra team --extra adbc \
+		--extra blend pyproject.toml -o requirements.lock
 	$(COMPILE) --constraint requirements.lock --extra monitoring --extra dashboard --extra team --extra adbc pyproject.toml \
 		-o requirements-pipelines.lock
 	$(COMPILE) --constraint requirements.lock --group serving-image -o requirements-serving.lock

@@ -27,6 +27,7 @@ from spanishgas.config.erasure import ErasureSettings
 from spanishgas.config.models import (
     AnyModelSettings,
     BacktestSettings,
+    BlendSettings,
     EvaluationSettings,
     GateSettings,
     LogisticSettings,
@@ -153,6 +154,7 @@ __all__ = [
     "AnyModelSettings",
     "AssumedSettings",
     "BacktestSettings",
+    "BlendSettings",
     "BudgetSettings",
     "ColumnMapping",
     "DataSettings",

@@ -101,7 +101,51 @@ class XGBoostSettings(ModelSettings):
     seed: int = 0
 
 
-AnyModelSettings = Annotated[LogisticSettings | XGBoostSettings, Field(discriminator="kind")]
+class BlendSettings(ModelSettings):
+    """Several kinds of trees, the mean of their log-odds; see ``models.BlendHazard``.
+
+    Attributes:
+        kind: The model; chosen by ``model=blend``.
+        members: Who takes part; `lightgbm` and `catboost` are installed by `pip install 'spanishgas[blend]'`.
+        max_depth: Depth of boosted trees; LightGBM's have half the leaves of such a tree instead.
+        learning_rate: Share of each boosted tree that is added.
+        rounds: Most boosted trees of a member.
+        stop_after: Trees without gain on held-out customers after which a member stops.
+        min_child_weight: Least sum of hessians in a leaf, of extra trees as many rows of average risk; not CatBoost's.
+        subsample: Share of rows that a boosted tree sees.
+        colsample: Share of features that a boosted tree sees, of CatBoost's each level.
+        l2: Ridge penalty on leaves.
+        forest_trees: Number of extra trees.
+        forest_leaves: Most leaves of an extra tree.
+        seed: Seed of whatever is drawn.
+        monotone: Whether the signs declared with the features bind the boosted members.
+    """
+
+    kind: Literal["blend"] = "blend"
+    members: tuple[Literal["xgboost", "lightgbm", "catboost", "extra_trees"], ...] = Field(
+        default=("xgboost", "lightgbm", "catboost", "extra_trees"), min_length=1
+    )
+    max_depth: int = Field(default=6, ge=1, le=12)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    rounds: int = Field(default=1000, ge=1)
+    stop_after: int = Field(default=40, ge=1)
+    min_child_weight: float = Field(default=1.0, ge=0)
+    subsample: float = Field(default=0.8, gt=0, le=1)
+    colsample: float = Field(default=0.5, gt=0, le=1)
+    l2: float = Field(default=3.0, ge=0)
+    forest_trees: int = Field(default=200, ge=1)
+    forest_leaves: int = Field(default=1000, ge=2)
+    monotone: bool = True
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _once(self) -> "BlendSettings":
+        if len(set(self.members)) != len(self.members):
+            raise ValueError(f"names a member twice: {', '.join(self.members)}")
+        return self
+
+
+AnyModelSettings = Annotated[LogisticSettings | XGBoostSettings | BlendSettings, Field(discriminator="kind")]
 
 
 class OutOfFoldSettings(SettingsModel):

@@ -4,6 +4,7 @@ What is imported here travels with every registered model (``registry.carried_co
 and no more.
 """
 
+from spanishgas.models.blend import BlendHazard
 from spanishgas.models.calibration import WindowCalibration
 from spanishgas.models.family import MODELS
 from spanishgas.models.files import ChurnModel
@@ -13,6 +14,7 @@ from spanishgas.models.xgboost import XGBoostHazard
 
 __all__ = [
     "MODELS",
+    "BlendHazard",
     "ChurnModel",
     "HazardModel",
     "LogisticHazard",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spanishgas.config import EvaluationSettings, LogisticSettings, XGBoostSettings
+from spanishgas.config import AnyModelSettings, EvaluationSettings
 from spanishgas.errors import ContractError
 from spanishgas.evaluation import assess
 from spanishgas.models.explain import global_table
@@ -55,7 +55,7 @@ class Backtest:
 
 def backtest(
     origins: Iterable[tuple[date, pd.DataFrame]],
-    settings: LogisticSettings | XGBoostSettings,
+    settings: AnyModelSettings,
     evaluation: EvaluationSettings,
     known: Known,
     *,

@@ -18,7 +18,6 @@ from spanishgas.models.fitting import fit_parts
 from spanishgas.models.hazard import Floats, HazardModel, Ints, calibration_of
 from spanishgas.models.rows import Rows
 from spanishgas.models.tuning import search
-from spanishgas.models.xgboost import XGBoostHazard
 
 INNER_FOLDS = 5
 
@@ -101,15 +100,13 @@ def _fit_inside(
     if trials:
         settings = search(settings, lambda tried: fitted(tried, 0), rows.take(inner == 0), trials=trials).best
     hazards = np.full(rows.windows.shape, np.nan)
-    rounds = []
+    trees = []
     for fold in range(INNER_FOLDS):
         model = fitted(settings, fold)
         hazards[inner == fold] = model.predict_windows(rows.features[inner == fold])
-        if isinstance(model, XGBoostHazard):
-            rounds.append(model.booster_.num_boosted_rounds())
-    if rounds:
-        settings = settings.model_copy(update={"rounds": int(np.mean(rounds))})
-    whole = fit_parts(settings, signs, rows, threads=threads)
+        trees.append(model.trees)
+    mean = {name: int(np.mean([one[name] for one in trees])) for name in trees[0]}
+    whole = fit_parts(settings, signs, rows, trees=mean, threads=threads)
     whole.calibration_ = calibration_of(hazards, rows.windows, rows.weights)
     return whole
 

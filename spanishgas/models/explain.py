@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.models.encoding import Encoding
-from spanishgas.models.hazard import Floats, HazardModel
-from spanishgas.models.logistic import LogisticHazard
-from spanishgas.models.xgboost import XGBoostHazard
+from spanishgas.models.hazard import Floats
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,18 +14,6 @@ if TYPE_CHECKING:
 SHOWN = 20
 # Columns named apart in `per_customer`.
 REASONS = 3
-
-
-def importance(model: HazardModel) -> tuple[pd.DataFrame, str]:
-    """The model's own account of what matters, and how to read it.
-
-    Returns:
-        ``feature`` and a figure, the largest first: odds ratios of a logistic model, shares of the gain of trees.
-    """
-    if isinstance(model, LogisticHazard):
-        return model.coefficients(), "odds ratio per interquartile range, or per flag"
-    assert isinstance(model, XGBoostHazard)
-    return model.importance(), "share of the total gain"
 
 
 def global_table(contributions: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:

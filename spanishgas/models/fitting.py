@@ -4,8 +4,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from spanishgas.config import LogisticSettings, ModelSettings, XGBoostSettings
+from spanishgas.config import BlendSettings, LogisticSettings, ModelSettings, XGBoostSettings
 from spanishgas.errors import ConfigError, ContractError
+from spanishgas.models.blend import BlendHazard
 from spanishgas.models.hazard import Fold, HazardModel
 from spanishgas.models.logistic import LogisticHazard
 from spanishgas.models.rows import Rows
@@ -51,10 +52,11 @@ def build_model(settings: ModelSettings, signs: Mapping[str, int], *, threads: i
         signs: Feature -> sign of its effect where that is known beforehand.
         threads: Worker threads; results do not depend on them.
     """
-    if isinstance(settings, XGBoostSettings):
+    if isinstance(settings, XGBoostSettings | BlendSettings):
         parameters = settings.model_dump(exclude={"kind", "leave_out", "trending", "tuning", "monotone"})
         bound = {name: sign for name, sign in signs.items() if sign} if settings.monotone else None
-        return XGBoostHazard(**parameters, monotone=bound, threads=threads)
+        estimator = XGBoostHazard if isinstance(settings, XGBoostSettings) else BlendHazard
+        return estimator(**parameters, monotone=bound, threads=threads)
     assert isinstance(settings, LogisticSettings)
     return LogisticHazard(c=settings.c, max_iter=settings.max_iter)
 
@@ -81,8 +83,18 @@ def fit_parts(
     calibrating: Fold | None = None,
     *,
     threads: int,
+    trees: Mapping[str, int] | None = None,
 ) -> HazardModel:
     """Fits on train, with the rows that stop and those that calibrate told apart.
+
+    Args:
+        settings: Model settings.
+        signs: Feature -> sign of its effect where that is known beforehand.
+        train: Rows to learn from.
+        stopping: Rows that tell when to stop.
+        calibrating: Rows to calibrate on.
+        threads: Worker threads.
+        trees: How many trees to take, as ``HazardModel.trees`` tells them; None leaves it to the settings.
 
     Raises:
         ContractError: Nobody in train leaves, or nobody stays.
@@ -96,4 +108,6 @@ def fit_parts(
         )
     known = {name: sign for name, sign in signs.items() if name in train.features.columns}
     model = build_model(settings, known, threads=threads)
+    if trees is not None:
+        model.settle(trees)
     return model.fit(train.features, train.windows, train.weights, stopping=stopping, calibrating=calibrating)

@@ -235,6 +235,30 @@ class HazardModel(ClassifierMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def save_parts(self, folder: Path) -> None:
         """Writes what does not go into JSON."""
 
+    @property
+    def trees(self) -> dict[str, int]:
+        """What grew trees -> how many were kept; empty where nothing stops early."""
+        return {}
+
+    def settle(self, trees: Mapping[str, int]) -> None:
+        """Fixes how many trees the next fit takes, where no rows are to tell when to stop.
+
+        Args:
+            trees: As ``trees`` tells them of a fitted model of the same kind.
+        """
+
+    @abstractmethod
+    def own_importance(self) -> tuple[pd.DataFrame, str]:
+        """The model's own account of what matters, and how to read it.
+
+        Returns:
+            A feature or term and a figure, the largest first.
+        """
+
+    def told_how(self) -> str:
+        """How it was learned, in words for a report; empty where there is nothing to tell."""
+        return ""
+
     def contributions(self, features: pd.DataFrame) -> tuple[pd.DataFrame, Floats]:
         """What each feature adds to the risk, on the log-odds of a window's calibrated hazard, mean over the windows.
 

@@ -118,6 +118,10 @@ class LogisticHazard(HazardModel):
             *(f"{name} = {word}" for name in names if name in words for word in words[name]),
         ]
 
+    def own_importance(self) -> tuple[pd.DataFrame, str]:
+        """Odds ratios of its terms."""
+        return self.coefficients(), "odds ratio per interquartile range, or per flag"
+
     def coefficients(self) -> pd.DataFrame:
         """Coefficients as odds ratios per interquartile range (or per flag), strongest first.
 

@@ -31,7 +31,6 @@ from spanishgas.models.hazard import Floats, HazardModel, Ints, calibration_of
 from spanishgas.models.repricing import learn_repricing
 from spanishgas.models.rows import Rows, column_types
 from spanishgas.models.survival import as_followed, learn
-from spanishgas.models.xgboost import XGBoostHazard
 
 FOLDS = 2
 EXAMPLES = 3
@@ -178,11 +177,12 @@ def _rows(judged: ChurnModel, table: pd.DataFrame) -> Rows:
 def _fitted(judged: HazardModel, rows: Rows) -> HazardModel:
     """The same estimator on other rows, without rows kept apart: when to stop is known."""
     model: HazardModel = clone(judged)
-    if isinstance(judged, XGBoostHazard):
-        model.set_params(rounds=judged.booster_.num_boosted_rounds(), threads=1)
+    kept = judged.get_params()
+    model.settle(judged.trees)
+    if "threads" in kept:
+        model.set_params(threads=1)
     model.fit(rows.features, rows.windows, rows.weights)
-    if isinstance(judged, XGBoostHazard):
-        model.set_params(rounds=judged.rounds, threads=judged.threads)
+    model.set_params(**kept)
     return model
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from spanishgas.config import EvaluationSettings, LogisticSettings, XGBoostSettings
+from spanishgas.config import AnyModelSettings, BlendSettings, EvaluationSettings, LogisticSettings, XGBoostSettings
 from spanishgas.domain.repricing import Repricing
 from spanishgas.domain.survival import Survival
 from spanishgas.errors import ContractError
 from spanishgas.evaluation import Scored, assess, named, share_of_ceiling
 from spanishgas.models.cross_fitting import out_of_fold
-from spanishgas.models.explain import global_table, importance, per_customer, plot_importance, plot_summary
+from spanishgas.models.explain import global_table, per_customer, plot_importance, plot_summary
 from spanishgas.models.files import ChurnModel, scores
 from spanishgas.models.fitting import choose_features, fit
 from spanishgas.models.hazard import Floats, HazardModel, union_of
@@ -27,13 +27,11 @@ from spanishgas.models.rows import Rows, column_types
 from spanishgas.models.survival import Followed, as_followed
 from spanishgas.models.survival import learn as learn_survival
 from spanishgas.models.tuning import Search, Trial, search
-from spanishgas.models.xgboost import XGBoostHazard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OOF = "oof"
-AnyModelSettings = LogisticSettings | XGBoostSettings
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def train(
     if settings.tuning.trials:
         progress(f"searching settings in {settings.tuning.trials} trials")
         found = _search(settings, known, splits, threads, journal, on_trial)
-        assert isinstance(found.best, LogisticSettings | XGBoostSettings)
+        assert isinstance(found.best, BlendSettings | LogisticSettings | XGBoostSettings)
         best = found.best
     progress(f"fitting {best.kind} on {len(splits['train']):,} rows")
     model = fit(best, known.signs, splits["train"], splits["valid"], threads=threads)
@@ -268,7 +266,7 @@ def _with_outcomes(held: Mapping[str, _Held]) -> dict[str, _Held]:
 
 def _explain(model: HazardModel, rows: Rows) -> _Explained:
     added, base = model.contributions(rows.features)
-    own, means = importance(model)
+    own, means = model.own_importance()
     risk = union_of(model.predict_windows(rows.features))
     return _Explained(rows, risk, added, base, global_table(added, rows.features), own, means)
 
@@ -277,8 +275,8 @@ def _told(found: _Findings) -> TrainingRun:
     """Findings as figures, tables, a report and the model's card."""
     kind, facts = found.settings.kind, _facts(found)
     tags = {"model": kind, "judged_on": found.counts}
-    if isinstance(found.model, XGBoostHazard):
-        tags["trees"] = str(found.model.booster_.num_boosted_rounds())
+    if found.model.trees:
+        tags["trees"] = _trees(found.model)
     if found.against is not None:
         tags["verdict"] = found.against.outcome
     predictions = [
@@ -429,15 +427,18 @@ def _facts(found: _Findings) -> dict[str, Any]:
         f"Calibrated on valid by Platt scaling: slope {line.slope:.2f}, intercepts "
         f"{', '.join(f'{value:+.2f}' for value in line.intercepts)}."
     )
-    if isinstance(model, XGBoostHazard):
-        bound = len(model.monotone or {})
-        how = f"{model.booster_.num_boosted_rounds()} trees of depth {model.max_depth}, {bound} bound signs. {how}"
     return {
         "rows_train": len(train),
         "leavers_train": int(np.nansum(train.windows)),
         "features": found.rows.features.shape[1],
-        "how": how,
+        "how": f"{model.told_how()} {how}".strip(),
     }
+
+
+def _trees(model: HazardModel) -> str:
+    """How many trees it keeps; of a blend by member."""
+    counts = model.trees
+    return ", ".join(f"{name} {count}" if len(counts) > 1 else str(count) for name, count in counts.items())
 
 
 def _notes(found: _Findings) -> list[str]:

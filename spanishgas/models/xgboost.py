@@ -9,11 +9,9 @@ import pandas as pd
 
 from spanishgas.models.encoding import Encoding
 from spanishgas.models.hazard import Floats, Fold, HazardModel, PersonPeriods, person_periods
+from spanishgas.models.trees import WINDOW, WindowTrees
 
-WINDOW = "window"
 TREES = "trees.ubj"
-# Fewer rows than this are scored by one thread: waking others takes longer than the work.
-FEW_ROWS = 1000
 
 
 class XGBoostHazard(HazardModel):
@@ -95,10 +93,21 @@ class XGBoostHazard(HazardModel):
         self._keep(booster[: booster.best_iteration + 1])
 
     def _keep(self, booster: "xgboost.Booster") -> None:  # type: ignore[name-defined] # noqa: F821
-        """Keeps the trees, and a copy for one thread: changing the number of threads is not safe while others score."""
-        self.booster_ = booster
-        self.single_ = booster.copy()
-        self.single_.set_param({"nthread": 1})
+        self.window_trees_ = WindowTrees(booster, self._names(), self.threads)
+
+    @property
+    def booster_(self) -> "xgboost.Booster":  # type: ignore[name-defined] # noqa: F821
+        """The trees."""
+        return self.window_trees_.booster
+
+    @property
+    def trees(self) -> dict[str, int]:
+        """Trees that early stopping kept."""
+        return {"xgboost": self.booster_.num_boosted_rounds()}
+
+    def settle(self, trees: Mapping[str, int]) -> None:
+        """Takes so many trees."""
+        self.rounds = trees["xgboost"]
 
     def _matrix(self, features: pd.DataFrame, periods: PersonPeriods) -> "xgboost.DMatrix":  # type: ignore[name-defined] # noqa: F821
         import xgboost
@@ -110,16 +119,7 @@ class XGBoostHazard(HazardModel):
         return [*self.encoding_.names, WINDOW]
 
     def _hazards_of(self, numbers: Floats) -> Floats:
-        count = len(numbers)
-        if count < FEW_ROWS:
-            # All windows in one call; a row's score does not depend on its neighbours.
-            found = self.single_.inplace_predict(self._stacked(numbers))
-            return np.asarray(found.reshape(self.n_windows_, count).T, np.float64)
-        each = [
-            self.booster_.inplace_predict(np.column_stack([numbers, np.full(count, float(window))]))
-            for window in range(self.n_windows_)
-        ]
-        return np.column_stack(each).astype(np.float64)
+        return self.window_trees_.values(numbers, self.n_windows_)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -128,44 +128,30 @@ class XGBoostHazard(HazardModel):
 
     def save_parts(self, folder: Path) -> None:
         """Writes the trees in XGBoost's binary JSON."""
-        self.booster_.save_model(folder / TREES)
+        self.window_trees_.save(folder / TREES)
 
     def restore(self, state: Mapping[str, Any], folder: Path) -> None:
         """Takes back the encoding and the trees."""
-        import xgboost
-
         self.encoding_ = Encoding.restore(state["encoding"])
-        booster = xgboost.Booster({"nthread": self.threads})
-        booster.load_model(folder / TREES)
-        self._keep(booster)
+        self.window_trees_ = WindowTrees.load(folder / TREES, self._names(), self.threads)
 
     def _contributions_of(self, numbers: Floats) -> tuple[Floats, Floats]:
-        """SHAP values of the trees (exact: Lundberg et al., Nature Machine Intelligence 2, 2020), mean over windows."""
-        import xgboost
-
-        def told(rows: Floats) -> Floats:
-            few = len(rows) < FEW_ROWS
-            matrix = xgboost.DMatrix(rows, feature_names=self._names(), nthread=1 if few else None)
-            return np.asarray((self.single_ if few else self.booster_).predict(matrix, pred_contribs=True))
-
-        count = len(numbers)
-        if count * self.n_windows_ < FEW_ROWS:
-            parts = np.split(told(self._stacked(numbers)), self.n_windows_)
-        else:
-            parts = [
-                told(np.column_stack([numbers, np.full(count, float(window))])) for window in range(self.n_windows_)
-            ]
-        total = np.zeros((count, len(self.encoding_.names) + 2))
-        for part in parts:
+        """SHAP values of the trees, mean over windows."""
+        total = np.zeros((len(numbers), len(self.encoding_.names) + 2))
+        for part in self.window_trees_.contributions(numbers, self.n_windows_):
             total += part
         total /= self.n_windows_
         # What the window itself adds belongs to no feature of the customer.
         return total[:, :-2], np.asarray(total[:, -2] + total[:, -1])
 
-    def _stacked(self, numbers: Floats) -> Floats:
-        """All rows in the first window, then all in the second, and so on."""
-        window = np.repeat(np.arange(self.n_windows_, dtype=np.float64), len(numbers))
-        return np.column_stack([np.tile(numbers, (self.n_windows_, 1)), window])
+    def own_importance(self) -> tuple[pd.DataFrame, str]:
+        """Shares of the gain of its trees."""
+        return self.importance(), "share of the total gain"
+
+    def told_how(self) -> str:
+        """Trees, their depth, and signs that bind them."""
+        trees, bound = self.booster_.num_boosted_rounds(), len(self.monotone or {})
+        return f"{trees} trees of depth {self.max_depth}, {bound} bound signs."
 
     def importance(self) -> pd.DataFrame:
         """Share of the total gain per feature, largest first; columns ``feature``, ``gain``."""

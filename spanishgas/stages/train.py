@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from spanishgas.config import AnyModelSettings, EvaluationSettings, Settings
+from spanishgas.config import AnyModelSettings, BlendSettings, EvaluationSettings, Settings
 from spanishgas.config.flat import flat, spelled
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, MODEL_PREDICTIONS
 from spanishgas.engine.store import Manifest, Publication, TableStore
@@ -76,7 +76,15 @@ class Train(PlainStage):
         return {"model": settings.model.kind, "temporal": str(settings.labels.kind == "dated").lower()}
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
-        """The training set of these labels, and the baseline to compare with."""
+        """The training set of these labels, and the baseline to compare with.
+
+        Raises:
+            ConfigError: A library that the model needs is not installed.
+        """
+        if isinstance(settings.model, BlendSettings):
+            from spanishgas.models.members import check_installed
+
+            check_installed(settings.model.members)
         calm = settings.model_copy(update={"force": False})
         wanted = [Request(TRAINING_SET_STAGE, calm, if_stale=True)]
         if not _is_baseline(settings):

@@ -8,7 +8,7 @@ import pytest
 
 from spanishgas.models import encoding
 from spanishgas.models.encoding import Encoding
-from spanishgas.models.xgboost import FEW_ROWS
+from spanishgas.models.trees import FEW_ROWS
 from tests.models.worlds import fitted, world
 
 COLUMNS = {

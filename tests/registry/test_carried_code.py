@@ -15,6 +15,7 @@ import pytest
 from spanishgas.config import TrackingSettings
 from spanishgas.models import MODELS, ChurnModel
 from spanishgas.models.files import LOADER, digest_of
+from spanishgas.models.members import EXTRA
 from spanishgas.registry import RunLog
 from spanishgas.registry.carried_code import carry_code
 from spanishgas.stages.model_packages import REQUIREMENTS
@@ -54,10 +55,11 @@ def test_what_travels_needs_only_its_requirements(tmp_path: Path) -> None:
     package_ = carry_code(LOADER, tmp_path)
     files = sorted(package_.rglob("*.py"))
     assert {str(file.relative_to(package_)) for file in files} >= {"__init__.py", "errors.py", "models/files.py"}
-    assert len(files) <= 12
+    assert len(files) <= 16
     allowed = {name for name, owners in packages_distributions().items() if set(owners) & set(REQUIREMENTS)}
     found = set[str]().union(*map(imported, files))
-    assert found - set(sys.stdlib_module_names) - allowed == {package_.name}
+    # What a blend learns with travels as text and is never imported to score: tests/models/test_blend.py.
+    assert found - set(sys.stdlib_module_names) - allowed - set(EXTRA) == {package_.name}
 
 
 def test_every_kind_of_model_travels(tmp_path: Path) -> None:
