@@ -150,7 +150,7 @@ def believe(present: Present, evidence: Evidence, *, particles: int, seed: int) 
         seed: Seed of the filter.
     """
     parts = []
-    for start in range(0, len(present.rows), CHUNK):
+    for start in range(0, max(len(present.rows), 1), CHUNK):
         rows = np.arange(start, min(start + CHUNK, len(present.rows)))
         generator = np.random.default_rng([seed, start])
         parts.append(_Filter(present, rows, evidence.of(rows), particles, generator).run())
