@@ -8,6 +8,7 @@ Every customer has as many particles; they are drawn anew by weight where few ca
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ from spanishgas.demo.interactions import (
 from spanishgas.demo.market import OWN_MARKUP, TERM_MARKUP, LaterMarkup, Market, last_set_at, own_markup, term_markup
 from spanishgas.demo.noise import Floats
 from spanishgas.demo.offers import EFFECT_MONTHS, WINDOWS, apply_offers, response_at
-from spanishgas.demo.population import Ints, Population, hidden_traits
+from spanishgas.demo.population import Ints, Population, hidden_traits, with_traits
 from spanishgas.demo.story import REGISTRATION_DAYS
 
 # Months from an offer's month on that it can still act in.
@@ -169,7 +170,7 @@ def believed_futures(present: Present, belief: Belief) -> Iterator[Told]:
         yield one_future(
             present,
             f"imagined {number}",
-            population=replace(present.population, **{name: belief.traits[name][:, number] for name in TRAITS}),
+            population=with_traits(present.population, {name: belief.traits[name][:, number] for name in TRAITS}),
             shift=shift,
             gone=belief.gone[:, number],
             standing=Standing(present.month, belief.state[:, number], belief.open_ended[:, number]),
@@ -220,7 +221,7 @@ class _Filter:
         state, told = self.state, self.evidence
         size = len(state["mood"])
         state["mood"] = MOOD_MEMORY * state["mood"] + MOOD_SHOCK * self.generator.standard_normal(size)
-        people: Population = replace(self.people, **{name: state[name] for name in TRAITS})
+        people = with_traits(self.people, state)
         market, causes = self._at(month, people)
         self._offers(month, people, market, causes)
         hazard = monthly_hazard(
@@ -251,7 +252,7 @@ class _Filter:
         """Market and causes of one month, as the particles have them."""
         whole, step = self.story.market, slice(month, month + 1)
 
-        def known(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        def known(values: Any) -> Any:
             return self._each(values[self.place, step])
 
         market = Market(
@@ -295,7 +296,7 @@ class _Filter:
         below, above = (ndtr((edges[place + step] - score) / TONE_SPREAD) for step in (0, 1))
         found[rows] += np.log(np.maximum(above - below, 1e-12))
 
-    def _each(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def _each(self, values: Any) -> Any:
         """What is known of customers, for each of their particles."""
         return np.repeat(values, self.particles, axis=0)
 

@@ -1,7 +1,7 @@
 """Who the customers are: what the files tell of them, and what nobody sees."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -101,6 +101,17 @@ def draw_population(settings: DemoSettings, noise: Noise) -> Population:
         consent_change=start + (noise.uniform("consent_change", index) * days * 6).astype("int64"),
         annual_kwh=_annual_kwh(noise, index, segment),
         **hidden_traits(segment, channel, lambda name: noise.normal(name, index)),
+    )
+
+
+def with_traits(population: Population, traits: Mapping[str, Floats]) -> Population:
+    """The same customers with other hidden traits."""
+    return replace(
+        population,
+        frailty=traits["frailty"],
+        sensitivity=traits["sensitivity"],
+        grumpiness=traits["grumpiness"],
+        reactance=traits["reactance"],
     )
 
 

@@ -12,6 +12,7 @@ offers cost less than they do.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -190,7 +191,7 @@ def expect(outlook: Iterable[Truth], settings: PolicySettings) -> tuple[Values, 
     Parts are means: of the probability of still being there, of margin, bill and acceptance, and of the ratios over
     those who accept and those who do not.
     """
-    sums: list[Floats] = []
+    sums: list[Any] = []
     count = 0
 
     def values() -> Iterator[Values]:

@@ -13,8 +13,9 @@ from spanishgas.demo.belief import believe, believed_futures, evidence_of
 from spanishgas.demo.futures import Told, foreseen, futures, present_at
 from spanishgas.engine.session import Engine
 from spanishgas.engine.store import Manifest, TableStore
+from spanishgas.errors import ContractError
 from spanishgas.policy.economics import Response
-from spanishgas.policy.replay import Outlooks, Truth
+from spanishgas.policy.replay import Outlooks, Tell, Truth
 from spanishgas.stages.truth import ACTIONS, WORLD
 
 
@@ -32,8 +33,8 @@ class Each:
 
 def demo_outlooks(
     engine: Engine, store: TableStore, truth: Manifest, as_of: date, settings: SimulationSettings
-) -> Callable[[npt.NDArray[np.object_]], Outlooks] | None:
-    """Who tells the futures of customers after a date; None where the ground truth does not say which world it is of.
+) -> Tell:
+    """Who tells the futures of customers after a date.
 
     Args:
         engine: Reads the recommendations that took effect in the world.
@@ -41,9 +42,16 @@ def demo_outlooks(
         truth: The published ground truth.
         as_of: Last day of a month of the world.
         settings: Number of futures and of particles, seed of the filter.
+
+    Raises:
+        ContractError: The ground truth does not say which world it is of.
     """
     if WORLD not in truth.tags:
-        return None
+        raise ContractError(
+            "the ground truth is of an earlier release and does not say which world it is of",
+            where=str(truth.publication),
+            todo="Run `demo_data` again with force=true",
+        )
     world = DemoSettings.model_validate_json(truth.tags[WORLD])
     actions: pd.DataFrame | None = None
     if ACTIONS in truth.tables:

@@ -124,13 +124,13 @@ class Replay(PlainStage):
         study = summarise(replays, view.replay.chosen_on)
         metrics: dict[str, float] = {"worlds": float(len(parts))}
         for row in study.to_dict("records"):
-            world = f"{row['world']}_chosen_on" if row["is_chosen_on"] else row["world"]
+            told = f"{row['world']}_chosen_on" if row["is_chosen_on"] else row["world"]
             for name in FIGURES:
                 if pd.notna(row[name]):
-                    metrics[f"{world}_{row['policy']}_{name}"] = float(row[name])
+                    metrics[f"{told}_{row['policy']}_{name}"] = float(row[name])
             if row["policy"] == (LEARNED if LEARNED in set(study["policy"]) else ASSUMED):
-                metrics[f"{world}_replay_share_of_oracle"] = float(row["share"])
-                metrics[f"{world}_replay_share_of_informed"] = float(row["share_of_informed"])
+                metrics[f"{told}_replay_share_of_oracle"] = float(row["share"])
+                metrics[f"{told}_replay_share_of_informed"] = float(row["share_of_informed"])
         product = Product(
             tables={REPLAY_STUDY.name: study[list(REPLAY_STUDY.column_names)]},
             contracts={REPLAY_STUDY.name: REPLAY_STUDY},

@@ -118,8 +118,6 @@ def _replay(workspace: Workspace, target: Target, view: DecisionSettings, found:
         return None
     simulation = view.policy.simulation
     tell = demo_outlooks(workspace.engine, workspace.store, target.manifests["truth"], view.as_of, simulation)
-    if tell is None:
-        return None
     workspace.progress("replaying policies against the ground truth")
     policies = replay.replay(
         found.table.candidates, dict(found.responses), tell, view.policy, committed=found.decisions.committed
