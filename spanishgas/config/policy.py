@@ -184,7 +184,9 @@ class SimulationSettings(SettingsModel):
         risk_factors: Factors on the hazards.
         budget_factors: Factors on the budget, for the budget curve.
         replicates: Bootstrap replicates over customers of the replay's intervals.
-        seed: Seed of the replicates.
+        seed: Seed of the replicates and of the particles.
+        futures: Demo only: futures of the present that policies are judged by.
+        particles: Demo only: ways in which each customer may be, given the records, that the informed oracle weighs.
     """
 
     acceptance_factors: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25, 1.5)
@@ -192,6 +194,8 @@ class SimulationSettings(SettingsModel):
     budget_factors: tuple[float, ...] = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
     replicates: int = Field(default=500, ge=0)
     seed: int = 0
+    futures: int = Field(default=16, ge=1)
+    particles: int = Field(default=240, ge=2)
 
 
 class ReplaySettings(SettingsModel):
@@ -200,11 +204,13 @@ class ReplaySettings(SettingsModel):
     Attributes:
         worlds: Kinds of world.
         seeds: Seeds of each.
+        chosen_on: Seeds that something was chosen on while the policy was built: told apart from the others.
         keep_raw: Whether a world's raw files and bronze tables, 5 GB of the large demo, stay after its replay.
     """
 
     worlds: tuple[Literal["loglinear", "interactions"], ...] = ("loglinear", "interactions")
     seeds: tuple[int, ...] = tuple(range(1, 11))
+    chosen_on: tuple[int, ...] = (21, 31, 32, 33, 34, 41, 42, 20240101)
     keep_raw: bool = False
 
 

@@ -153,12 +153,13 @@ POLICIES: dict[str, Pair] = {
     "assumed": ("Ours, response assumed", "La nuestra, respuesta supuesta"),
     "top_risk_medium": ("Medium offer to the riskiest", "Oferta mediana a los de más riesgo"),
     "tier_by_risk": ("Offer by risk tier", "Oferta por nivel de riesgo"),
-    "oracle": ("Oracle: knows the truth", "Oráculo: conoce la verdad"),
+    "oracle": ("Oracle: knows the future", "Oráculo: conoce el futuro"),
+    "with_traits": ("Knows today's hidden traits", "Conoce los rasgos ocultos de hoy"),
+    "informed": ("Informed: knows all that is recorded", "Informado: conoce todo lo registrado"),
     "nobody": ("Nobody", "Nadie"),
     "with_true_risk": ("Ours, with the true risk", "La nuestra, con el riesgo real"),
     "with_true_margin": ("Ours, with the true margin", "La nuestra, con el margen real"),
     "with_true_response": ("Ours, with the true response", "La nuestra, con la respuesta real"),
-    "with_observable": ("Ours, all as well as features tell", "La nuestra, con todo lo observable"),
 }
 RESPONSES: dict[str, Pair] = {"learned": ("learned", "aprendida"), "assumed": ("assumed", "supuesta")}
 DRIFT_STATES: dict[str, Pair] = {

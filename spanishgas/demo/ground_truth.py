@@ -95,7 +95,7 @@ def truth_at(
     truth = pd.DataFrame({**common, **_windows(base), "margin_eur": margin.astype(np.float32)})
     months: dict[str, Floats] = {}
     for step in range(1, MONTHS_TOLD + 1):
-        for name, values in _month(population, market, hazards, month + step).items():
+        for name, values in month_truth(population, market, hazards, month + step).items():
             months[f"{name}_{step:02d}"] = values[present]
     response = response_at(settings, population, market, causes, month + 1)
     offers: list[pd.DataFrame] = []
@@ -114,8 +114,8 @@ def truth_at(
     }
 
 
-def _month(population: Population, market: Market, hazards: Hazards, month: int) -> dict[str, Floats]:
-    """Truth of one month; names have the month's number put behind them."""
+def month_truth(population: Population, market: Market, hazards: Hazards, month: int) -> dict[str, Floats]:
+    """Hazard without a further offer, margin and bill of one month, each of shape (customers,)."""
     log_hazard = hazards.log_switch[:, month] + hazards.past_shift[:, month]
     switch = monthly_hazard(hazards.intercept, log_hazard)
     return {

@@ -14,6 +14,9 @@ Bools = npt.NDArray[np.bool_]
 MOVE_OUT_MONTHLY = 0.003
 MAX_MONTHLY = 0.65
 MOOD_MEMORY = 0.8
+MOOD_SHOCK = np.sqrt(1 - MOOD_MEMORY**2)
+# An unresolved complaint counts in the months after it, less and less.
+FADING = (1.0, 0.8, 0.5)
 UNRESOLVED_SHARE = 0.45
 DAYS_PER_MONTH = 30.44
 # How much a renewal matters, by months until it (0: in its month; 11: in the month before).
@@ -30,6 +33,8 @@ class Causes:
         unresolved: Unresolved complaints, fading over the months.
         renewal: Closeness of the renewal, 0 to 1.
         tenure_years: Years since activation, negative before it.
+        state: The part of the mood that wanders, standard normal.
+        open_ended: Whether the customer complains in the month and it is not resolved.
     """
 
     mood: Floats
@@ -37,23 +42,53 @@ class Causes:
     unresolved: Floats
     renewal: Floats
     tenure_years: Floats
+    state: Floats
+    open_ended: Bools
 
 
-def draw_causes(population: Population, market: Market, noise: Noise) -> Causes:
-    """Draws moods and complaints and works out what follows from the calendar."""
+@dataclass(frozen=True)
+class Standing:
+    """Where hidden causes stand at a month.
+
+    Attributes:
+        month: Position of the month.
+        state: The part of the mood that wanders, shape (customers,).
+        open_ended: Unresolved complaints of the month and the two before it, newest first, shape (customers, 3).
+    """
+
+    month: int
+    state: Floats
+    open_ended: Bools
+
+
+def draw_causes(population: Population, market: Market, noise: Noise, standing: Standing | None = None) -> Causes:
+    """Draws moods and complaints and works out what follows from the calendar.
+
+    Args:
+        population: Customers.
+        market: Price paths.
+        noise: Draws.
+        standing: What to go on from; months before it are then of no meaning.
+    """
     customers, months = market.gap.shape
     customer, month = population.index[:, None], np.arange(months)[None, :]
     shocks = noise.normal("mood", customer, month)
-    mood = np.empty((customers, months))
-    state = noise.normal("first_mood", population.index)
+    state = np.empty((customers, months))
+    now = noise.normal("first_mood", population.index)
     for step in range(months):
-        state = MOOD_MEMORY * state + np.sqrt(1 - MOOD_MEMORY**2) * shocks[:, step]
-        mood[:, step] = 0.55 * population.grumpiness + 0.75 * state + 1.2 * np.clip(market.rise[:, step], -0.2, 0.3)
-    complaints = noise.uniform("complaint", customer, month) < np.minimum(0.5, 0.016 * np.exp(1.1 * mood))
+        now = MOOD_MEMORY * now + MOOD_SHOCK * shocks[:, step]
+        if standing is not None and step == standing.month:
+            now = standing.state
+        state[:, step] = now
+    mood = mood_of(population.grumpiness[:, None], state, market.rise)
+    complaints = noise.uniform("complaint", customer, month) < complaint_chance(mood)
     open_ended = complaints & (noise.uniform("unresolved", customer, month) < UNRESOLVED_SHARE)
+    if standing is not None:
+        for ago in range(min(len(FADING), standing.month + 1)):
+            open_ended[:, standing.month - ago] = standing.open_ended[:, ago]
     unresolved = np.zeros((customers, months))
     # A complaint begins to count in the month after it: a file can know of it before it matters.
-    for lag, weight in ((1, 1.0), (2, 0.8), (3, 0.5)):
+    for lag, weight in enumerate(FADING, start=1):
         unresolved[:, lag:] += weight * open_ended[:, :-lag]
     age = market.months[None, :] - population.activation[:, None]
     return Causes(
@@ -62,7 +97,19 @@ def draw_causes(population: Population, market: Market, noise: Noise) -> Causes:
         unresolved=unresolved,
         renewal=RENEWAL_BUMP[market.to_renewal],
         tenure_years=age.astype("int64") / 365.25,
+        state=state,
+        open_ended=open_ended,
     )
+
+
+def mood_of(grumpiness: Floats, state: Floats, rise: Floats) -> Floats:
+    """Dissatisfaction from the trait, from what wanders, and from how the price has risen."""
+    return np.asarray(0.55 * grumpiness + 0.75 * state + 1.2 * np.clip(rise, -0.2, 0.3))
+
+
+def complaint_chance(mood: Floats) -> Floats:
+    """Probability of a complaint within the month."""
+    return np.minimum(0.5, 0.016 * np.exp(1.1 * mood))
 
 
 def switch_log_hazard(population: Population, market: Market, causes: Causes) -> Floats:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from spanishgas.demo.hazards import UNRESOLVED_SHARE, Causes
 from spanishgas.demo.market import Market
-from spanishgas.demo.noise import Noise
+from spanishgas.demo.noise import Floats, Noise
 from spanishgas.demo.population import Days, Population
 from spanishgas.demo.texts import BODIES, CLOSINGS, MONTHS, OPENINGS, TONES, TOPICS
 
@@ -16,6 +16,11 @@ CHANNEL_CODES = ("phone", "email", "web", "app", "office", "chat", "whatsapp")
 CHANNEL_SHARES = (0.52, 0.2, 0.1, 0.07, 0.06, 0.04, 0.01)
 TOPIC_SHARES = {"billing": 0.2, "renewal": 0.3, "pricing": 0.16, "plan": 0.12, "account": 0.18, "cancellation": 0.04}
 SPANISH_SHARE = 0.7
+# A note's tone: the mood with an error, complaints sounding worse than other contacts, cut at two edges.
+TONE_SPREAD = 0.9
+TONE_SHIFT = (0.9, -0.5)
+TONE_EDGES = (-0.6, 1.0)
+LOST_SHARE = 0.004
 
 
 def interaction_records(
@@ -38,10 +43,7 @@ def interaction_records(
         left_on: Last day of supply; NaT for those who stay.
         last_day: Last day of history.
     """
-    month_index = np.arange(market.gap.shape[1])[None, :]
-    customer_index = population.index[:, None]
-    chance = 0.021 * np.exp(0.25 * causes.mood + 0.9 * causes.renewal)
-    other = noise.uniform("other_contact", customer_index, month_index) < chance
+    other = other_contacts(population, causes, noise)
     records: list[tuple[float, dict[str, Any]]] = []
     for kind, happens in ((0, causes.complaints), (1, other)):
         customer, month = np.nonzero(happens & supplied)
@@ -51,6 +53,29 @@ def interaction_records(
         records.extend(_records(population, causes, noise, customer, month, day, kind))
     records.sort(key=lambda pair: pair[0])
     return [record for _, record in records]
+
+
+def other_contacts(population: Population, causes: Causes, noise: Noise) -> npt.NDArray[np.bool_]:
+    """Whether the customer gets in touch in the month other than to complain, shape (customers, months)."""
+    month = np.arange(causes.mood.shape[1])[None, :]
+    chance = contact_chance(causes.mood, causes.renewal)
+    return np.asarray(noise.uniform("other_contact", population.index[:, None], month) < chance)
+
+
+def contact_chance(mood: Floats, renewal: Floats) -> Floats:
+    """Probability of getting in touch within the month other than to complain."""
+    return np.asarray(0.021 * np.exp(0.25 * mood + 0.9 * renewal))
+
+
+def tone_of(noise: Noise, customer: Any, month: Any, mood: Floats, kind: int) -> npt.NDArray[np.int64]:
+    """Tone of a contact: 0 positive, 1 neutral, 2 negative; ``kind`` is 0 for a complaint, 1 for another contact."""
+    score = mood + TONE_SPREAD * noise.normal("tone", customer, month, kind) + TONE_SHIFT[kind]
+    return np.digitize(score, TONE_EDGES)
+
+
+def is_lost(noise: Noise, customer: Any, month: Any, kind: int) -> npt.NDArray[np.bool_]:
+    """Whether the record of a contact lacks its customer."""
+    return np.asarray(noise.uniform("lost_id", customer, month, kind) < LOST_SHARE)
 
 
 def _records(
@@ -63,8 +88,7 @@ def _records(
     kind: int,
 ) -> list[tuple[float, dict[str, Any]]]:
     key = (customer, month, kind)
-    tone_score = causes.mood[customer, month] + 0.9 * noise.normal("tone", *key) + (0.9 if kind == 0 else -0.5)
-    tone = np.digitize(tone_score, [-0.6, 1.0])  # 0 positive, 1 neutral, 2 negative
+    tone = tone_of(noise, *key[:2], causes.mood[customer, month], kind)
     others = [topic for topic in TOPICS if topic != "complaint"]
     topic = noise.choice("topic", [TOPIC_SHARES[name] for name in others], *key)
     channel = noise.choice("contact_channel", CHANNEL_SHARES, *key)
@@ -74,7 +98,7 @@ def _records(
     )
     picks = noise.uniform("wording", *key)
     amount = np.round(15 + 120 * noise.uniform("amount", *key), 2)
-    lost_id, twice = noise.uniform("lost_id", *key) < 0.004, noise.uniform("twice", *key) < 0.006
+    lost_id, twice = is_lost(noise, *key), noise.uniform("twice", *key) < 0.006
     order = noise.uniform("interaction_order", *key)
     made: list[tuple[float, dict[str, Any]]] = []
     for row in range(len(customer)):

@@ -15,6 +15,9 @@ WHOLESALE_SHOCK = 0.055
 OFFER_SPEED = 0.35
 OFFER_SHARE = 0.6
 COST_SHARE = 0.8
+# Spread of the log price between customers, and between the terms of one.
+OWN_MARKUP = 0.09
+TERM_MARKUP = 0.08
 BASE_PRICE = 0.140
 BASE_COST = 0.079
 TOLL = 0.031
@@ -43,8 +46,23 @@ class Market:
     to_renewal: Ints
 
 
-def draw_market(population: Population, noise: Noise, months: Days) -> Market:
-    """Draws the market and every customer's price on it; prices are set anew at each renewal and indexed in between."""
+@dataclass(frozen=True)
+class LaterMarkup:
+    """A change of the log of prices, shape (customers,), for terms that begin after a month."""
+
+    after: int
+    change: Floats
+
+
+def draw_market(population: Population, noise: Noise, months: Days, later: LaterMarkup | None = None) -> Market:
+    """Draws the market and every customer's price on it; prices are set anew at each renewal and indexed in between.
+
+    Args:
+        population: Customers.
+        noise: Draws.
+        months: First days of the months.
+        later: Another markup from a month on; None leaves each customer's own.
+    """
     count = len(months)
     step = np.arange(count)
     wholesale, followed = _wholesale(noise, count)
@@ -54,19 +72,32 @@ def draw_market(population: Population, noise: Noise, months: Days) -> Market:
     month_of_year = months.astype("datetime64[M]").astype("int64") % 12
     to_renewal = (anniversary[:, None] - month_of_year[None, :]) % 12
     # The price was last set at the renewal before, or before the world began.
-    last_set = step[None, :] - (12 - to_renewal) % 12
+    last_set = last_set_at(to_renewal)
     set_level = np.where(last_set >= 0, level[np.maximum(last_set, 0)], BASE_PRICE)
-    markup = (
-        0.02
-        + 0.09 * noise.normal("markup", population.index)[:, None]
-        + 0.08 * noise.normal("term_markup", population.index[:, None], np.maximum(last_set, -1) + 1)
-    )
+    markup = 0.02 + own_markup(population, noise)[:, None] + term_markup(population, noise, np.maximum(last_set, -1))
+    if later is not None:
+        markup = markup + np.where(last_set > later.after, later.change[:, None], 0.0)
     indexed = 0.004 * noise.normal("indexing", population.index[:, None], step[None, :])
     discount = np.where(population.segment == CORPORATE, -0.25, np.where(population.segment == SME, -0.05, 0.0))
     price = set_level * np.exp(markup + indexed)
     gap = np.log(price / level[None, :])
     before = price[:, np.maximum(step - 12, 0)]
     return Market(months, level, wholesale, price * np.exp(discount)[:, None], gap, price / before - 1.0, to_renewal)
+
+
+def own_markup(population: Population, noise: Noise) -> Floats:
+    """What each customer's log price always has on top, shape (customers,)."""
+    return OWN_MARKUP * noise.normal("markup", population.index)
+
+
+def term_markup(population: Population, noise: Noise, last_set: Ints) -> Floats:
+    """What a term has on top of it, by the month in which the term began; -1 for before the world began."""
+    return TERM_MARKUP * noise.normal("term_markup", population.index[:, None], last_set + 1)
+
+
+def last_set_at(market_to_renewal: Ints) -> Ints:
+    """Month in which the price was last set, below zero before the world began, shape (customers, months)."""
+    return np.arange(market_to_renewal.shape[1])[None, :] - (12 - market_to_renewal) % 12
 
 
 def _wholesale(noise: Noise, months: int) -> tuple[Floats, Floats]:

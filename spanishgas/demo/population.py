@@ -1,6 +1,7 @@
 """Who the customers are: what the files tell of them, and what nobody sees."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -79,12 +80,8 @@ def draw_population(settings: DemoSettings, noise: Noise) -> Population:
     province = np.array(PROVINCES)[noise.choice("province", shares, index)]
     competition = np.isin(province, sorted(HIGH_COMPETITION))
     activation = _activations(settings, noise, index)
-    frailty = 0.45 * noise.normal("frailty", index)
-    sensitivity = np.exp(0.35 * noise.normal("sensitivity", index) + 0.35 * (channel == COMPARATOR))
-    grumpiness = noise.normal("grumpiness", index)
     days = (settings.end - settings.start).days
     start = np.datetime64(settings.start)
-    reactance = 0.8 * noise.normal("reactance", index) + 0.9 * (segment == SECOND_HOME) + 0.5 * (channel == 3) - 0.6
     return Population(
         index=index,
         ids=np.char.mod("C%05d", index + 1),
@@ -103,11 +100,29 @@ def draw_population(settings: DemoSettings, noise: Noise) -> Population:
         phone=noise.uniform("phone", index) < 0.38,
         consent_change=start + (noise.uniform("consent_change", index) * days * 6).astype("int64"),
         annual_kwh=_annual_kwh(noise, index, segment),
-        frailty=frailty,
-        sensitivity=sensitivity,
-        grumpiness=grumpiness,
-        reactance=reactance,
+        **hidden_traits(segment, channel, lambda name: noise.normal(name, index)),
     )
+
+
+def with_traits(population: Population, traits: Mapping[str, Floats]) -> Population:
+    """The same customers with other hidden traits."""
+    return replace(
+        population,
+        frailty=traits["frailty"],
+        sensitivity=traits["sensitivity"],
+        grumpiness=traits["grumpiness"],
+        reactance=traits["reactance"],
+    )
+
+
+def hidden_traits(segment: Ints, channel: Ints, normal: Callable[[str], Floats]) -> dict[str, Floats]:
+    """Traits that nobody sees, by name, from what is known of customers and standard normal draws for each trait."""
+    return {
+        "frailty": 0.45 * normal("frailty"),
+        "sensitivity": np.exp(0.35 * normal("sensitivity") + 0.35 * (channel == COMPARATOR)),
+        "grumpiness": normal("grumpiness"),
+        "reactance": 0.8 * normal("reactance") + 0.9 * (segment == SECOND_HOME) + 0.5 * (channel == 3) - 0.6,
+    }
 
 
 def _activations(settings: DemoSettings, noise: Noise, index: Ints) -> Days:

@@ -1,14 +1,18 @@
-"""Replay in the demo world: what policies are worth by the true probabilities, as a share of what an oracle earns.
+"""Replay in the demo world: what policies are worth by the true probabilities, as shares of what oracles earn.
 
     share = (policy - nobody) / (oracle - nobody)
 
-in expected margin. The oracle knows every customer's true hazards, margins and response, not the dice, and obeys the
-same guardrails, budget and capacities. Every policy has the same money: a campaign ends when the budget is truly
-spent, so that nobody gains by believing that offers cost less than they do. Only this module and ``observable`` read
-the ground truth.
+in expected margin, averaged over futures of the same present, so that no single path of prices and moods decides. Three
+yardsticks, with the same guardrails, budget and capacities as every policy: the informed oracle knows how the world
+works and all that is recorded, and maximises the expected value given that; whoever knows all of today's traits knows
+hidden ones too, but no future; the all-knowing oracle also knows each future, its best plan is made for each.
+Every policy has the same money: a campaign ends when the budget is truly spent, so that nobody gains by believing that
+offers cost less than they do.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,38 +20,23 @@ import pandas as pd
 
 from spanishgas.config import PolicySettings
 from spanishgas.domain.repricing import Amounts
-from spanishgas.errors import ContractError
-from spanishgas.policy.allocation import Options, Plan
-from spanishgas.policy.candidates import HAZARDS, Candidates
+from spanishgas.policy.allocation import Limits, Options, Plan
+from spanishgas.policy.candidates import Candidates
 from spanishgas.policy.decide import Bools, guard, limits_of, plan_for, value, value_of_plan, with_values
-from spanishgas.policy.economics import (
-    ACTIONS,
-    MONTHS_PER_YEAR,
-    WINDOWS,
-    Floats,
-    Respond,
-    Response,
-    Values,
-    by_month,
-    monthly_hazards,
-    value_offers,
-)
-from spanishgas.policy.observable import numeric, observable
+from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response, Values, value_offers
 
 # Months that an offer acts in the demo world, whatever the policy believes.
 TRUE_EFFECT_MONTHS = 3
 MOVE_OUT_MONTHLY = 0.003
-# Of the candidates, who may be lost already without being registered.
-MOST_GONE = 0.1
 NONE = -1
 Ints = npt.NDArray[np.int64]
 NOBODY, ORACLE, LEARNED, ASSUMED = "nobody", "oracle", "learned", "assumed"
+INFORMED, WITH_TRAITS = "informed", "with_traits"
+YARDSTICKS = (ORACLE, WITH_TRAITS, INFORMED)
 TOP_RISK, TIERS = "top_risk_medium", "tier_by_risk"
 RULES = (TOP_RISK, TIERS)
-# Our policy with one part known exactly, to tell what limits it.
+# Our policy with one part known as well as today's traits tell it, to tell what limits it.
 WITH_TRUE = ("with_true_risk", "with_true_margin", "with_true_response")
-# Our policy with all parts as well known as features allow.
-OBSERVABLE = "with_observable"
 # Money is counted in single precision.
 ROUNDING = 1e-6
 # The riskiest third of those who may be contacted gets the large offer, the next the medium one, the rest the small.
@@ -56,57 +45,19 @@ TIER_SHARES = (1 / 3, 2 / 3)
 
 @dataclass(frozen=True)
 class Truth:
-    """The ground truth of the candidates, in their order.
+    """What is true of customers in one future, or what somebody believes to be.
 
     Attributes:
-        hazards: True hazard of leaving in each month ahead without an offer, shape (customers, months).
-        margin: True expected margin of each month in EUR.
-        bill: True expected energy bill of each month in EUR.
-        response: True response.
+        hazards: Hazard of leaving in each month ahead without an offer, shape (customers, months).
+        margin: Expected margin of each month in EUR.
+        bill: Expected energy bill of each month in EUR.
+        response: Response to offers.
     """
 
     hazards: Floats
     margin: Floats
     bill: Floats
     response: Response
-
-    @classmethod
-    def of(cls, months: pd.DataFrame, offers: pd.DataFrame, candidates: Candidates) -> "Truth":
-        """Reads the tables ``months`` and ``offers`` of one `as_of`.
-
-        Raises:
-            ContractError: The truth of many candidates is not told.
-        """
-        told = months.set_index("customer_id").reindex(candidates.ids)
-        gone = told["hazard_01"].isna().to_numpy()
-        if gone.mean() > MOST_GONE:
-            raise ContractError(
-                "the ground truth does not tell of customers",
-                where="replay",
-                count=int(gone.sum()),
-                examples=list(told.index[gone][:3]),
-                todo="Run `demo_data` again",
-            )
-        # Who has left and is not registered yet is a customer to the policy, and lost to the truth.
-        names = [name for name in told.columns if name.startswith("hazard_")]
-        told[names] = told[names].fillna(1.0)
-
-        def ahead(name: str) -> Floats:
-            wanted = sorted(column for column in told.columns if column.startswith(f"{name}_"))
-            return told[wanted].fillna(0.0).to_numpy(np.float64)
-
-        wide = offers.pivot_table(
-            index="customer_id",
-            columns=["action", "timing_window"],
-            values=["p_accept", "accepted_ratio", "refused_ratio"],
-        ).reindex(candidates.ids)
-
-        def by_offer(name: str) -> Floats:
-            cells = [[wide[(name, action, window)].to_numpy(np.float64) for window in WINDOWS] for action in ACTIONS]
-            return np.nan_to_num(np.moveaxis(np.array(cells), 2, 0), nan=1.0 if name.endswith("ratio") else 0.0)
-
-        response = Response(by_offer("p_accept"), by_offer("accepted_ratio"), by_offer("refused_ratio"))
-        return cls(ahead("hazard"), ahead("margin_eur"), ahead("bill_eur"), response)
 
     def values(self, settings: PolicySettings) -> Values:
         """True value of every offer."""
@@ -122,114 +73,215 @@ class Truth:
 
 
 @dataclass(frozen=True)
+class Outlooks:
+    """Equally likely futures of some customers.
+
+    Attributes:
+        futures: Those that policies are judged by.
+        with_traits: As imagined by somebody who knows all of today's traits.
+        informed: As imagined by somebody who knows what is recorded.
+    """
+
+    futures: Iterable[Truth]
+    with_traits: Iterable[Truth]
+    informed: Iterable[Truth]
+
+
+# The outlooks of the customers with these ids, in their order.
+Tell = Callable[[npt.NDArray[np.object_]], Outlooks]
+
+
+@dataclass(frozen=True)
 class Replayed:
     """One policy by the true probabilities.
 
     Attributes:
         name: Name of the policy.
-        plan: Who gets what: as much of what was planned as the budget truly pays for.
+        plan: Who gets what: as much of what was planned as the budget truly pays for; None where every future has a
+            plan of its own.
+        offers: Offers, averaged over futures.
         promised: What the policy expected each customer's offer to bring, in EUR; NaN where it expects nothing.
-        worth: What it truly brings on average.
+        by_future: What it truly brings on average in each future, shape (futures, customers).
         spend: What it truly costs on average.
         planned_spend: What all that was planned would truly have cost, in EUR.
     """
 
     name: str
-    plan: Plan
+    plan: Plan | None
+    offers: float
     promised: Floats
-    worth: Floats
+    by_future: Floats
     spend: Floats
     planned_spend: float
+
+    @property
+    def worth(self) -> Floats:
+        """What it truly brings on average, over futures."""
+        return np.asarray(self.by_future.mean(axis=0))
 
 
 def replay(
     candidates: Candidates,
     responses: dict[str, Respond],
-    truth: Truth,
+    tell: Tell,
     settings: PolicySettings,
     *,
     committed: Floats | None = None,
-    features: pd.DataFrame | None = None,
 ) -> dict[str, Replayed]:
-    """Values nobody, the rule policies, our policy with each response, and the oracle.
+    """Values nobody, the rule policies, our policy with each response, and the oracles.
 
     Args:
         candidates: Customers, as the policy sees them.
         responses: ``learned`` and ``assumed``, those that there are.
-        truth: Their truth.
+        tell: Tells what is true of customers; asked for those who may get an offer.
         settings: The policy.
         committed: What earlier runs of the period took of budget and capacities; None for nothing.
-        features: What is known of the customers, in their order; None leaves out what features could tell at best.
     """
-    true_values = truth.values(settings)
     limits = limits_of(len(candidates), settings, committed)
     # Rules do not know values: they may contact whom the other guardrails allow.
     assumed_values = value(candidates, responses[ASSUMED], settings)
     _, open_options = guard(candidates, assumed_values, settings, without=("value",))
-    truly_open = with_values(open_options, true_values)
-    plans: dict[str, Plan] = {NOBODY: _nobody(len(candidates), open_options)}
+    rows = np.flatnonzero(open_options.offers.any(axis=(1, 2)) & open_options.channels.any(axis=1))
+    told, count = tell(candidates.ids[rows]), len(candidates)
+    futures = [spread(one.values(settings), rows, count) for one in told.futures]
+    truly_open = with_values(open_options, mean_values(futures))
+    plans: dict[str, Plan] = {NOBODY: _nobody(count, open_options)}
     for name, actions in ((TOP_RISK, _medium(candidates)), (TIERS, _tiers(candidates, open_options))):
         plans[name] = by_risk(candidates, truly_open, actions, limits.bounds)
     for name, respond in responses.items():
         values = assumed_values if name == ASSUMED else value(candidates, respond, settings)
         plans[name] = plan_for(candidates, values, limits, settings)
     ours = responses.get(LEARNED, responses[ASSUMED])
-    for name, values in zip(WITH_TRUE, _one_part_true(candidates, ours, truth, settings), strict=True):
+    traits, expected = expect(told.with_traits, settings)
+    for name, values in zip(WITH_TRUE, _one_part_true(candidates, ours, expected, rows, settings), strict=True):
         plans[name] = plan_for(candidates, values, limits, settings)
-    if features is not None:
-        plans[OBSERVABLE] = plan_for(candidates, _as_observed(candidates, features, truth, settings), limits, settings)
-    plans[ORACLE] = plan_for(candidates, true_values, limits, settings)
-    return {name: _carried_out(name, plan, truly_open, limits.budget) for name, plan in plans.items()}
+    plans[WITH_TRAITS] = plan_for(candidates, spread(traits, rows, count), limits, settings)
+    informed, _ = expect(told.informed, settings)
+    plans[INFORMED] = plan_for(candidates, spread(informed, rows, count), limits, settings)
+    found = {name: _carried_out(name, plan, truly_open, futures, limits.budget) for name, plan in plans.items()}
+    return {**found, ORACLE: _all_knowing(candidates, futures, open_options, limits, settings)}
 
 
-def _carried_out(name: str, plan: Plan, truly: Options, budget: float) -> Replayed:
-    """As much of a plan as the budget truly pays for, what promises most per euro first."""
-    worth, spend = value_of_plan(plan, truly)
-    total = float(spend.sum())
-    if total > budget * (1 + ROUNDING):
-        rows = np.flatnonzero(plan.action != NONE)
-        rows = rows[np.argsort(-plan.value[rows] / np.maximum(plan.spend[rows], ROUNDING), kind="stable")]
-        late = rows[np.cumsum(spend[rows]) > budget]
-        made = np.ones(len(spend), bool)
-        made[late] = False
-        plan = replace(
-            plan,
-            action=np.where(made, plan.action, NONE),
-            window=np.where(made, plan.window, NONE),
-            channel=np.where(made, plan.channel, NONE),
-            value=plan.value * made,
-            spend=plan.spend * made,
-        )
-        worth, spend = worth * made, spend * made
+def spread(values: Values, rows: Ints, count: int) -> Values:
+    """Values of some customers as those of all; the others' are zero."""
+
+    def wide(part: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        whole = np.zeros((count, *part.shape[1:]), np.float32)
+        whole[rows] = part
+        return whole
+
+    return Values(wide(values.value), wide(values.spend), wide(values.reached), wide(values.baseline))
+
+
+def mean_values(futures: Iterable[Values]) -> Values:
+    """Expected values over equally likely futures."""
+    parts, count = [np.zeros(())] * 4, 0
+    for one in futures:
+        count += 1
+        parts = [
+            total + part for total, part in zip(parts, (one.value, one.spend, one.reached, one.baseline), strict=True)
+        ]
+    value_, spend, reached, baseline = ((total / max(count, 1)).astype(np.float32) for total in parts)
+    return Values(value_, spend, reached, baseline)
+
+
+def expect(outlook: Iterable[Truth], settings: PolicySettings) -> tuple[Values, Truth]:
+    """Expected values over equally likely futures, and the expected parts they are made of.
+
+    Parts are means: of the probability of still being there, of margin, bill and acceptance, and of the ratios over
+    those who accept and those who do not.
+    """
+    sums: list[Any] = []
+    count = 0
+
+    def values() -> Iterator[Values]:
+        nonlocal count, sums
+        for one in outlook:
+            response, stay = one.response, np.cumprod(1 - one.hazards, axis=1)
+            chance = response.acceptance
+            parts = [
+                stay,
+                one.margin,
+                one.bill,
+                chance,
+                chance * response.accepted_ratio,
+                (1 - chance) * response.refused_ratio,
+            ]
+            sums = [total + part for total, part in zip(sums, parts, strict=True)] if count else parts
+            count += 1
+            yield one.values(settings)
+
+    found = mean_values(values())
+    stay, margin, bill, chance, accepted, refused = (total / count for total in sums)
+    before = np.hstack([np.ones((len(stay), 1)), stay[:, :-1]])
+    hazards = 1 - np.divide(stay, before, out=np.zeros_like(stay), where=before > 0)
+    tiny = np.finfo(float).tiny
+    response = Response(chance, accepted / np.maximum(chance, tiny), refused / np.maximum(1 - chance, tiny))
+    return found, Truth(hazards, margin, bill, response)
+
+
+def _carried_out(name: str, plan: Plan, truly: Options, futures: list[Values], budget: float) -> Replayed:
+    """As much of a plan as the budget truly pays for on average, what promises most per euro first."""
+    plan, spend, total = within(plan, truly, budget)
+    by_future = np.stack([value_of_plan(plan, with_values(truly, one))[0] for one in futures])
     promised = np.full(len(spend), np.nan) if name in RULES else plan.value
-    return Replayed(name, plan, promised, worth, spend, total)
+    return Replayed(name, plan, float((plan.action != NONE).sum()), promised, by_future, spend, total)
 
 
-def _as_observed(candidates: Candidates, features: pd.DataFrame, truth: Truth, settings: PolicySettings) -> Values:
-    """What our policy would believe if it knew all that its inputs tell of the truth."""
-    own = {name: candidates.hazards[:, place] for place, name in enumerate(HAZARDS)}
-    own |= {name: candidates[name] for name in ("margin_eur_month", "bill_eur_month")}
-    known = numeric(features.reset_index(drop=True)).assign(**own)
-    hazards, margin, bill, told = observable(
-        known, truth.hazards, truth.margin, truth.bill, truth.response, seed=settings.simulation.seed
+def within(plan: Plan, truly: Options, budget: float) -> tuple[Plan, Floats, float]:
+    """As much of a plan as the budget truly pays for, what each customer costs, and what the whole plan would."""
+    _, spend = value_of_plan(plan, truly)
+    total = float(spend.sum())
+    if total <= budget * (1 + ROUNDING):
+        return plan, spend, total
+    rows = np.flatnonzero(plan.action != NONE)
+    rows = rows[np.argsort(-plan.value[rows] / np.maximum(plan.spend[rows], ROUNDING), kind="stable")]
+    made = np.ones(len(spend), bool)
+    made[rows[np.cumsum(spend[rows]) > budget]] = False
+    plan = replace(
+        plan,
+        action=np.where(made, plan.action, NONE),
+        window=np.where(made, plan.window, NONE),
+        channel=np.where(made, plan.channel, NONE),
+        value=plan.value * made,
+        spend=plan.spend * made,
     )
-    margin = np.where(np.isnan(candidates["margin_eur_month"]), np.nan, margin)
-    bill = np.where(np.isnan(candidates["bill_eur_month"]), np.nan, bill)
-    return value_offers(hazards, margin, bill, settings.discounts, told.take, settings.economics)
+    return plan, spend * made, total
+
+
+def _all_knowing(
+    candidates: Candidates, futures: list[Values], open_options: Options, limits: Limits, settings: PolicySettings
+) -> Replayed:
+    """The best plan for every future, made in the knowledge of it."""
+    worths, spends, offers = [], [], []
+    for values in futures:
+        plan = plan_for(candidates, values, limits, settings)
+        worth, spend = value_of_plan(plan, with_values(open_options, values))
+        worths.append(worth)
+        spends.append(spend)
+        offers.append((plan.action != NONE).sum())
+    by_future, spend = np.stack(worths), np.mean(spends, axis=0)
+    return Replayed(ORACLE, None, float(np.mean(offers)), by_future.mean(axis=0), by_future, spend, float(spend.sum()))
 
 
 def _one_part_true(
-    candidates: Candidates, respond: Respond, truth: Truth, settings: PolicySettings
+    candidates: Candidates, respond: Respond, truth: Truth, rows: Ints, settings: PolicySettings
 ) -> tuple[Values, Values, Values]:
-    """What our policy would believe if it knew the risk, the margin (with the bill), or the response exactly."""
-    risk, margin, bill = candidates.hazards, candidates.margin, candidates.bill
-    parts: tuple[tuple[Floats, Floats | Amounts, Floats | Amounts, Respond], ...] = (
-        (truth.hazards, margin, bill, respond),
-        (risk, truth.margin, truth.bill, respond),
-        (risk, margin, bill, truth.response.take),
+    """What our policy would believe if it knew the risk, the margin (with the bill), or the response exactly.
+
+    Values are of all customers; those outside ``rows`` may get no offer, whatever they are worth.
+    """
+    risk, margin, bill = candidates.hazards[rows], candidates.margin[rows], candidates.bill[rows]
+    count = len(candidates)
+    every = respond(slice(0, count))
+    ours = Response(every.acceptance[rows], every.accepted_ratio[rows], every.refused_ratio[rows])
+    parts: tuple[tuple[Floats, Floats | Amounts, Floats | Amounts, Response], ...] = (
+        (truth.hazards, margin, bill, ours),
+        (risk, truth.margin, truth.bill, ours),
+        (risk, margin, bill, truth.response),
     )
     first, second, third = (
-        value_offers(hazards, worth, paid, settings.discounts, told, settings.economics)
+        spread(value_offers(hazards, worth, paid, settings.discounts, told.take, settings.economics), rows, count)
         for hazards, worth, paid, told in parts
     )
     return first, second, third
@@ -292,7 +344,7 @@ def _nobody(count: int, options: Options) -> Plan:
 
 @dataclass(frozen=True)
 class Share:
-    """A policy's share of what the oracle earns, with its interval over customers."""
+    """A policy's share of what an oracle earns, with its interval over customers and futures."""
 
     policy: str
     value: float
@@ -300,25 +352,27 @@ class Share:
     hi: float
 
 
-def shares(replayed: dict[str, Replayed], *, replicates: int, seed: int) -> dict[str, Share]:
-    """Shares of the oracle with 95 % intervals from a bootstrap over customers, paired: the same draws for all.
+def shares(replayed: dict[str, Replayed], *, of: str, replicates: int, seed: int) -> dict[str, Share]:
+    """Shares of an oracle with 95 % intervals from a bootstrap over customers and futures: the same draws for all.
 
     Args:
         replayed: Policies by the truth.
+        of: Name of the oracle.
         replicates: Bootstrap replicates; 0 gives NaN intervals.
         seed: Seed of the draws.
     """
     names = [name for name in replayed if name != NOBODY]
-    worth = np.stack([replayed[name].worth for name in names])
-    totals = worth.sum(axis=1)
-    best = names.index(ORACLE)
     # Who gets nothing from anybody adds nothing to any total.
-    moved = np.flatnonzero((worth != 0).any(axis=0))
+    moved = np.flatnonzero(np.any([replayed[name].by_future.any(axis=0) for name in names], axis=0))
+    worth = np.stack([replayed[name].by_future[:, moved] for name in names])
+    totals = worth.sum(axis=2).mean(axis=1)
+    best = names.index(of)
     generator = np.random.default_rng(seed)
     drawn = np.empty((replicates, len(names)))
+    count = worth.shape[1]
     for row in range(replicates):
-        times = generator.poisson(1.0, len(moved))
-        drawn[row] = worth[:, moved] @ times
+        times = worth @ generator.poisson(1.0, len(moved)).astype(np.float64)
+        drawn[row] = times @ (generator.multinomial(count, np.full(count, 1 / count)) / count)
     found = {}
     for place, name in enumerate(names):
         if totals[best] <= 0:
@@ -329,51 +383,6 @@ def shares(replayed: dict[str, Replayed], *, replicates: int, seed: int) -> dict
         lo, hi = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
         found[name] = Share(name, float(totals[place] / totals[best]), float(lo), float(hi))
     return found
-
-
-def realised(
-    replayed: dict[str, Replayed], truth: Truth, settings: PolicySettings, contact_costs: Floats
-) -> dict[str, float]:
-    """Shares of the oracle once the dice are thrown: the same dice for every policy.
-
-    Args:
-        replayed: Policies.
-        truth: The truth that the dice follow.
-        settings: The policy.
-        contact_costs: Cost of a contact by channel.
-    """
-    months = settings.economics.horizon_months
-    delta = (1 + settings.economics.discount_rate_year) ** (-np.arange(1, months + 1) / MONTHS_PER_YEAR)
-    generator = np.random.default_rng(settings.simulation.seed)
-    count = len(truth.hazards)
-    stay_dice, accept_dice = generator.random((count, months)), generator.random(count)
-    base = monthly_hazards(truth.hazards, months)
-    margin, bill = by_month(truth.margin, months) * delta, by_month(truth.bill, months) * delta
-    earned = {}
-    for name, one in replayed.items():
-        hazard, cost = base.copy(), np.zeros((count, months))
-        rows = np.flatnonzero(one.plan.action != NONE)
-        action, window = one.plan.action[rows], one.plan.window[rows]
-        accepts = accept_dice[rows] < truth.response.acceptance[rows, action, window]
-        ratio = np.where(
-            accepts,
-            truth.response.accepted_ratio[rows, action, window],
-            truth.response.refused_ratio[rows, action, window],
-        )
-        month = np.arange(months)[None, :]
-        acting = (month >= window[:, None]) & (month < window[:, None] + TRUE_EFFECT_MONTHS)
-        avoidable = 1 - (1 - hazard[rows]) / (1 - MOVE_OUT_MONTHLY)
-        changed = 1 - (1 - np.minimum(avoidable * ratio[:, None], 1.0)) * (1 - MOVE_OUT_MONTHLY)
-        hazard[rows] = np.where(acting, changed, hazard[rows])
-        paid = (month >= window[:, None]) & (month < window[:, None] + settings.economics.discount_months)
-        share = np.array(settings.discounts)[action] * accepts
-        cost[rows] = np.where(paid, share[:, None] * bill[rows], 0.0)
-        there = np.cumprod(stay_dice >= hazard, axis=1)
-        before = np.hstack([np.ones((count, 1)), there])[rows, window]
-        contacts = before * np.append(1.0, delta)[window] * contact_costs[one.plan.channel[rows]]
-        earned[name] = float((there * (margin - cost)).sum() - contacts.sum())
-    most = earned[ORACLE] - earned[NOBODY]
-    return {name: (total - earned[NOBODY]) / most if most else float("nan") for name, total in earned.items()}
 
 
 def planned_change(rows: pd.DataFrame, months: pd.DataFrame, offers: pd.DataFrame, until: int) -> Floats:

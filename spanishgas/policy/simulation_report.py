@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.policy.recommendations import Basis
-from spanishgas.policy.replay import ASSUMED, LEARNED, OBSERVABLE, ORACLE, WITH_TRUE
+from spanishgas.policy.replay import ASSUMED, LEARNED, WITH_TRUE, YARDSTICKS
 from spanishgas.policy.simulator import Simulation
 
 if TYPE_CHECKING:
@@ -82,35 +82,33 @@ def _replayed(replayed: pd.DataFrame) -> list[str]:
         "",
         "## By the demo world's truth",
         "",
-        "Share of what an oracle earns that knows every true probability, with the same guardrails, budget and "
-        "capacities; intervals from a bootstrap over customers. Offers are made until the budget is truly spent, what "
-        "promises most per euro first; `planned` is what the whole plan would have cost. The realised share has the "
-        "dice thrown once, the same for all.",
+        "Worth is averaged over futures of the same present. `informed` knows how the world works and all that is "
+        "recorded; `with_traits` also knows today's hidden traits; `oracle` is all-knowing: it knows each future too. "
+        "All have the same guardrails, budget and capacities; intervals are from a bootstrap over customers and "
+        "futures. Offers are made until the budget is truly spent, what promises most per euro first; `planned` is "
+        "what the whole plan would have cost.",
         "",
-        "| policy | offers | promised | worth, EUR | spend, EUR | planned | share | 95 % interval | realised |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: |",
+        "| policy | offers | promised | worth, EUR | spend, EUR | planned | of the informed | 95 % interval | "
+        "of the all-knowing | 95 % interval |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | ---: | --- |",
     ]
     for row in replayed.to_dict("records"):
         promised = "" if pd.isna(row["promised_eur"]) else f"{row['promised_eur']:,.0f}"
         lines.append(
             f"| {row['policy']} | {row['offers']:,} | {promised} | {row['worth_eur']:,.0f} | {row['spend_eur']:,.0f} | "
             f"{row['planned_spend_eur']:,.0f} | "
-            f"{row['share']:.1%} | {row['lo']:.1%} to {row['hi']:.1%} | {row['realised_share']:.1%} |"
+            f"{row['share_of_informed']:.1%} | {row['informed_lo']:.1%} to {row['informed_hi']:.1%} | "
+            f"{row['share']:.1%} | {row['lo']:.1%} to {row['hi']:.1%} |"
         )
-    share = replayed.set_index("policy")["share"]
+    share = replayed.set_index("policy")["share_of_informed"]
     ours = share.get(LEARNED, share[ASSUMED])
     told = [f"{name.removeprefix('with_true_')} {share[name]:.1%}" for name in WITH_TRUE if name in share.index]
     lines += [
         "",
-        f"What limits it: our policy reaches {ours:.1%}; with one part known exactly: {', '.join(told)}. The parts "
-        "go together, so these do not add up. The allocation falls short by no more than its certified gap.",
+        f"What limits it: our policy reaches {ours:.1%} of the informed oracle; with one part as today's traits tell "
+        f"it: {', '.join(told)}. The parts go together, so these do not add up. The allocation falls short by no more "
+        "than its certified gap.",
     ]
-    if OBSERVABLE in share.index:
-        lines += [
-            "",
-            "With risk, margin and response all as well known as a regression of the truth on the features tells "
-            f"them: {share[OBSERVABLE]:.1%}. What lies beyond is in habits and moods that no input records.",
-        ]
     return [*lines, ""]
 
 
@@ -149,15 +147,15 @@ def plot_sensitivity(sensitivity: pd.DataFrame) -> "Figure":
 
 
 def plot_replay(replayed: pd.DataFrame) -> "Figure":
-    """Shares of the oracle with their intervals."""
+    """Shares of the informed oracle with their intervals."""
     from matplotlib.figure import Figure
 
-    rows = replayed[~replayed["policy"].isin(["nobody", ORACLE])].iloc[::-1]
+    rows = replayed[~replayed["policy"].isin(["nobody", *YARDSTICKS])].iloc[::-1]
     figure = Figure(figsize=(7, 0.45 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
-    spread = np.abs(rows[["lo", "hi"]].to_numpy().T - rows["share"].to_numpy())
-    axes.barh(rows["policy"], rows["share"], xerr=spread, color=BLUE, ecolor="black")
+    spread = np.abs(rows[["informed_lo", "informed_hi"]].to_numpy().T - rows["share_of_informed"].to_numpy())
+    axes.barh(rows["policy"], rows["share_of_informed"], xerr=spread, color=BLUE, ecolor="black")
     axes.axvline(0, color="grey", lw=0.8)
-    axes.set_xlabel("share of the oracle")
+    axes.set_xlabel("share of the informed oracle")
     axes.set_title("By the true probabilities")
     return figure

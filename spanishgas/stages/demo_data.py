@@ -17,7 +17,7 @@ from spanishgas.engine.store import Publication, TableStore
 from spanishgas.errors import ConfigError, SourceError
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Target, Workspace
-from spanishgas.stages.truth import TRUTH
+from spanishgas.stages.truth import TRUTH, WORLD
 
 RAW = Publication(layer="raw", name="demo")
 HOURLY_ROWS_PER_FILE = 30_000_000
@@ -65,7 +65,10 @@ class DemoData(PlainStage):
                 landed=landed,
                 named=True,
                 metrics={key: float(value) for key, value in world.summary.items() if isinstance(value, int | float)},
-                tags={key: value for key, value in world.summary.items() if isinstance(value, str)},
+                tags={
+                    **{key: value for key, value in world.summary.items() if isinstance(value, str)},
+                    WORLD: settings.model_dump_json(exclude={"hourly_format", "block_customers", "actions"}),
+                },
             )
         return Build(products=products, report=_report(world, products))
 

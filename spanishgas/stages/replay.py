@@ -11,7 +11,7 @@ from spanishgas.contracts.decisions import REPLAY_STUDY, REPLAYED_POLICIES
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import ConfigError, PublishError
 from spanishgas.policy.replay import ASSUMED, LEARNED
-from spanishgas.policy.study import plot_shares, render, summarise, verdict
+from spanishgas.policy.study import FIGURES, plot_shares, render, summarise, verdict
 from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages import demo_data, features, ingest, promote, silver, simulate, train, training_set
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
@@ -121,14 +121,16 @@ class Replay(PlainStage):
                 files = store.files(target.manifests[name], REPLAYED_POLICIES.name)
                 parts.append(workspace.engine.frame(workspace.engine.scan(files)).assign(world=world, seed=seed))
         replays = pd.concat(parts, ignore_index=True)
-        study = summarise(replays)
+        study = summarise(replays, view.replay.chosen_on)
         metrics: dict[str, float] = {"worlds": float(len(parts))}
         for row in study.to_dict("records"):
-            for name in ("share", "lo", "hi", "lead", "lead_lo", "lead_hi"):
+            told = f"{row['world']}_chosen_on" if row["is_chosen_on"] else row["world"]
+            for name in FIGURES:
                 if pd.notna(row[name]):
-                    metrics[f"{row['world']}_{row['policy']}_{name}"] = float(row[name])
+                    metrics[f"{told}_{row['policy']}_{name}"] = float(row[name])
             if row["policy"] == (LEARNED if LEARNED in set(study["policy"]) else ASSUMED):
-                metrics[f"{row['world']}_replay_share_of_oracle"] = float(row["share"])
+                metrics[f"{told}_replay_share_of_oracle"] = float(row["share"])
+                metrics[f"{told}_replay_share_of_informed"] = float(row["share_of_informed"])
         product = Product(
             tables={REPLAY_STUDY.name: study[list(REPLAY_STUDY.column_names)]},
             contracts={REPLAY_STUDY.name: REPLAY_STUDY},

@@ -21,9 +21,10 @@ from spanishgas.policy.simulator import simulate
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, Target, Workspace
 from spanishgas.stages.decisions import Decided, DecisionSettings, decide_from, decision_inputs
+from spanishgas.stages.outlooks import demo_outlooks
 from spanishgas.stages.recommend import STAGE as RECOMMEND
 from spanishgas.stages.score import PARTITION
-from spanishgas.stages.truth import find_truth, read_future
+from spanishgas.stages.truth import find_truth
 
 CONTRACTS: dict[str, Contract] = {
     table.name: table for table in (SIMULATED_GROUPS, SIMULATED_SENSITIVITY, BUDGET_CURVE, REPLAYED_POLICIES)
@@ -92,7 +93,8 @@ class Simulate(PlainStage):
             tables[REPLAYED_POLICIES.name] = replayed.table
             metrics |= replayed.metrics
             figures["replay"] = plot_replay(replayed.table)
-            headline += f"; by the truth {replayed.metrics['replay_share_of_oracle']:.0%} of what an oracle earns"
+            share = replayed.metrics.get("replay_share_of_informed", float("nan"))
+            headline += f"; by the truth {share:.0%} of what whoever knows all that is recorded could earn"
         product = Product(
             tables={
                 name: table[list(CONTRACTS[name].column_names)].reset_index(drop=True) for name, table in tables.items()
@@ -114,31 +116,25 @@ def _replay(workspace: Workspace, target: Target, view: DecisionSettings, found:
     """Policies by the ground truth, where there is one for the features' date."""
     if "truth" not in target.manifests:
         return None
-    told = read_future(workspace.engine, workspace.store, target.manifests["truth"], view.as_of)
-    if told is None:
-        return None
-    workspace.progress("replaying policies against the ground truth")
-    candidates = found.table.candidates
-    truth = replay.Truth.of(told["months"], told["offers"], candidates)
-    policies = replay.replay(
-        candidates,
-        dict(found.responses),
-        truth,
-        view.policy,
-        committed=found.decisions.committed,
-        features=found.table.features,
-    )
     simulation = view.policy.simulation
-    shares = replay.shares(policies, replicates=simulation.replicates, seed=simulation.seed)
-    dice = replay.realised(policies, truth, view.policy, np.array(view.policy.contact_costs))
+    tell = demo_outlooks(workspace.engine, workspace.store, target.manifests["truth"], view.as_of, simulation)
+    workspace.progress("replaying policies against the ground truth")
+    policies = replay.replay(
+        found.table.candidates, dict(found.responses), tell, view.policy, committed=found.decisions.committed
+    )
+    shares, informed = (
+        replay.shares(policies, of=oracle, replicates=simulation.replicates, seed=simulation.seed)
+        for oracle in (replay.ORACLE, replay.INFORMED)
+    )
     rows = []
     for name, one in policies.items():
-        share = shares.get(name, replay.Share(name, 0.0, 0.0, 0.0))
+        none = replay.Share(name, 0.0, 0.0, 0.0)
+        share, attainable = shares.get(name, none), informed.get(name, none)
         rows.append(
             {
                 "run_date": pd.Timestamp(view.run_date),
                 "policy": name,
-                "offers": int((one.plan.action >= 0).sum()),
+                "offers": round(one.offers),
                 "promised_eur": float(one.promised.sum()),
                 "worth_eur": float(one.worth.sum()),
                 "spend_eur": float(one.spend.sum()),
@@ -146,22 +142,22 @@ def _replay(workspace: Workspace, target: Target, view: DecisionSettings, found:
                 "share": share.value,
                 "lo": share.lo,
                 "hi": share.hi,
-                "realised_share": dice[name],
+                "share_of_informed": attainable.value,
+                "informed_lo": attainable.lo,
+                "informed_hi": attainable.hi,
             }
         )
-    ours = shares[found.basis.response]
     metrics = {
-        "replay_share_of_oracle": ours.value,
-        "replay_share_of_oracle_lo": ours.lo,
-        "replay_share_of_oracle_hi": ours.hi,
         "replay_oracle_eur": float(policies[replay.ORACLE].worth.sum()),
+        "replay_informed_eur": float(policies[replay.INFORMED].worth.sum()),
         "replay_allocation_gap_share": found.decisions.plan.gap / max(found.decisions.plan.total, 1e-9),
     }
-    for name, share in shares.items():
-        if name == replay.ORACLE:
-            continue
-        key = f"replay_share_of_oracle_{name}"
-        metrics |= {key: share.value, f"{key}_lo": share.lo, f"{key}_hi": share.hi}
+    for oracle, parts in ((replay.ORACLE, shares), (replay.INFORMED, informed)):
+        key, ours = f"replay_share_of_{oracle}", parts[found.basis.response]
+        metrics |= {key: ours.value, f"{key}_lo": ours.lo, f"{key}_hi": ours.hi}
+        # Intervals of the others stand in the table: a run has room for so many metrics only.
+        policies_told = [name for name in parts if name not in (oracle, replay.ORACLE, replay.WITH_TRAITS)]
+        metrics |= {f"{key}_{name}": parts[name].value for name in policies_told}
     return Replay(pd.DataFrame(rows), {name: figure for name, figure in metrics.items() if np.isfinite(figure)})
 
 

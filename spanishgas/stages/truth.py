@@ -9,6 +9,10 @@ from spanishgas.engine.store import Manifest, Publication, TableStore
 
 TRUTH = Publication(layer="ground_truth", name="demo")
 HAZARDS, MONTHS, OFFERS = "hazards", "months", "offers"
+# Recommendations that took effect in the world, where it is continued with some.
+ACTIONS = "actions"
+# Tag with the settings that the world was made from.
+WORLD = "world_settings"
 
 
 def find_truth(store: TableStore) -> Manifest | None:

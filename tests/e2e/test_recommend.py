@@ -163,9 +163,13 @@ def test_simulate_replays_policies_by_the_truth(retailer: Retailer) -> None:
     assert (replayed["worth_eur"] <= replayed.loc["oracle", "worth_eur"] + 1.0).all()
     metrics = run.data.metrics
     assert metrics["replay_share_of_oracle"] == replayed.loc["learned", "share"]
-    for name in ("top_risk_medium", "tier_by_risk"):
-        for bound in ("", "_lo", "_hi"):
-            assert f"replay_share_of_oracle_{name}{bound}" in metrics
+    assert metrics["replay_share_of_informed"] == replayed.loc["learned", "share_of_informed"]
+    assert replayed.loc["informed", "share_of_informed"] == 1.0
+    assert replayed.loc["informed", "worth_eur"] <= replayed.loc["oracle", "worth_eur"]
+    for oracle in ("oracle", "informed"):
+        assert {f"replay_share_of_{oracle}{bound}" for bound in ("_lo", "_hi")} <= set(metrics)
+        for name in ("top_risk_medium", "tier_by_risk"):
+            assert f"replay_share_of_{oracle}_{name}" in metrics
     groups = retailer.table(outcome, "simulated_groups")
     made = retailer.run(recommend.STAGE)
     assert made.cached  # simulate made it

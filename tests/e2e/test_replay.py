@@ -31,7 +31,7 @@ def test_a_world_is_made_replayed_and_not_made_again(tmp_path: Path, tracking: T
     assert not (world / "bronze").exists()
     store = TableStore(tmp_path / "data")
     study = pd.read_parquet(store.files(outcome.manifests[0], "replay_study")[0]).set_index("policy")
-    assert {"assumed", "top_risk_medium", "tier_by_risk", "with_observable"} <= set(study.index)
+    assert {"assumed", "top_risk_medium", "tier_by_risk", "informed", "with_traits"} <= set(study.index)
     assert set(study["seeds"]) == {1}
     # So small a model passes no gate; the world is replayed all the same, and the record says why.
     champion = tracker.client.get_model_version_by_alias("churn-data_interactions_3", "champion")

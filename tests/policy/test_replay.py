@@ -11,22 +11,36 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
 from pipelines._entry import load_settings
 from spanishgas.config import DemoSettings, PolicySettings
 from spanishgas.demo import build_world
+from spanishgas.demo.futures import Told, one_future, present_at
 from spanishgas.demo.hazards import MOVE_OUT_MONTHLY as TRUE_MOVE_OUT
 from spanishgas.demo.offers import EFFECT_MONTHS
-from spanishgas.errors import ContractError
 from spanishgas.policy import replay
 from spanishgas.policy.allocation import Options, Plan, allocate
 from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import guard, limits_of, value
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response, Values
-from spanishgas.policy.observable import numeric, observable
-from spanishgas.policy.replay import ASSUMED, LEARNED, NOBODY, ORACLE, RULES, TIERS, TOP_RISK, Replayed, Truth
+from spanishgas.policy.replay import (
+    ASSUMED,
+    INFORMED,
+    LEARNED,
+    NOBODY,
+    ORACLE,
+    RULES,
+    TIERS,
+    TOP_RISK,
+    WITH_TRAITS,
+    YARDSTICKS,
+    Outlooks,
+    Replayed,
+    Truth,
+)
 from spanishgas.policy.response import assumed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +89,6 @@ def people_of(truth: dict[str, pd.DataFrame], seed: int = 0) -> Candidates:
 class Case:
     """A world's truth at its end, its customers, and every policy by it."""
 
-    told: dict[str, pd.DataFrame]
     candidates: Candidates
     truth: Truth
     responses: dict[str, Respond]
@@ -99,63 +112,30 @@ def case(world: str) -> Case:
     last = built.ground_truth["months"]["as_of"].max()
     told = {name: built.ground_truth[name].loc[lambda table: table["as_of"] == last] for name in built.ground_truth}
     candidates = people_of(told)
-    truth = Truth.of(told["months"], told["offers"], candidates)
+    truth = truth_of(one_future(present_at(built.settings, last.date(), candidates.ids), "only"))
     responses: dict[str, Respond] = {
         ASSUMED: assumed(SETTINGS.response.assumed, candidates),
         LEARNED: wrong_about(truth),
     }
-    return Case(told, candidates, truth, responses, replay.replay(candidates, responses, truth, SETTINGS), SETTINGS)
+    played = replay.replay(candidates, responses, one_known(candidates, truth), SETTINGS)
+    return Case(candidates, truth, responses, played, SETTINGS)
 
 
-@pytest.mark.parametrize("world", WORLDS)
-def test_the_truth_stands_in_the_order_of_the_candidates(world: str) -> None:
-    found = case(world)
-    months, offers = found.told["months"].set_index("customer_id"), found.told["offers"]
-    wide = offers.set_index(["customer_id", "action", "timing_window"])
-    assert list(found.candidates.ids) == sorted(found.candidates.ids)
-    for row in range(0, len(found.candidates), 97):
-        customer = found.candidates.ids[row]
-        for name, array in (
-            ("hazard", found.truth.hazards),
-            ("margin_eur", found.truth.margin),
-            ("bill_eur", found.truth.bill),
-        ):
-            wanted = [months.loc[customer, f"{name}_{month:02d}"] for month in range(1, 25)]
-            assert array[row].tolist() == pytest.approx(wanted, rel=1e-6), (customer, name)
-        for action, place in (("small", 0), ("medium", 1), ("large", 2)):
-            for window, when in (("immediate", 0), ("30_60", 1), ("60_90", 2)):
-                cell = wide.loc[(customer, action, window)]
-                part = found.truth.response.take(slice(row, row + 1))
-                told = (part.acceptance, part.accepted_ratio, part.refused_ratio)
-                wanted = [cell["p_accept"], cell["accepted_ratio"], cell["refused_ratio"]]
-                assert [array[0, place, when] for array in told] == pytest.approx(wanted, rel=1e-6)
+def truth_of(told: Told) -> Truth:
+    response = Response(told.acceptance, told.accepted_ratio, told.refused_ratio)
+    return Truth(told.hazards, told.margin, told.bill, response)
 
 
-def without(table: pd.DataFrame, customers: Any) -> pd.DataFrame:
-    return table[~table["customer_id"].isin(customers)]
+def one_known(candidates: Candidates, truth: Truth, vague: float = 0.3) -> replay.Tell:
+    """One future that today's traits tell exactly; what is recorded tells it with an error."""
 
+    def tell(customers: npt.NDArray[np.object_]) -> Outlooks:
+        rows = np.isin(candidates.ids, customers)
+        one = Truth(truth.hazards[rows], truth.margin[rows], truth.bill[rows], truth.response.take(rows))
+        error = np.exp(vague * np.random.default_rng(2).normal(size=(int(rows.sum()), 1)))
+        return Outlooks([one], [one], [dataclasses.replace(one, hazards=np.minimum(one.hazards * error, 1.0))])
 
-def test_many_customers_that_the_truth_does_not_tell_of_are_an_error() -> None:
-    found = case("loglinear")
-    lost = found.candidates.ids[::5]
-    with pytest.raises(ContractError, match="does not tell of customers") as caught:
-        Truth.of(without(found.told["months"], lost), without(found.told["offers"], lost), found.candidates)
-    assert str(lost[0]) in str(caught.value)
-
-
-def test_a_few_that_the_truth_does_not_tell_of_have_left_and_nothing_brings_them_back() -> None:
-    """They are not registered as leavers yet: who contacts them pays the contact and gets nothing."""
-    found = case("loglinear")
-    lost = found.candidates.ids[::20]
-    truth = Truth.of(without(found.told["months"], lost), without(found.told["offers"], lost), found.candidates)
-    gone = np.isin(found.candidates.ids, lost)
-    assert (truth.hazards[gone] == 1).all()
-    assert (truth.hazards[~gone] == found.truth.hazards[~gone]).all()
-    values, before = truth.values(SETTINGS), found.truth.values(SETTINGS)
-    assert values.value[gone] == pytest.approx(np.zeros((gone.sum(), 3, 3)), abs=1e-4)
-    assert values.spend[gone] == pytest.approx(np.zeros((gone.sum(), 3, 3)), abs=1e-4)
-    assert values.reached[gone] == pytest.approx(np.tile([1.0, 0.0, 0.0], (gone.sum(), 1)), abs=1e-4)
-    assert (values.value[~gone] == before.value[~gone]).all()
+    return tell
 
 
 def test_the_replay_believes_of_the_world_what_is_so() -> None:
@@ -203,8 +183,9 @@ def slow_worth(found: Case, plan: Plan, row: int) -> tuple[float, float]:
 @pytest.mark.parametrize("world", WORLDS)
 def test_the_true_value_of_a_plan_is_that_of_the_slow_way(world: str) -> None:
     found = case(world)
-    for name in (TIERS, LEARNED, ORACLE):
+    for name in (TIERS, LEARNED, WITH_TRAITS):
         one = found.replayed[name]
+        assert one.plan is not None
         rows = np.flatnonzero(one.plan.action >= 0)[:60]
         assert len(rows) > 10, name
         slow = np.array([slow_worth(found, one.plan, row) for row in rows])
@@ -213,22 +194,22 @@ def test_the_true_value_of_a_plan_is_that_of_the_slow_way(world: str) -> None:
         idle = one.plan.action < 0
         assert not one.worth[idle].any()
         assert not one.spend[idle].any()
-    windows = found.replayed[ORACLE].plan.window
+    windows = found.replayed[WITH_TRAITS].plan.window
     assert set(windows[windows >= 0]) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_no_policy_beats_the_oracle(world: str) -> None:
     found = case(world)
-    oracle = found.replayed[ORACLE].plan
+    oracle = found.replayed[WITH_TRAITS].plan
     budget = limits_of(len(found.candidates), found.settings).budget
     assert oracle.total == pytest.approx(float(found.replayed[ORACLE].worth.sum()), rel=1e-6)
     assert oracle.spend.sum() <= budget
-    assert set(found.replayed) == {NOBODY, *RULES, LEARNED, ASSUMED, *replay.WITH_TRUE, ORACLE}
+    assert set(found.replayed) == {NOBODY, *RULES, LEARNED, ASSUMED, *replay.WITH_TRUE, *YARDSTICKS}
     for name, one in found.replayed.items():
         assert one.spend.sum() <= budget * (1 + 1e-6), name
         assert one.worth.sum() <= oracle.bound * (1 + 1e-6), name
-        assert one.worth.sum() < oracle.total or name == ORACLE, name
+        assert one.worth.sum() < oracle.total or name in (ORACLE, WITH_TRAITS), name
     assert found.replayed[LEARNED].worth.sum() > found.replayed[TOP_RISK].worth.sum()
 
 
@@ -240,7 +221,9 @@ def test_a_campaign_ends_when_the_money_is_spent_best_promise_first() -> None:
         0.3 * thrifty.acceptance[part], thrifty.accepted_ratio[part], thrifty.refused_ratio[part]
     )
     budget = limits_of(len(found.candidates), found.settings).budget
-    one = replay.replay(found.candidates, {ASSUMED: naive}, found.truth, found.settings)[ASSUMED]
+    one = replay.replay(found.candidates, {ASSUMED: naive}, one_known(found.candidates, found.truth), found.settings)[
+        ASSUMED
+    ]
     assert one.planned_spend > 1.3 * budget
     assert 0.95 * budget < one.spend.sum() <= budget
     values = value(found.candidates, naive, found.settings)
@@ -253,52 +236,6 @@ def test_a_campaign_ends_when_the_money_is_spent_best_promise_first() -> None:
     assert (planned.action[made] == one.plan.action[made]).all()
     assert not one.worth[dropped].any()
     assert not one.spend[dropped].any()
-
-
-def telling(found: Case) -> pd.DataFrame:
-    """Features that tell nearly all of the truth, in a nominal one too, with gaps."""
-    told = found.truth.response
-    refused = told.refused_ratio[:, 0, 0]
-    return pd.DataFrame(
-        {
-            "customer_id": found.candidates.ids,
-            "word": np.where(refused > 1.2, "high", "low"),
-            **{f"hazard {window}": found.truth.hazards[:, window] for window in range(3)},
-            "chance": np.where(np.arange(len(refused)) % 50 == 0, np.nan, told.acceptance[:, 1, 0]),
-            "refused": refused,
-            "margin": found.truth.margin.mean(axis=1),
-        }
-    )
-
-
-def test_what_features_tell_is_found_by_trees_that_have_not_seen_the_customer() -> None:
-    found = case("loglinear")
-    truth = found.truth
-    parts = (truth.hazards, truth.margin, truth.bill, truth.response)
-    known = numeric(telling(found))
-    assert "customer_id" not in known
-    assert set(known["word"]) == {0.0, 1.0}
-    hazards, margin, bill, told = observable(known, *parts, seed=0)
-    assert np.corrcoef(np.log(hazards[:, 0]), np.log(truth.hazards[:, 0]))[0, 1] > 0.85
-    assert hazards.mean(axis=0) == pytest.approx(truth.hazards[:, :3].mean(axis=0), rel=1e-6)
-    assert np.corrcoef(margin, truth.margin.mean(axis=1))[0, 1] > 0.6
-    assert np.corrcoef(told.acceptance[:, 1, 0], truth.response.acceptance[:, 1, 0])[0, 1] > 0.85
-    noise = pd.DataFrame({"noise": np.random.default_rng(0).normal(size=len(known))})
-    nothing = observable(noise, *parts, seed=0)
-    assert abs(np.corrcoef(nothing[0][:, 0], truth.hazards[:, 0])[0, 1]) < 0.15
-    assert nothing[3].acceptance.shape == truth.response.acceptance.shape
-    assert bill.shape == margin.shape
-
-
-def test_more_telling_features_earn_more() -> None:
-    found = case("loglinear")
-
-    def worth(features: pd.DataFrame) -> float:
-        replayed = replay.replay(found.candidates, found.responses, found.truth, found.settings, features=features)
-        return float(replayed[replay.OBSERVABLE].worth.sum() / replayed[ORACLE].worth.sum())
-
-    blind = pd.DataFrame({"customer_id": found.candidates.ids, "constant": 1.0})
-    assert worth(telling(found)) > worth(blind) + 0.1
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -323,7 +260,7 @@ def test_nobody_is_worth_nothing_and_the_oracle_its_own_share() -> None:
     found = case("loglinear")
     assert not found.replayed[NOBODY].worth.any()
     assert not found.replayed[NOBODY].spend.any()
-    shares = replay.shares(found.replayed, replicates=200, seed=1)
+    shares = replay.shares(found.replayed, of=ORACLE, replicates=200, seed=1)
     assert NOBODY not in shares
     best = shares[ORACLE]
     assert (best.value, best.lo, best.hi) == (1.0, 1.0, 1.0)
@@ -332,8 +269,8 @@ def test_nobody_is_worth_nothing_and_the_oracle_its_own_share() -> None:
         assert share.value == pytest.approx(float(found.replayed[name].worth.sum()) / total)
         assert share.lo <= share.value <= share.hi, name
         assert share.hi - share.lo < 1.5
-    assert replay.shares(found.replayed, replicates=200, seed=1) == shares
-    without = replay.shares(found.replayed, replicates=0, seed=1)
+    assert replay.shares(found.replayed, of=ORACLE, replicates=200, seed=1) == shares
+    without = replay.shares(found.replayed, of=ORACLE, replicates=0, seed=1)
     assert without[TIERS].value == shares[TIERS].value
     assert np.isnan(without[TIERS].lo)
 
@@ -341,13 +278,13 @@ def test_nobody_is_worth_nothing_and_the_oracle_its_own_share() -> None:
 def flat(name: str, worth: list[float]) -> Replayed:
     """A policy of which nothing but its worth matters."""
     count = len(worth)
-    none, zero = np.full(count, -1), np.zeros(count)
-    plan = Plan(none, none, none, zero, zero, np.zeros(5), 0.0, 0)
-    return Replayed(name, plan, zero, np.array(worth, np.float64), zero, 0.0)
+    return Replayed(name, None, 0.0, np.zeros(count), np.array([worth], np.float64), np.zeros(count), 0.0)
 
 
 def test_a_share_of_an_oracle_that_earns_nothing_is_not_known() -> None:
-    found = replay.shares({ORACLE: flat(ORACLE, [0.0, 0.0]), TIERS: flat(TIERS, [-1.0, 0.0])}, replicates=10, seed=0)
+    found = replay.shares(
+        {ORACLE: flat(ORACLE, [0.0, 0.0]), TIERS: flat(TIERS, [-1.0, 0.0])}, of=ORACLE, replicates=10, seed=0
+    )
     assert all(np.isnan([one.value, one.lo, one.hi]).all() for one in found.values())
 
 
@@ -356,6 +293,7 @@ def test_intervals_of_shares_are_paired() -> None:
     worth = np.random.default_rng(0).lognormal(size=50)
     found = replay.shares(
         {NOBODY: flat(NOBODY, [0.0] * 50), ORACLE: flat(ORACLE, list(worth)), TIERS: flat(TIERS, list(worth / 2))},
+        of=ORACLE,
         replicates=50,
         seed=0,
     )
@@ -438,16 +376,6 @@ def test_a_rule_takes_the_cheapest_channel_that_is_open_and_passes_over_what_doe
     assert plan.spend.tolist() == [0.0, 4.0, 0.0, 4.0]
 
 
-def hand_made(
-    hazards: list[float], acceptance: float, accepted: float, refused: float, count: int = 1, margin: float = 10.0
-) -> Truth:
-    """Customers who are all alike, 24 months each; after the months given the hazard is the last one."""
-    full = np.array(hazards + hazards[-1:] * (24 - len(hazards)))
-    shape = (count, 3, 3)
-    response = Response(np.full(shape, acceptance), np.full(shape, accepted), np.full(shape, refused))
-    return Truth(np.tile(full, (count, 1)), np.full((count, 24), margin), np.full((count, 24), 50.0), response)
-
-
 def test_planned_change_is_that_of_a_customer_worked_out_by_hand() -> None:
     months = pd.DataFrame({"customer_id": ["A", "B"], **{f"hazard_{month:02d}": [0.1, 0.2] for month in range(1, 25)}})
     cells = [
@@ -482,67 +410,59 @@ def test_planned_change_is_that_of_a_customer_worked_out_by_hand() -> None:
     assert longer[1] == pytest.approx(0.9**6 - stay_a, abs=1e-12)
 
 
-def some_plan(count: int, given: int, action: int = 2, window: int = 0, channel: int = 0) -> Plan:
-    """The first customers get the same offer."""
-    who = np.arange(count) < given
-    zero = np.zeros(count)
-    parts = (np.where(who, place, -1) for place in (action, window, channel))
-    return Plan(*parts, zero, zero, np.zeros(5), 0.0, 0)
+def test_worth_is_the_mean_over_futures_and_only_the_all_knowing_plans_for_each() -> None:
+    """Two futures that differ in who would leave: each has its best customers, and one plan has to do for both."""
+    found = case("loglinear")
+    few, many = (
+        dataclasses.replace(found.truth, hazards=np.minimum(found.truth.hazards * by, 1.0))
+        for by in (
+            np.where(np.arange(len(found.candidates)) % 2, 0.3, 2.0)[:, None],
+            np.where(np.arange(len(found.candidates)) % 2, 2.0, 0.3)[:, None],
+        )
+    )
+
+    def tell(customers: npt.NDArray[np.object_]) -> Outlooks:
+        rows = np.isin(found.candidates.ids, customers)
+        both = [
+            Truth(one.hazards[rows], one.margin[rows], one.bill[rows], one.response.take(rows)) for one in (few, many)
+        ]
+        return Outlooks(both, both, [both[0]])
+
+    played = replay.replay(found.candidates, found.responses, tell, found.settings)
+    worth = {name: float(one.worth.sum()) for name, one in played.items()}
+    assert worth[INFORMED] < worth[WITH_TRAITS] < worth[ORACLE]
+    assert played[ORACLE].plan is None
+    assert played[TIERS].by_future.shape == (2, len(found.candidates))
+    values = [one.values(found.settings) for one in (few, many)]
+    plan = played[TIERS].plan
+    assert plan is not None
+    row = int(np.flatnonzero(plan.action >= 0)[0])
+    each = [one.value[row, plan.action[row], 0] - found.settings.contact_costs[plan.channel[row]] for one in values]
+    assert played[TIERS].by_future[:, row] == pytest.approx(each, rel=1e-4)
+    assert played[TIERS].worth[row] == pytest.approx(np.mean(each), rel=1e-4)
+    told = replay.shares(played, of=INFORMED, replicates=100, seed=0)
+    assert told[WITH_TRAITS].value > 1.0
+    assert told[WITH_TRAITS].lo < told[WITH_TRAITS].value < told[WITH_TRAITS].hi
 
 
-def played(truth: Truth, plans: dict[str, Plan], settings: PolicySettings) -> dict[str, Replayed]:
-    """Plans by the truth, as the replay values them."""
-    values = truth.values(settings)
-    count = len(truth.hazards)
-    options = Options(values, np.array(settings.contact_costs), np.ones((count, 3, 3), bool), np.ones((count, 4), bool))
-    return {
-        name: Replayed(name, plan, np.zeros(count), *replay.value_of_plan(plan, options), planned_spend=0.0)
-        for name, plan in plans.items()
-    }
+def test_expected_parts_are_those_of_the_mixture_of_futures() -> None:
+    """Of two equally likely futures in one of which all leave at once, half of the customers stay for ever."""
+    count, shape = 2, (2, 3, 3)
 
+    def future(hazard: float, chance: float, accepted: float) -> Truth:
+        response = Response(np.full(shape, chance), np.full(shape, accepted), np.ones(shape))
+        full = np.full((count, 24), hazard)
+        return Truth(full, np.full((count, 24), 10.0), np.full((count, 24), 50.0), response)
 
-def thrown(seed: int) -> PolicySettings:
-    return SETTINGS.model_copy(update={"simulation": SETTINGS.simulation.model_copy(update={"seed": seed})})
-
-
-def test_what_the_dice_say_is_on_average_what_was_expected() -> None:
-    """Half of the customers get a later, weaker offer than the oracle's; refusing drives away, accepting keeps."""
-    count = 400
-    truth = hand_made([0.25, 0.2, 0.15, 0.1], acceptance=0.6, accepted=0.2, refused=1.3, count=count)
-    plans = {
-        NOBODY: some_plan(count, 0),
-        TIERS: some_plan(count, count // 2, action=1, window=1, channel=3),
-        ORACLE: some_plan(count, count),
-    }
-    policies = played(truth, plans, SETTINGS)
-    wanted = replay.shares(policies, replicates=0, seed=0)[TIERS].value
-    assert 0.1 < wanted < 0.9
-    costs = np.array(SETTINGS.contact_costs)
-    dice = [replay.realised(policies, truth, thrown(seed), costs) for seed in range(80)]
-    assert np.mean([one[TIERS] for one in dice]) == pytest.approx(wanted, abs=0.03)
-    assert {one[NOBODY] for one in dice} == {0.0}
-    assert {one[ORACLE] for one in dice} == {1.0}
-    assert len({one[TIERS] for one in dice}) > 70
-    assert replay.realised(policies, truth, thrown(3), costs) == dice[3]
-
-
-def test_without_chance_the_dice_say_what_was_expected() -> None:
-    """Nobody leaves and everybody accepts: contacts and discounts are all that differs."""
-    truth = hand_made([0.0], acceptance=1.0, accepted=1.0, refused=1.0, count=3)
-    plans = {
-        NOBODY: some_plan(3, 0),
-        TIERS: some_plan(3, 2, action=0, window=2, channel=3),
-        ORACLE: some_plan(3, 3, action=2, window=1, channel=1),
-    }
-    policies = played(truth, plans, SETTINGS)
-    totals = {name: float(one.worth.sum()) for name, one in policies.items()}
-    assert totals[ORACLE] < totals[TIERS] < 0
-    found = replay.realised(policies, truth, SETTINGS, np.array(SETTINGS.contact_costs))
-    assert found[TIERS] == pytest.approx(totals[TIERS] / totals[ORACLE], rel=1e-5)
+    values, parts = replay.expect([future(1.0, 0.2, 0.5), future(0.0, 0.6, 1.0)], SETTINGS)
+    assert parts.hazards[0, :3].tolist() == [0.5, 0.0, 0.0]
+    assert parts.response.acceptance[0, 0, 0] == pytest.approx(0.4)
+    assert parts.response.accepted_ratio[0, 0, 0] == pytest.approx((0.2 * 0.5 + 0.6 * 1.0) / 0.8)
+    assert values.baseline[0] == pytest.approx(future(0.0, 0.6, 1.0).values(SETTINGS).baseline[0] / 2)
 
 
 # Where the truth may be named: where it is written, where a model's ceiling or a policy's worth is reported.
-READERS = {"truth", "train", "simulate", "measure", "demo_data"}
+READERS = {"truth", "train", "simulate", "measure", "demo_data", "outlooks"}
 NAMES = ("stages.truth", "find_truth", "read_future", "true_risks")
 
 
@@ -560,9 +480,7 @@ def test_nothing_but_reports_reads_the_ground_truth() -> None:
     for room in ("policy", "scoring", "models", "features", "training", "segmentation"):
         for file in (package / room).rglob("*.py"):
             text = file.read_text().replace("ground truth", "ground_truth")
-            assert "ground_truth" not in text or file.name in {"replay.py", "observable.py", "simulation_report.py"}, (
-                file
-            )
+            assert "ground_truth" not in text or file.name in {"replay.py", "simulation_report.py"}, file
 
 
 def test_what_decides_and_learns_does_not_even_load_the_readers_of_the_truth() -> None:
