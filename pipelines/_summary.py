@@ -9,7 +9,7 @@ from spanishgas.stages.runner import Outcome
 
 SHOWN_TABLES = 4
 REPORTED = ("promote", "recommend", "simulate", "drift", "performance")
-OURS = "replay_share_of_oracle"
+OURS = "replay_share_of_informed"
 RULES = {"top_risk_medium": "medium offer to the riskiest", "tier_by_risk": "offer by risk tier"}
 
 
@@ -89,7 +89,11 @@ def _offers(manifest: Manifest) -> list[tuple[str, str]]:
         f"{told['expected_margin_impact_eur']:,.0f} EUR of margin beyond cost, response {tags['response']}, model "
         f"v{tags['model_version']}"
     )
-    return [("offers", offers), ("expected", expected)]
+    promised = (
+        f"{told['promised_eur']:,.0f} EUR by the whole plan, the held out included; with 90 % probability between "
+        f"{told['promised_lo_eur']:,.0f} and {told['promised_hi_eur']:,.0f}"
+    )
+    return [("offers", offers), ("expected", expected), ("promised", promised)]
 
 
 def _replayed(manifest: Manifest) -> list[tuple[str, str]]:
@@ -101,7 +105,8 @@ def _replayed(manifest: Manifest) -> list[tuple[str, str]]:
     interval = f" ({lo:.0%} to {hi:.0%})" if lo is not None and hi is not None else ""
     text = (
         f"by the demo world's true probabilities {told[OURS]:.0%}{interval} of the "
-        f"{told['replay_oracle_eur']:,.0f} EUR that an oracle would earn; {', '.join(others)}"
+        f"{told['replay_informed_eur']:,.0f} EUR that whoever knows all that is recorded would earn; "
+        f"{', '.join(others)}"
     )
     return [("replayed", text)]
 

@@ -344,7 +344,9 @@ REPLAYED_POLICIES = Contract(
         RUN_DATE,
         _column("policy", "Name of the policy."),
         count("offers", "Offers."),
-        _eur("promised_eur", "What the policy expected; null for those that expect nothing.", nullable=True),
+        _eur("promised_eur", "What the policy promised; null for those that expect nothing.", nullable=True),
+        _eur("promised_lo_eur", "Lower bound of its 90 % interval; null where none is stated.", nullable=True),
+        _eur("promised_hi_eur", "Upper bound.", nullable=True),
         _eur("worth_eur", "What its offers truly bring on average, all costs taken off."),
         _eur("spend_eur", "What they truly cost on average."),
         _eur(

@@ -22,8 +22,9 @@ from spanishgas.config import PolicySettings
 from spanishgas.domain.repricing import Amounts
 from spanishgas.policy.allocation import Limits, Options, Plan
 from spanishgas.policy.candidates import Candidates
-from spanishgas.policy.decide import Bools, guard, limits_of, plan_for, value, value_of_plan, with_values
-from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response, Values, value_offers
+from spanishgas.policy.decide import guard, limits_of, plan_for, value, value_of_plan, with_values
+from spanishgas.policy.economics import WINDOWS, Floats, Respond, Response, Values, value_offers
+from spanishgas.policy.rules import RULES, rule_plans
 
 # Months that an offer acts in the demo world, whatever the policy believes.
 TRUE_EFFECT_MONTHS = 3
@@ -33,14 +34,10 @@ Ints = npt.NDArray[np.int64]
 NOBODY, ORACLE, LEARNED, ASSUMED = "nobody", "oracle", "learned", "assumed"
 INFORMED, WITH_TRAITS = "informed", "with_traits"
 YARDSTICKS = (ORACLE, WITH_TRAITS, INFORMED)
-TOP_RISK, TIERS = "top_risk_medium", "tier_by_risk"
-RULES = (TOP_RISK, TIERS)
 # Our policy with one part known as well as today's traits tell it, to tell what limits it.
 WITH_TRUE = ("with_true_risk", "with_true_margin", "with_true_response")
 # Money is counted in single precision.
 ROUNDING = 1e-6
-# The riskiest third of those who may be contacted gets the large offer, the next the medium one, the rest the small.
-TIER_SHARES = (1 / 3, 2 / 3)
 
 
 @dataclass(frozen=True)
@@ -146,8 +143,8 @@ def replay(
     futures = [spread(one.values(settings), rows, count) for one in told.futures]
     truly_open = with_values(open_options, mean_values(futures))
     plans: dict[str, Plan] = {NOBODY: _nobody(count, open_options)}
-    for name, actions in ((TOP_RISK, _medium(candidates)), (TIERS, _tiers(candidates, open_options))):
-        plans[name] = by_risk(candidates, truly_open, actions, limits.bounds)
+    # What discounts truly cost, which whoever goes on until the money is gone need not know before.
+    plans |= rule_plans(candidates, truly_open, limits.bounds)
     for name, respond in responses.items():
         values = assumed_values if name == ASSUMED else value(candidates, respond, settings)
         plans[name] = plan_for(candidates, values, limits, settings)
@@ -285,55 +282,6 @@ def _one_part_true(
         for hazards, worth, paid, told in parts
     )
     return first, second, third
-
-
-def by_risk(candidates: Candidates, options: Options, actions: Ints, bounds: Floats) -> Plan:
-    """A rule policy: down the ranking of risk, at once and through the cheapest channel, until the budget is spent.
-
-    Args:
-        candidates: Customers.
-        options: What the guardrails allow; their spend is what discounts truly cost, which whoever goes on until the
-            money is gone need not know before.
-        actions: Position of the action that each customer would get.
-        bounds: Budget, capacities of windows, capacities of channels.
-    """
-    count = len(candidates)
-    windows = len(WINDOWS)
-    rows = np.arange(count)
-    action, window, channel = (np.full(count, NONE) for _ in range(3))
-    spend = np.zeros(count)
-    used = np.zeros(len(bounds))
-    may = options.offers[rows, actions, 0]
-    worth = options.values
-    expected = worth.spend[rows, actions, 0].astype(np.float64)
-    for row in np.lexsort((candidates.ids.astype(str), -candidates.risk)):
-        if not may[row]:
-            continue
-        for place in range(len(options.contact_cost)):
-            cost = expected[row] + options.contact_cost[place]
-            fits = (
-                used[0] + cost <= bounds[0]
-                and used[1] < bounds[1]
-                and used[1 + windows + place] < bounds[1 + windows + place]
-            )
-            if options.channels[row, place] and fits:
-                action[row], window[row], channel[row], spend[row] = actions[row], 0, place, cost
-                used[0] += cost
-                used[1] += 1
-                used[1 + windows + place] += 1
-                break
-    return Plan(action, window, channel, np.zeros(count), spend, np.zeros(len(bounds)), 0.0, 0)
-
-
-def _medium(candidates: Candidates) -> Ints:
-    return np.full(len(candidates), ACTIONS.index("medium"))
-
-
-def _tiers(candidates: Candidates, options: Options) -> Ints:
-    """Action by quantile of the score among those who may be contacted."""
-    may: Bools = np.asarray(options.offers.any(axis=(1, 2)) & options.channels.any(axis=1))
-    edges = np.quantile(candidates.risk[may], [1 - share for share in TIER_SHARES]) if may.any() else (1.0, 1.0)
-    return np.where(candidates.risk >= edges[0], 2, np.where(candidates.risk >= edges[1], 1, 0))
 
 
 def _nobody(count: int, options: Options) -> Plan:

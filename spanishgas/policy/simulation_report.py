@@ -7,6 +7,7 @@ import pandas as pd
 
 from spanishgas.policy.recommendations import Basis
 from spanishgas.policy.replay import ASSUMED, LEARNED, WITH_TRUE, YARDSTICKS
+from spanishgas.policy.response_report import render_past
 from spanishgas.policy.simulator import Simulation
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 BLUE, RED = "#4c72b0", "#c44e52"
 
 
-def render(simulation: Simulation, replayed: pd.DataFrame | None, basis: Basis) -> str:
+def render(simulation: Simulation, replayed: pd.DataFrame | None, basis: Basis, past: pd.DataFrame) -> str:
     """The report in Markdown."""
     groups, curve = simulation.groups, simulation.curve
     net, spend = groups["net_eur"].sum(), groups["spend_eur"].sum()
@@ -57,6 +58,7 @@ def render(simulation: Simulation, replayed: pd.DataFrame | None, basis: Basis) 
         f"{'chosen' if row.is_chosen else ''} |"
         for row in curve.itertuples()
     ]
+    lines += ["", *render_past(past)]
     if replayed is not None:
         lines += _replayed(replayed)
     return "\n".join(lines) + "\n"
@@ -94,6 +96,8 @@ def _replayed(replayed: pd.DataFrame) -> list[str]:
     ]
     for row in replayed.to_dict("records"):
         promised = "" if pd.isna(row["promised_eur"]) else f"{row['promised_eur']:,.0f}"
+        if pd.notna(row["promised_lo_eur"]):
+            promised += f" ({row['promised_lo_eur']:,.0f} to {row['promised_hi_eur']:,.0f})"
         lines.append(
             f"| {row['policy']} | {row['offers']:,} | {promised} | {row['worth_eur']:,.0f} | {row['spend_eur']:,.0f} | "
             f"{row['planned_spend_eur']:,.0f} | "

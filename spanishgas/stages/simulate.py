@@ -104,7 +104,7 @@ class Simulate(PlainStage):
             tags={"response": found.basis.response, "as_of": view.as_of.isoformat()},
         )
         report = Report(
-            markdown=render(simulation, None if replayed is None else replayed.table, found.basis),
+            markdown=render(simulation, None if replayed is None else replayed.table, found.basis, found.past),
             figures=figures,
             texts={f"tables/{name}.csv": table.to_csv(index=False) for name, table in tables.items()},
             headline=headline,
@@ -129,13 +129,16 @@ def _replay(workspace: Workspace, target: Target, view: DecisionSettings, found:
     rows = []
     for name, one in policies.items():
         none = replay.Share(name, 0.0, 0.0, 0.0)
+        told = found.promise(one.plan, name) if name in found.responses and one.plan is not None else None
         share, attainable = shares.get(name, none), informed.get(name, none)
         rows.append(
             {
                 "run_date": pd.Timestamp(view.run_date),
                 "policy": name,
                 "offers": round(one.offers),
-                "promised_eur": float(one.promised.sum()),
+                "promised_eur": float(one.promised.sum()) if told is None else told.value,
+                "promised_lo_eur": np.nan if told is None else told.lo,
+                "promised_hi_eur": np.nan if told is None else told.hi,
                 "worth_eur": float(one.worth.sum()),
                 "spend_eur": float(one.spend.sum()),
                 "planned_spend_eur": one.planned_spend,

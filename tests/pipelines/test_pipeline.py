@@ -14,7 +14,7 @@ from pipelines._entry import CONF, _steps, load_settings, run
 from pipelines._summary import RULES as TOLD_RULES
 from pipelines._summary import closing, summarise
 from spanishgas.errors import ConfigError, LockTimeoutError, PublishError, SpanishGasError
-from spanishgas.policy.replay import RULES
+from spanishgas.policy.rules import RULES
 from spanishgas.stages.base import PlainStage
 from spanishgas.stages.catalog import STAGES
 from spanishgas.stages.display import Steps
@@ -222,15 +222,18 @@ DECIDED = (
         spend_eur=470.4,
         budget_eur=500,
         expected_margin_impact_eur=812.6,
+        promised_eur=950.2,
+        promised_lo_eur=-40.0,
+        promised_hi_eur=2100.0,
     ),
     outcome(
         "simulate",
-        replay_share_of_oracle=0.41,
-        replay_share_of_oracle_lo=0.3,
-        replay_share_of_oracle_hi=0.5,
-        replay_oracle_eur=4000,
-        replay_share_of_oracle_top_risk_medium=0.22,
-        replay_share_of_oracle_tier_by_risk=0.18,
+        replay_share_of_informed=0.41,
+        replay_share_of_informed_lo=0.3,
+        replay_share_of_informed_hi=0.5,
+        replay_informed_eur=4000,
+        replay_share_of_informed_top_risk_medium=0.22,
+        replay_share_of_informed_tier_by_risk=0.18,
     ),
 )
 
@@ -246,8 +249,9 @@ def test_the_last_lines_say_what_was_decided_and_where_to_look() -> None:
         "champion  churn: v3 is champion, because it ranks better",
         "offers    210 offers to 1,900 active customers, 23 held out to measure by; 470 of 500 EUR",
         "expected  813 EUR of margin beyond cost, response learned, model v3",
-        "replayed  by the demo world's true probabilities 41% (30% to 50%) of the 4,000 EUR that an oracle would earn; "
-        "medium offer to the riskiest 22%, offer by risk tier 18%",
+        "promised  950 EUR by the whole plan, the held out included; with 90 % probability between -40 and 2,100",
+        "replayed  by the demo world's true probabilities 41% (30% to 50%) of the 4,000 EUR that whoever "
+        "knows all that is recorded would earn; medium offer to the riskiest 22%, offer by risk tier 18%",
         "recommend   mlruns/made-it/artifacts/report.md",
         "simulate    mlruns/run-simulate/artifacts/report.md",
         "make ui",

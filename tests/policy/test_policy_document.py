@@ -10,7 +10,7 @@ import pytest
 from annotated_types import Ge, MaxLen, MinLen
 
 from spanishgas.config import BudgetSettings, EconomicsSettings, GuardrailSettings, HoldoutSettings
-from spanishgas.contracts.decisions import RECOMMENDATIONS
+from spanishgas.contracts.decisions import PAST_POLICIES, RECOMMENDATIONS, REPLAYED_POLICIES
 from spanishgas.policy.candidates import NUMBERS
 from spanishgas.policy.guardrails import GUARDRAILS
 from spanishgas.policy.reasons import REASONS
@@ -208,8 +208,9 @@ def test_legal_rules_stand_for_counsel_to_confirm() -> None:
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z]+(?:_[a-z0-9]+)+)`", TEXT))))
 def test_whatever_is_named_exists(name: str) -> None:
     """Names in backticks are columns, reasons, settings or tables."""
-    known = {*RECOMMENDATIONS.column_names, *REASONS, *NUMBERS, *GuardrailSettings.model_fields}
-    assert name in known | {"second_home", "recommendation_limits", "prices_valid_days"}
+    tables = (RECOMMENDATIONS, REPLAYED_POLICIES, PAST_POLICIES)
+    known = {*(name for table in tables for name in table.column_names), *REASONS, *NUMBERS, *GuardrailSettings.model_fields}
+    assert name in known | {"second_home", "recommendation_limits", "prices_valid_days", "past_policies"}
 
 
 def test_links_lead_somewhere() -> None:

@@ -32,9 +32,6 @@ from spanishgas.policy.replay import (
     LEARNED,
     NOBODY,
     ORACLE,
-    RULES,
-    TIERS,
-    TOP_RISK,
     WITH_TRAITS,
     YARDSTICKS,
     Outlooks,
@@ -42,6 +39,7 @@ from spanishgas.policy.replay import (
     Truth,
 )
 from spanishgas.policy.response import assumed
+from spanishgas.policy.rules import RULES, TIERS, TOP_RISK, by_risk
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS: PolicySettings = load_settings(()).policy
@@ -369,7 +367,7 @@ def test_a_rule_takes_the_cheapest_channel_that_is_open_and_passes_over_what_doe
     channels = np.array([[True, True], [True, True], [True, True], [True, True]])
     options = Options(values, np.array([1.0, 2.0]), np.ones((4, 3, 3), bool), channels)
     bounds = np.array([8.0, np.inf, np.inf, np.inf, 1.0, np.inf])
-    plan = replay.by_risk(people, options, np.full(4, 1), bounds)
+    plan = by_risk(people, options, np.full(4, 1), bounds)
     # B takes 3 + 1; C does not fit; D takes 2 + 2 through the second channel; A has nothing left.
     assert plan.action.tolist() == [-1, 1, -1, 1]
     assert plan.channel.tolist() == [-1, 0, -1, 1]

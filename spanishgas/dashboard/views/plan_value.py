@@ -107,24 +107,27 @@ def replay(view: View, manifest: Manifest) -> None:
     say, fmt = view.say, view.fmt
     table = view.published.table(manifest, "replayed_policies")
     table["label"] = [view.word(POLICIES, one) for one in table["policy"]]
-    table = table.dropna(subset=["share"]).sort_values("share", ascending=False)
+    table = table.dropna(subset=["share_of_informed"]).sort_values("share_of_informed", ascending=False)
     base = alt.Chart(table).encode(
         y=alt.Y("label:N", sort=table["label"].tolist(), axis=alt.Axis(title=None, labelLimit=280))
     )
     bars = base.mark_bar(cornerRadiusEnd=3, height={"band": 0.6}).encode(
-        x=alt.X("share:Q", axis=charts.share(say("Share of the oracle", "Parte del oráculo"))),
+        x=alt.X(
+            "share_of_informed:Q",
+            axis=charts.share(say("Share of what the records allow", "Parte de lo que permiten los datos")),
+        ),
         color=alt.condition(
             "datum.policy == 'learned' || datum.policy == 'assumed'", alt.value(charts.TEAL), alt.value(charts.GREY)
         ),
         tooltip=[
             alt.Tooltip("label:N", title=say("Policy", "Política")),
-            alt.Tooltip("share:Q", format=".0%", title=say("Share", "Parte")),
+            alt.Tooltip("share_of_informed:Q", format=".0%", title=say("Share", "Parte")),
             alt.Tooltip("worth_eur:Q", format="$,.0f", title=say("Truly brings", "Aporta de verdad")),
             alt.Tooltip("promised_eur:Q", format="$,.0f", title=say("Promised", "Prometía")),
             alt.Tooltip("offers:Q", format=",", title=say("Offers", "Ofertas")),
         ],
     )
-    ranges = base.mark_rule(strokeWidth=2, color=charts.AMBER).encode(x="lo:Q", x2="hi:Q")
+    ranges = base.mark_rule(strokeWidth=2, color=charts.AMBER).encode(x="informed_lo:Q", x2="informed_hi:Q")
     charts.show(
         view,
         bars + ranges,
@@ -134,10 +137,13 @@ def replay(view: View, manifest: Manifest) -> None:
     ours = table[table["policy"] == manifest.tags.get("response", "learned")]
     if len(ours):
         one = ours.iloc[0]
+        worth, promised, lo, hi = (
+            fmt.eur(one[name]) for name in ("worth_eur", "promised_eur", "promised_lo_eur", "promised_hi_eur")
+        )
         st.caption(
             say(
-                f"Ours truly brings {fmt.eur(one['worth_eur'])}; it promised {fmt.eur(one['promised_eur'])}.",
-                f"La nuestra aporta de verdad {fmt.eur(one['worth_eur'])}; prometía {fmt.eur(one['promised_eur'])}.",
+                f"Ours truly brings {worth}; it promised {promised} (between {lo} and {hi}).",
+                f"La nuestra aporta de verdad {worth}; prometía {promised} (entre {lo} y {hi}).",
             )
         )
 
