@@ -14,6 +14,7 @@ from spanishgas.contracts.decisions import PAST_POLICIES, RECOMMENDATIONS, REPLA
 from spanishgas.policy.candidates import NUMBERS
 from spanishgas.policy.guardrails import GUARDRAILS
 from spanishgas.policy.reasons import REASONS
+from spanishgas.policy.replay import WITH_TRUE
 from spanishgas.policy.schema import Recommendation
 from tests.policy.worlds import delivered
 
@@ -210,7 +211,7 @@ def test_whatever_is_named_exists(name: str) -> None:
     """Names in backticks are columns, reasons, settings or tables."""
     tables = (RECOMMENDATIONS, REPLAYED_POLICIES, PAST_POLICIES)
     known = {*(name for table in tables for name in table.column_names), *REASONS, *NUMBERS, *GuardrailSettings.model_fields}
-    assert name in known | {"second_home", "recommendation_limits", "prices_valid_days", "past_policies"}
+    assert name in known | {"second_home", "recommendation_limits", "prices_valid_days", "past_policies", *WITH_TRUE}
 
 
 def test_links_lead_somewhere() -> None:
