@@ -210,7 +210,8 @@ def test_legal_rules_stand_for_counsel_to_confirm() -> None:
 def test_whatever_is_named_exists(name: str) -> None:
     """Names in backticks are columns, reasons, settings or tables."""
     tables = (RECOMMENDATIONS, REPLAYED_POLICIES, PAST_POLICIES)
-    known = {*(name for table in tables for name in table.column_names), *REASONS, *NUMBERS, *GuardrailSettings.model_fields}
+    columns = {name for table in tables for name in table.column_names}
+    known = {*columns, *REASONS, *NUMBERS, *GuardrailSettings.model_fields}
     assert name in known | {"second_home", "recommendation_limits", "prices_valid_days", "past_policies", *WITH_TRUE}
 
 
