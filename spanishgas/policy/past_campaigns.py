@@ -5,8 +5,9 @@ from the other half of the customers, and a period's budget and capacities for t
 Whoever was in a campaign could be contacted, so consent and rests are not asked again.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -288,6 +289,9 @@ def promise(plan: Plan, past: pd.DataFrame, response: str, market_sd: float) -> 
     """
     own, cost = past.set_index("policy").to_dict("index"), float(plan.spend.sum())
     told = kept_value(own[response]) if response in own else None
+    if told is not None and response == LEARNED:
+        # The same outcomes have taught the response: of what they say, half is new.
+        told = replace(told, sd=told.sd * math.sqrt(2))
     return promise_of(float(plan.value.sum()) + cost, cost, told, market_sd)
 
 

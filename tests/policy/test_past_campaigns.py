@@ -13,6 +13,7 @@ from spanishgas.policy.candidates import HAZARDS
 from spanishgas.policy.economics import ACTIONS, WINDOWS
 from spanishgas.policy.past_campaigns import (
     ASSUMED,
+    LEARNED,
     Month,
     kept_value,
     past_months,
@@ -136,4 +137,8 @@ def test_the_table_says_what_a_plan_is_promised_to_earn() -> None:
     assert told.model == 90.0
     assert told.factor == pytest.approx(factor, rel=0.15)
     assert told.value == pytest.approx(100 * told.factor - 10)
-    assert promise(plan, past, "learned", 0.1).effective == 0
+    assert promise(plan, past, LEARNED, 0.1).effective == 0
+    # A response that was learned from the same outcomes has heard half of it before.
+    learned = promise(plan, past.assign(policy=LEARNED).head(1), LEARNED, 0.0)
+    assumed = promise(plan, past.head(1), ASSUMED, 0.0)
+    assert learned.hi - learned.lo > 1.2 * (assumed.hi - assumed.lo)
