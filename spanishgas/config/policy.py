@@ -73,11 +73,14 @@ class LearnedSettings(SettingsModel):
         months: Most months of campaigns to learn from.
         min_effective_share: Least effective sample size of every action, as a share of its rows, once weighted by the
             propensities: below, past targeting leaves too little to compare.
+        learner: Who learns what offers do to leaving: ``posterior``, ours; ``dr_learner`` or ``causal_forest``, for
+            thousands of past offers, installed by `pip install 'spanishgas[causal]'`.
     """
 
     features: tuple[str, ...] = ()
     months: int = Field(default=24, ge=1)
     min_effective_share: float = Field(default=0.3, ge=0, le=1)
+    learner: Literal["posterior", "dr_learner", "causal_forest"] = "posterior"
 
 
 class ResponseSettings(SettingsModel):

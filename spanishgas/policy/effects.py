@@ -30,6 +30,7 @@ import pandas as pd
 from spanishgas.config import LearnedSettings
 from spanishgas.policy.campaigns import CONTROL, CampaignFacts, FollowUps
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response
+from spanishgas.policy.learners import LEAST_RISK, Learner, effects_by, line_through
 from spanishgas.policy.posterior import fit
 
 KNOTS = (1 / 3, 2 / 3)
@@ -282,8 +283,13 @@ def learn(rows: FollowUps, settings: LearnedSettings, assumed: Respond) -> Effec
     accepting = _accepting(rows, x, dose, told.acceptance)
     # More who accept are more who are kept, as far as is known before leaving itself is looked at.
     accepted = replace(told, acceptance=_accepted(accepting, x, dose, told))
-    leaving, spread = _leaving(rows, x, dose, np.log(accepted.mean_ratio))
-    return Effects(pieces, prior, leaving, accepting, {"rows": len(rows), "spread": spread})
+    log_ratio = np.log(accepted.mean_ratio)
+    facts: dict[str, Any] = {"rows": len(rows), "learner": settings.learner}
+    if settings.learner == "posterior" or not x.shape[1]:
+        leaving, facts["spread"] = _leaving(rows, x, dose, log_ratio)
+    else:
+        leaving, facts["line_keeps"] = _by_library(settings.learner, rows, x, log_ratio)
+    return Effects(pieces, prior, leaving, accepting, facts)
 
 
 def _accepted(accepting: Mapping[str, Floats], x: Floats, dose: Floats, assumed: Response) -> Floats:
@@ -311,6 +317,19 @@ def _leaving(rows: FollowUps, x: Floats, dose: Floats, log_ratio: Floats) -> tup
     shares = _shares(log_odds)
     spreads = np.repeat(SPREADS, len(REACHES))
     return _averaged(found, shares, x.shape[1]), float(shares @ spreads)
+
+
+def _by_library(learner: Learner, rows: FollowUps, x: Floats, log_ratio: Floats) -> tuple[dict[str, Floats], float]:
+    """What another learner finds, as coefficients, and the share of its variance that they keep."""
+    begin = (rows.window[:, None] == np.arange(len(WINDOWS))[None, :]).astype(np.float64)
+    nuisance = np.hstack([np.log(rows.risk)[:, None], begin])
+    change = effects_by(learner, x, nuisance, rows.action, rows.left, rows.weight, len(ACTIONS))
+    risk = np.maximum(-np.expm1(-rows.risk), LEAST_RISK)
+    ratio = np.log(np.clip(1 + change / risk[:, None], LEAST_RATIO, MOST_RATIO))
+    steps, slopes, kept = line_through(ratio, log_ratio.mean(axis=2), x, risk)
+    count, windows = x.shape[1], len(WINDOWS)
+    found = {"dose": np.zeros(1), "action": steps, "window": np.zeros(windows), "customer": slopes}
+    return found | {"strength": np.zeros(count), "timing": np.zeros((count, windows))}, kept
 
 
 def _accepting(rows: FollowUps, x: Floats, dose: Floats, acceptance: Floats) -> dict[str, Floats]:

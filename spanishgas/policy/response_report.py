@@ -151,6 +151,12 @@ def render(
         "",
     ]
     lines += render_past(past)
+    if effects is not None and "line_keeps" in effects.facts:
+        lines += [
+            f"Learned by {effects.facts['learner']}; of how its effects differ between customers, the plain "
+            f"coefficients that decide keep {effects.facts['line_keeps']:.0%}.",
+            "",
+        ]
     if effects is None or trust is None:
         return "\n".join(lines)
     lines += [

@@ -30,6 +30,7 @@ from spanishgas.policy.campaigns import NO_CAMPAIGNS, follow, placed
 from spanishgas.policy.candidates import HAZARDS, KINDS, kind_of, known_windows, monthly_amounts
 from spanishgas.policy.economics import Respond, Response
 from spanishgas.policy.effects import Effects, learn, reasons_against
+from spanishgas.policy.learners import check_installed
 from spanishgas.policy.past_campaigns import ASSUMED, LEARNED, Month, past_months, table_of, value_policies
 from spanishgas.policy.response import assumed_of
 from spanishgas.policy.response_report import assess, is_first_half, render
@@ -77,7 +78,12 @@ class ResponseStage(PlainStage):
         return {"world": getattr(settings.data, "world", "")}
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
-        """Features of the month ends before past campaigns."""
+        """Features of the month ends before past campaigns.
+
+        Raises:
+            ConfigError: The library of the learner is not installed.
+        """
+        check_installed(settings.policy.response.learned.learner)
         days = _days(settings, store)
         if not days:
             return ()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,18 @@ def test_who_is_driven_away_is_told_from_who_is_kept() -> None:
     assert told[~second].mean(axis=0).max() < 0.75
     assert told[second].mean() == pytest.approx(1.6, abs=0.25)
     assert told[~second].mean() == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.skipif(find_spec("econml") is None, reason="the extra `causal` is not installed")
+def test_another_learner_tells_them_apart_too_and_survives_json() -> None:
+    rows = campaigns(rows=8000, ratio=by_home)
+    effects = learn(rows, LEARNED.model_copy(update={"learner": "dr_learner"}), PRIOR)
+    second = rows.features["is_second_home"].to_numpy()
+    told = ratios(Effects.restore(json.loads(json.dumps(effects.state))), rows, PRIOR)
+    assert told[second].mean() > 1.2
+    assert told[~second].mean() < 0.75
+    assert effects.facts["learner"] == "dr_learner"
+    assert 0 < effects.facts["line_keeps"] <= 1
 
 
 def test_customers_who_react_badly_to_contact_are_left_alone_and_others_are_not() -> None:
