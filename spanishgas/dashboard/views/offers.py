@@ -60,8 +60,8 @@ def show(view: View) -> None:
             view,
             say("By the demo world's truth", "Según la verdad del mundo de ejemplo"),
             say(
-                "Only a generated world knows its probabilities. Share of an oracle's earnings, with 95% intervals.",
-                "Solo un mundo generado conoce sus probabilidades. Parte de lo que gana un oráculo, al 95 %.",
+                "Only a generated world knows its probabilities. Share of what the records allow, with 95% intervals.",
+                "Solo un mundo generado conoce sus probabilidades. Parte de lo que permiten los datos, al 95 %.",
             ),
             key="replay",
         ):
