@@ -95,6 +95,13 @@ def world(
     return RawWorld(tables, [NOTE, *(notes or [])], hourly)
 
 
+def only(*sources: str, **told: SourceSettings) -> dict[str, SourceSettings]:
+    """Sources as configured or as told, and all others absent: to read one takes as long as all of these."""
+    known = [*SILVER_OF, "customer_interactions", "consumption_hourly"]
+    absent = SourceSettings(absent="not looked at")
+    return {name: absent for name in known if name not in sources} | told
+
+
 def build(folder: Path, raw: RawWorld, **overrides: SourceSettings) -> dict[str, pd.DataFrame]:
     with Pipeline(folder, overrides=overrides).run(raw) as built:
         return {name: built.engine.frame(table) for name, table in built.tables.items()}
@@ -314,7 +321,7 @@ def test_a_file_with_a_broken_line_costs_that_line_only_and_later_lines_keep_the
             file.write_text("\n".join([lines[0], lines[1], "B,1", "C,maybe,2024-05-01,switch", "D,0,,"]) + "\n")
 
         patch.setattr(RawWorld, "write", write)
-        tables = build(tmp_path, world())
+        tables = build(tmp_path, world(), **only("churn_label"))
     quarantine = tables["quarantine"].sort_values("source_line")
     assert quarantine["source_line"].tolist() == [2, 3]
     assert quarantine["reason"].tolist()[1] == "invalid_churn"
@@ -322,8 +329,7 @@ def test_a_file_with_a_broken_line_costs_that_line_only_and_later_lines_keep_the
 
 
 def test_an_absent_source_leaves_an_empty_table_and_says_so(tmp_path: Path) -> None:
-    absent = SourceSettings(absent="no campaigns yet")
-    tables = build(tmp_path, world(), retention_offers=absent, customer_interactions=absent)
+    tables = build(tmp_path, world(), **only("churn_label"))
     assert tables["retention_offers"].empty
     assert finding(tables, "customer_interactions", "absent") == 1
 
@@ -422,8 +428,10 @@ def test_readings_of_supply_points_reach_the_customers_that_a_table_names(tmp_pa
     tables = build(
         tmp_path,
         raw,
-        consumption_hourly=SourceSettings.model_validate({"parts": [told]}),
-        supply_points=SourceSettings.model_validate({"parts": [table]}),
+        **only(
+            consumption_hourly=SourceSettings.model_validate({"parts": [told]}),
+            supply_points=SourceSettings.model_validate({"parts": [table]}),
+        ),
     )
     (day,) = tables["consumption_daily"].to_dict("records")
     assert (day["customer_id"], day["elec_p1_kwh"], day["supply_points"]) == ("A", 2.0, 2)
@@ -447,7 +455,7 @@ def test_periods_of_supply_points_add_up_per_customer_and_version(tmp_path: Path
     ]
     raw.tables["consumption_periods"] = pd.DataFrame(rows, dtype="object")
     part = {"files": "consumption_periods.csv", "columns": {"supply_point_id": "cups"}}
-    tables = build(tmp_path, raw, consumption_periods=SourceSettings.model_validate({"parts": [part]}))
+    tables = build(tmp_path, raw, **only(consumption_periods=SourceSettings.model_validate({"parts": [part]})))
     periods = tables["consumption_periods"].sort_values("known_at")
     assert periods["consumption_elec_kwh"].tolist() == [1200.0, 1300.0]
     assert periods["consumption_gas_m3"].tolist() == [50.0, 50.0]
@@ -478,10 +486,12 @@ def test_periods_that_name_a_supply_point_only_are_of_its_customer_on_their_last
     tables = build(
         tmp_path,
         raw,
-        consumption_periods=SourceSettings.model_validate(
-            {"parts": [{"files": "consumption_periods.csv", "columns": columns}]}
+        **only(
+            consumption_periods=SourceSettings.model_validate(
+                {"parts": [{"files": "consumption_periods.csv", "columns": columns}]}
+            ),
+            supply_points=SourceSettings.model_validate({"parts": [{"files": "supply_points.csv"}]}),
         ),
-        supply_points=SourceSettings.model_validate({"parts": [{"files": "supply_points.csv"}]}),
     )
     periods = tables["consumption_periods"]
     found = {(row.customer_id, str(row.period_end)[:10]): row.consumption_elec_kwh for row in periods.itertuples()}
