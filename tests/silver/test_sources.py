@@ -267,10 +267,10 @@ def test_implausible_values_are_null_and_counted(source: str, tmp_path: Path) ->
 
 def test_duplicates_collapse_and_conflicts_are_told_apart(tmp_path: Path) -> None:
     raw = world({"price_history": [{}, {"elec_fixed_fee_eur_month": 9}, {"elec_fixed_fee_eur_month": None}]})
-    one = build_one(tmp_path, "price_history", raw)
-    assert one.rows["elec_fixed_fee_eur_month"].tolist() == [9.0]
-    assert one.counted["duplicate"] == 1
-    assert one.counted["conflicting_duplicate"] == 2
+    tables = build(tmp_path, raw, **only("price_history"))  # the way of these counts into `quality` is looked at too
+    assert tables["prices"]["elec_fixed_fee_eur_month"].tolist() == [9.0]
+    assert finding(tables, "price_history", "duplicate") == 1
+    assert finding(tables, "price_history", "conflicting_duplicate") == 2
 
 
 def test_a_source_of_which_nothing_can_be_used_stops_the_run(tmp_path: Path) -> None:
