@@ -148,7 +148,7 @@ def demo_data(
     folder: Path, overrides: Mapping[str, SourceSettings] | None = None, extras: tuple[ExtraTable, ...] = ()
 ) -> DataSettings:
     """The demo's configuration, as for any retailer's files under ``folder/raw``."""
-    told = load_settings(()).data
+    told = settings_at(folder).data
     return DataSettings(
         name="world",
         root=folder / "data",

@@ -143,7 +143,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.D
     later = SETTINGS.end
 
     def build(folder: Path, raw: RawWorld) -> list[pd.DataFrame]:
-        with Pipeline(folder, extras=(EXTRA,)).run(raw) as built:
+        with Pipeline(folder, extras=(EXTRA,), threads=2).run(raw) as built:
             result = built.features([AS_OF, later])
             frame = built.engine.frame(result.features).sort_values(["as_of", "customer_id"], ignore_index=True)
             return [part.reset_index(drop=True).convert_dtypes() for _, part in frame.groupby("as_of")]

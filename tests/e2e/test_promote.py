@@ -87,6 +87,27 @@ class House:
         return "" if found is None else found.version
 
 
+def check_compare_page(house: House, *, actions: set[str], models: set[str]) -> None:
+    """Runs of a stage that compared or trained something have figures of the same names, and all are numbers.
+
+    Every story has a promotion and a logistic model: what is alike in each of them is alike in all.
+    """
+    experiment = house.tracker.client.get_experiment_by_name("spanishgas")
+    assert experiment is not None
+    runs = house.tracker.client.search_runs([experiment.experiment_id])
+    compared = [run for run in runs if run.data.tags["stage"] == "promote" and "gates" in run.data.tags]
+    assert {run.data.tags["decision.action"] for run in compared} == {"promoted", *actions}
+    trained = [run for run in runs if run.data.tags["stage"] == "train"]
+    assert {run.data.tags["model"] for run in trained} == {"logistic", *models}
+    for found in (compared, trained):
+        first = set(found[0].data.metrics)
+        assert len(first) > 50
+        assert {run.info.run_name: set(run.data.metrics) ^ first for run in found} == {
+            run.info.run_name: set() for run in found
+        }
+        assert all(math.isfinite(value) for run in found for value in run.data.metrics.values())
+
+
 @pytest.fixture
 def house(prepared: Path, tmp_path: Path, tracking: TrackingSettings) -> House:
     return House(hand_out(prepared, tmp_path / "data"), tracking)
@@ -162,6 +183,7 @@ def test_the_whole_story(house: House) -> None:
         ("v1 is champion", "v2 is champion", "already", "v3 is refused", "overruled", "complaints", "refused"),
         lines[1:], strict=True)] == [True] * 7  # fmt: skip
     assert "tables/history.csv" in {item.path for item in house.tracker.client.list_artifacts(history.run_id, "tables")}
+    check_compare_page(house, actions={"refused", "forced"}, models=set())
 
 
 def test_trees_are_fast_enough_for_the_default_limits_and_a_bad_moment_passes(
@@ -181,44 +203,11 @@ def test_trees_are_fast_enough_for_the_default_limits_and_a_bad_moment_passes(
     assert "fast" not in house.decision(again).failed
     metrics = house.tracker.client.get_run(again.run_id).data.metrics
     assert metrics["challenger_row_ms"] < load_settings(()).promotion.gates.max_row_ms == 50
-
-
-def test_the_compare_page_has_no_empty_figures(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs of a stage that compared or trained something have figures of the same names, and all are numbers."""
-    house.train(*WEAK)
-    house.promote()  # the first champion
-    house.train(*STRONG)
-    house.promote("promotion.mode=dry_run")
-    house.promote()  # promoted
-    house.train(*WEAK, "model.c=0.01")
-    house.promote()  # refused
-    house.train("model=xgboost", "model.min_child_weight=1", "model.rounds=30", f"baseline.leave_out={FEW}")
-    finish = promote.Promote.finish
-
-    def late(self: promote.Promote, *arguments: object) -> str:
-        monkeypatch.setattr(promote.Promote, "finish", finish)
-        house.promote("action=rollback")
-        return finish(self, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(promote.Promote, "finish", late)
-    with pytest.raises(PromotionError, match="rolled back by"):
-        house.promote("promotion.mode=force", "promotion.reason=because")  # conflict
-    house.promote()  # promoted over another
-    house.promote("promotion.candidate=3", "promotion.mode=force", "promotion.reason=because")  # forced
-    experiment = house.tracker.client.get_experiment_by_name("spanishgas")
-    assert experiment is not None
-    runs = house.tracker.client.search_runs([experiment.experiment_id])
-    compared = [run for run in runs if run.data.tags["stage"] == "promote" and "gates" in run.data.tags]
-    assert {run.data.tags["decision.action"] for run in compared} == {"promoted", "refused", "conflict", "forced"}
-    trained = [run for run in runs if run.data.tags["stage"] == "train"]
-    assert {run.data.tags["model"] for run in trained} == {"logistic", "xgboost"}
-    for found in (compared, trained):
-        first = set(found[0].data.metrics)
-        assert len(first) > 50
-        assert {run.info.run_name: set(run.data.metrics) ^ first for run in found} == {
-            run.info.run_name: set() for run in found
-        }
-        assert all(math.isfinite(value) for run in found for value in run.data.metrics.values())
+    # Over a model of another kind, and back.
+    house.promote()
+    assert house.champion == "2"
+    house.promote("promotion.candidate=1", "promotion.mode=force", "promotion.reason=because")
+    check_compare_page(house, actions={"refused", "forced"}, models={"xgboost"})
 
 
 def test_the_history_goes_where_it_is_sent(
@@ -265,6 +254,7 @@ def test_a_champion_that_changes_during_the_comparison_stays(house: House, monke
     (lost,) = house.tracker.client.search_runs([experiment.experiment_id], "tags.`decision.action` = 'conflict'")
     assert lost.info.status == "FAILED"
     assert "## Gates" in lost.data.tags["mlflow.note.content"]
+    check_compare_page(house, actions={"conflict"}, models=set())
 
 
 @pytest.mark.drill

@@ -118,16 +118,16 @@ def test_thresholds_are_exact_for_floats_of_32_bits() -> None:
 
 @pytest.fixture(scope="module")
 def blend() -> BlendHazard:
-    features, windows, _, _ = world(2000)
-    later = world(1500, seed=1)
+    features, windows, _, _ = world(1000)
+    later = world(1000, seed=1)
     stopping, calibrating = Fold(later[0], later[1], None, later[3]).parts()
-    model = BlendHazard(members=ALL, rounds=60, learning_rate=0.2, forest_trees=30)
+    model = BlendHazard(members=ALL, rounds=30, learning_rate=0.2, forest_trees=20)
     model.fit(features, windows, stopping=stopping, calibrating=calibrating)
     return model
 
 
 def test_log_odds_are_the_mean_of_the_members(blend: BlendHazard) -> None:
-    features, windows, _, _ = world(2000)
+    features, windows, _, _ = world(1000)
     rows = world(200, seed=5)[0]
     told = []
     for member in ALL:

@@ -14,7 +14,7 @@ from spanishgas.errors import ContractError
 from spanishgas.evaluation import evaluate
 from spanishgas.models import MODELS, HazardModel, LogisticHazard, WindowCalibration, XGBoostHazard, union_of
 from spanishgas.models.hazard import Fold, person_periods
-from tests.models.worlds import fitted, world
+from tests.models.worlds import fit_again, fitted, small, world
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))
@@ -44,7 +44,7 @@ def test_it_finds_what_is_there(model: HazardModel) -> None:
 
 
 def test_the_same_seed_gives_the_same_scores(model: HazardModel) -> None:
-    again, features = fitted(next(name for name, kind in MODELS.items() if type(model) is kind))
+    again, features = fit_again(next(name for name, kind in MODELS.items() if type(model) is kind))
     np.testing.assert_array_equal(model.predict_windows(features), again.predict_windows(features))
 
 
@@ -87,7 +87,7 @@ def test_parameters_are_those_of_scikit_learn(name: str) -> None:
 def test_one_window_is_enough(name: str) -> None:
     features, windows, _, _customers = world(2000)
     flag = np.where(np.nansum(windows, axis=1) > 0, 1.0, 0.0)[:, None]
-    estimator = MODELS[name]().fit(features, flag)
+    estimator = small(name).fit(features, flag)
     assert estimator.predict_windows(features).shape == (2000, 1)
     np.testing.assert_allclose(estimator.predict_risk(features), estimator.predict_windows(features)[:, 0])
 
@@ -153,8 +153,8 @@ def test_the_level_is_that_of_the_rows_that_calibrate(name: str) -> None:
     rng = np.random.default_rng(0)
     outcomes = (rng.uniform(size=halved.shape) < halved).astype(float)
     fold = Fold(later, outcomes, None, customers)
-    plain = MODELS[name]().fit(features, windows)
-    calibrated = MODELS[name]().fit(features, windows, calibrating=fold)
+    plain = small(name).fit(features, windows)
+    calibrated = small(name).fit(features, windows, calibrating=fold)
     expected = outcomes.mean(axis=0)
     assert plain.predict_windows(later).mean(axis=0) == pytest.approx(2 * expected, rel=0.25)
     assert calibrated.predict_windows(later).mean(axis=0) == pytest.approx(expected, rel=0.03)

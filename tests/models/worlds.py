@@ -1,5 +1,8 @@
 """A small world of features, outcomes per window and true hazards, for tests of models."""
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -8,6 +11,7 @@ from spanishgas.models.hazard import Fold
 
 ROWS = 6000
 WINDOWS = ("0_30", "30_60", "60_90")
+SMALL: dict[str, dict[str, Any]] = {"blend": {"rounds": 120, "learning_rate": 0.1, "forest_trees": 60}}
 
 
 def world(rows: int = ROWS, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, list[str]]:
@@ -34,10 +38,22 @@ def world(rows: int = ROWS, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np
     return frame, windows, hazards, [f"C{number % (rows // 3)}" for number in range(rows)]
 
 
+def small(name: str, **settings: object) -> HazardModel:
+    """A model that is not fitted; a blend, of which the trees take longest, has few of them."""
+    return MODELS[name](**{**SMALL.get(name, {}), **settings})
+
+
+@cache
 def fitted(name: str, **settings: object) -> tuple[HazardModel, pd.DataFrame]:
+    """A fitted model, which nobody changes, and the features that it learned from; equal ones are fitted once."""
+    return fit_again(name, **settings)
+
+
+def fit_again(name: str, **settings: object) -> tuple[HazardModel, pd.DataFrame]:
+    """The same, learned anew."""
     features, windows, _, _customers = world()
     later = world(seed=1)
-    model = MODELS[name](**settings)
+    model = small(name, **settings)
     stopping, calibrating = Fold(later[0], later[1], None, later[3]).parts()
     return model.fit(features, windows, stopping=stopping, calibrating=calibrating), features
 
