@@ -104,7 +104,11 @@ PAGES: Mapping[str, Page] = {
         {"response_model": "What was learned as JSON, or the reasons why nothing was."},
         (
             "policy.response",
-            "policy.economics.effect_months",
+            "policy.economics",
+            "policy.discount_share",
+            "policy.contact_cost_eur",
+            "policy.budget",
+            "policy.guardrails",
             "as_of",
             "labels.kind",
             "labels.split.warmup_months",

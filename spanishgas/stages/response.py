@@ -14,11 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import (
     GuardrailSettings,
-    HoldoutSettings,
     PolicySettings,
-    ReplaySettings,
     Settings,
-    SimulationSettings,
 )
 from spanishgas.contracts.decisions import PAST_POLICIES, RESPONSE_CALIBRATION
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, CUSTOMER_FEATURES
@@ -50,6 +47,17 @@ if TYPE_CHECKING:
 RESPONSE = Publication(layer="gold", name="response")
 MODEL, FILE = "response_model", "response.json"
 USED = ("churn_events", "retention_offers")
+# Settings of the policy that say nothing of past campaigns.
+NOT_ASKED = (
+    "simulation",
+    "replay",
+    "holdout",
+    "campaign",
+    "measured_until",
+    "measured_together_days",
+    "risk_buckets",
+    "prices_valid_days",
+)
 
 
 class ResponseStageSettings(BaseModel):
@@ -227,8 +235,7 @@ def _days(settings: Settings, store: TableStore) -> tuple[date, ...]:
 
 def _asked(policy: PolicySettings) -> PolicySettings:
     """The policy without what past campaigns do not depend on."""
-    rest = {"simulation": SimulationSettings(), "replay": ReplaySettings(), "holdout": HoldoutSettings()}
-    return policy.model_copy(update=rest | {"campaign": None, "measured_until": None, "measured_together_days": 365})
+    return policy.model_copy(update={name: PolicySettings.model_fields[name].default for name in NOT_ASKED})
 
 
 def _responses(policy: PolicySettings, halves: Sequence[Effects]) -> dict[str, Callable[[Month], Respond]]:
