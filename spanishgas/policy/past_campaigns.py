@@ -32,9 +32,9 @@ from spanishgas.policy.economics import (
     monthly_hazards,
 )
 from spanishgas.policy.past_value import NOTHING, PastValue, Promise, Trial, promise_of, value_of
+from spanishgas.policy.response import ASSUMED, LEARNED
 from spanishgas.policy.rules import rule_plans
 
-LEARNED, ASSUMED = "learned", "assumed"
 OPTIONS = len(ACTIONS) * len(WINDOWS)
 LEAST_CHANCE = 0.01
 USUAL = 0.9

@@ -24,6 +24,7 @@ from spanishgas.policy.allocation import Limits, Options, Plan
 from spanishgas.policy.candidates import Candidates
 from spanishgas.policy.decide import guard, limits_of, plan_for, value, value_of_plan, with_values
 from spanishgas.policy.economics import WINDOWS, Floats, Respond, Response, Values, value_offers
+from spanishgas.policy.response import ASSUMED, LEARNED
 from spanishgas.policy.rules import RULES, rule_plans
 
 # Months that an offer acts in the demo world, whatever the policy believes.
@@ -31,7 +32,7 @@ TRUE_EFFECT_MONTHS = 3
 MOVE_OUT_MONTHLY = 0.003
 NONE = -1
 Ints = npt.NDArray[np.int64]
-NOBODY, ORACLE, LEARNED, ASSUMED = "nobody", "oracle", "learned", "assumed"
+NOBODY, ORACLE = "nobody", "oracle"
 INFORMED, WITH_TRAITS = "informed", "with_traits"
 YARDSTICKS = (ORACLE, WITH_TRAITS, INFORMED)
 # Our policy with one part known as well as today's traits tell it, to tell what limits it.

@@ -7,6 +7,9 @@ from spanishgas.config import AssumedSettings
 from spanishgas.policy.candidates import Candidates
 from spanishgas.policy.economics import ACTIONS, Respond, Response
 
+# Kinds of response, as decisions, replays and past campaigns name them.
+LEARNED, ASSUMED = "learned", "assumed"
+
 
 def assumed(settings: AssumedSettings, candidates: Candidates, *, acceptance_factor: float = 1.0) -> Respond:
     """The assumed response of customers, see ``assumed_of``."""

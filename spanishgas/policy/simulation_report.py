@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.policy.recommendations import Basis
-from spanishgas.policy.replay import ASSUMED, LEARNED, WITH_TRUE, YARDSTICKS
+from spanishgas.policy.replay import WITH_TRUE, YARDSTICKS
+from spanishgas.policy.response import ASSUMED, LEARNED
 from spanishgas.policy.response_report import render_past
 from spanishgas.policy.simulator import Simulation
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from spanishgas.policy.economics import Floats
-from spanishgas.policy.replay import ASSUMED, INFORMED, LEARNED, NOBODY, ORACLE
+from spanishgas.policy.replay import INFORMED, NOBODY, ORACLE
+from spanishgas.policy.response import ASSUMED, LEARNED
 from spanishgas.policy.rules import RULES
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from spanishgas.config import DemoData, ReplaySettings, Settings
 from spanishgas.contracts.decisions import REPLAY_STUDY, REPLAYED_POLICIES
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import ConfigError, PublishError
-from spanishgas.policy.replay import ASSUMED, LEARNED
+from spanishgas.policy.response import ASSUMED, LEARNED
 from spanishgas.policy.study import FIGURES, plot_shares, render, summarise, verdict
 from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages import demo_data, features, ingest, promote, silver, simulate, train, training_set

@@ -28,8 +28,8 @@ from spanishgas.policy.candidates import HAZARDS, KINDS, kind_of, known_windows,
 from spanishgas.policy.economics import Respond, Response
 from spanishgas.policy.effects import Effects, learn, reasons_against
 from spanishgas.policy.learners import check_installed
-from spanishgas.policy.past_campaigns import ASSUMED, LEARNED, Month, past_months, table_of, value_policies
-from spanishgas.policy.response import assumed_of
+from spanishgas.policy.past_campaigns import Month, past_months, table_of, value_policies
+from spanishgas.policy.response import ASSUMED, LEARNED, assumed_of
 from spanishgas.policy.response_report import assess, is_first_half, render
 from spanishgas.registry import ModelRegistry
 from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Report, Request, Target, Workspace

@@ -12,8 +12,6 @@ from spanishgas.policy.allocation import Plan
 from spanishgas.policy.candidates import HAZARDS
 from spanishgas.policy.economics import ACTIONS, WINDOWS
 from spanishgas.policy.past_campaigns import (
-    ASSUMED,
-    LEARNED,
     Month,
     kept_value,
     past_months,
@@ -21,6 +19,7 @@ from spanishgas.policy.past_campaigns import (
     table_of,
     value_policies,
 )
+from spanishgas.policy.response import ASSUMED, LEARNED
 from spanishgas.policy.rules import TOP_RISK
 from tests.policy.worlds import changed, same_response, unlimited
 
@@ -99,6 +98,14 @@ def test_offers_that_do_nothing_are_found_to_keep_nothing() -> None:
     kept = valued(months_of(drawn(12_000, ratio=1.0, seed=3)), 0.4)[ASSUMED][1]
     assert abs(kept.earned) < 3 * kept.sd
     assert kept.promised > 5 * kept.sd
+
+
+def test_the_dice_of_one_large_customer_do_not_tell_how_far_the_model_is_off() -> None:
+    rows = drawn(2000, ratio=0.4)
+    rows.loc[0, "margin_eur_month"] = 60_000.0
+    exact, capped = valued(months_of(rows), 0.4)[TOP_RISK]
+    assert exact.promised > 1.4 * capped.promised
+    assert capped.sd == pytest.approx(valued(months_of(drawn(2000, ratio=0.4)), 0.4)[TOP_RISK][1].sd, rel=0.05)
 
 
 def test_the_budget_is_that_of_the_part_that_a_campaign_drew_from() -> None:

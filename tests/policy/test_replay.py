@@ -27,9 +27,7 @@ from spanishgas.policy.candidates import HAZARDS, Candidates
 from spanishgas.policy.decide import guard, limits_of, value
 from spanishgas.policy.economics import ACTIONS, WINDOWS, Floats, Respond, Response, Values
 from spanishgas.policy.replay import (
-    ASSUMED,
     INFORMED,
-    LEARNED,
     NOBODY,
     ORACLE,
     WITH_TRAITS,
@@ -38,7 +36,7 @@ from spanishgas.policy.replay import (
     Replayed,
     Truth,
 )
-from spanishgas.policy.response import assumed
+from spanishgas.policy.response import ASSUMED, LEARNED, assumed
 from spanishgas.policy.rules import RULES, TIERS, TOP_RISK, by_risk
 
 ROOT = Path(__file__).resolve().parents[2]
