@@ -1,5 +1,6 @@
 """One decision: what it takes from each customer alone, what only budget and capacities carry from one to another."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -8,13 +9,15 @@ import pytest
 
 from pipelines._entry import load_settings
 from spanishgas.config import BudgetSettings, HoldoutSettings, PolicySettings
+from spanishgas.domain.repricing import Repricing
+from spanishgas.domain.survival import STATED, Calendar
 from spanishgas.evaluation.contrast import split_for
 from spanishgas.policy.candidates import Candidates
-from spanishgas.policy.decide import Decisions, decide
+from spanishgas.policy.decide import Decisions, decide, value
 from spanishgas.policy.pricing import Prices, decide_late
 from spanishgas.policy.recommendations import recommendation_rows
 from spanishgas.policy.response import assumed
-from tests.policy.worlds import BASIS, causes, response
+from tests.policy.worlds import BASIS, causes, customers, response, unlimited
 
 WIDE = BudgetSettings(eur=1e9)
 
@@ -212,3 +215,17 @@ def test_a_power_that_cannot_be_had_takes_the_most_that_is_allowed() -> None:
     assert found.split.power < 0.5
     nobody = decided(people(), few.model_copy(update={"budget": BudgetSettings(eur=0.0)}))
     assert not nobody.held_out.any()
+
+
+def test_a_decision_values_the_margin_after_the_renewal_at_its_new_price() -> None:
+    settings, people = unlimited(), customers({}, {})
+    calendar = Calendar.of({"price_over_new_terms": [0.3, 0.3], "days_to_renewal": [40.0, np.nan]}, "2024-01-31")
+    flat, moved = (
+        people.looking_ahead(replace(STATED, repricing=Repricing(share)), calendar, settings.economics.horizon_months)
+        for share in (0.0, 0.5)
+    )
+    step = people["bill_eur_month"][0] * (1.3**-0.5 - 1)
+    assert moved.margin.by_month(24)[0, [0, -1]] - people["margin_eur_month"][0] == pytest.approx([0.0, step])
+    before, after = (value(one, response(people), settings).baseline for one in (flat, moved))
+    assert after[0] < before[0]
+    assert after[1] == before[1]
