@@ -13,10 +13,12 @@ left: E ends with leaving, and what hangs on the outcome must not explain it (Po
 exponential survival: Laird and Olivier, JASA 76, 1981).
 
 Every coefficient has a normal prior with mean zero: without campaigns the response is the assumed one.
-What holds for all is hardly held back; how far customers may differ is a standard deviation over which the answers are
-averaged, each weighed by its evidence (``posterior``): few offers cannot claim differences, many may. Whoever chooses
-the best of many such averages is not fooled by the luckiest: luck is what was taken off. Acceptance, which decides what
-a discount costs, is a logistic regression of the same shape.
+Whether an offer was accepted is seen of every offer, whether it kept somebody of few: of a thousand past offers some
+seventy customers leave, and chance alone moves their number as much as a good offer does. So acceptance, which decides
+what a discount costs and how many are kept, is learned freely, by a logistic regression of the same shape; and those
+who accept are taken to stay as assumed unless leaving itself says clearly that they do not. For that the prior is a
+mixture: most likely the assumed response is nearly right, possibly far off for all, possibly different between
+customers. Each part is weighed by its evidence (``posterior``), so that many offers overrule what few cannot.
 """
 
 from collections.abc import Mapping
@@ -38,12 +40,19 @@ TAILS = (0.02, 0.98)
 RARE = 0.03
 LEAST_RATIO, MOST_RATIO = 0.1, 3.0
 # Standard deviations of the priors, in log hazard ratios: of what holds for all customers.
-FOR_ALL = {"dose": 0.15, "action": 0.05, "window": 0.05}
-# How much more that may be, and the probability of it beforehand: the assumed response is nearly right, or far off.
-REACHES = ((1.0, 0.8), (3.0, 0.2))
-# Of what differs between them, as shares of each of the spreads that are weighed by their evidence.
+FOR_ALL = {"dose": 0.05, "action": 0.02, "window": 0.02}
+# Of what differs between customers, as shares of the spread.
 DIFFERS = {"customer": 1.0, "strength": 1.0, "timing": 0.5}
-SPREADS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+# What may be true beforehand: how much more than by FOR_ALL all may be off, the spread between customers, and the
+# probability of both. Most likely the assumed response is nearly right.
+BELIEFS = (
+    (1.0, 0.0, 0.88),
+    (8.0, 0.0, 0.06),
+    (8.0, 0.1, 0.015),
+    (8.0, 0.2, 0.015),
+    (8.0, 0.4, 0.015),
+    (8.0, 0.8, 0.015),
+)
 # The same for how far the control risk is off; what this leaves would pass for an effect.
 OFF = {"risk": 1.0, "begin": 1.0, "control": 0.3, "control_timing": 0.2}
 # And for accepting, in log-odds.
@@ -305,17 +314,14 @@ def _leaving(rows: FollowUps, x: Floats, dose: Floats, log_ratio: Floats) -> tup
     offset = np.log(rows.expected) + np.where(rows.action == CONTROL, 0.0, log_ratio[own])
     weight = _tempered(rows)
     found, log_odds = [], []
-    for spread in SPREADS:
-        start = None
-        for reach, chance in REACHES:
-            for_all = {name: scale * reach for name, scale in FOR_ALL.items()}
-            design, shape = _design(rows, x, for_all | _differing(spread, x) | OFF, dose)
-            one = fit(design, offset, rows.left, weight, "poisson", start)
-            found.append((one.mode, shape))
-            log_odds.append(one.evidence + np.log(chance))
-            start = one.mode
+    for reach, spread, likely in BELIEFS:
+        for_all = {name: scale * reach for name, scale in FOR_ALL.items()}
+        design, shape = _design(rows, x, for_all | _differing(spread, x) | OFF, dose)
+        one = fit(design, offset, rows.left, weight, "poisson")
+        found.append((one.mode, shape))
+        log_odds.append(one.evidence + np.log(likely))
     shares = _shares(log_odds)
-    spreads = np.repeat(SPREADS, len(REACHES))
+    spreads = np.array([spread for _, spread, _ in BELIEFS])
     return _averaged(found, shares, x.shape[1]), float(shares @ spreads)
 
 

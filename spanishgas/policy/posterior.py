@@ -38,7 +38,6 @@ def fit(
     outcome: Floats,
     weight: Floats,
     family: Literal["poisson", "logistic"],
-    start: Floats | None = None,
 ) -> Fitted:
     """Newton's method, with the step halved where it goes too far.
 
@@ -48,9 +47,8 @@ def fit(
         outcome: Counts, or 0 and 1.
         weight: How much each row counts.
         family: Poisson with a log link, or Bernoulli with a logit link.
-        start: Coefficients to begin from.
     """
-    now = np.zeros(design.shape[1]) if start is None else start
+    now = np.zeros(design.shape[1])
     height = _height(design, offset, outcome, weight, family, now)
     precision = np.eye(len(now))
     for _ in range(STEPS):
