@@ -1,9 +1,10 @@
 """Margin and bill of the months ahead: what the next renewal is expected to do to the price.
 
-A price is set anew when a term ends. Part of how much dearer, or cheaper, a customer pays than new terms would be is of
-the term and goes with it; the rest is of the customer and stays. How large the part is was learned from past renewals,
-the market's common move taken off, see ``models.repricing``. The market ahead is not foretold: by how much it moves the
-level of all margins is a standard deviation.
+A price is set anew when a term ends. What the market has done since the term began shows in the prices of all whose
+terms began in the same month, and a renewal catches up with it. Of how much dearer, or cheaper, a customer pays than
+these, a part is of the term and goes with it; the rest is of the customer and stays. Both shares are learned from past
+renewals, see ``models.repricing``. The market ahead is not foretold: by how much it moves the level of all margins is a
+standard deviation.
 """
 
 from collections.abc import Mapping
@@ -24,37 +25,53 @@ class Repricing:
     """How prices go on.
 
     Attributes:
-        share: Part of the log distance to new terms that goes at a renewal; 0 carries the price on as it is.
+        share: Part of a customer's own log distance to new terms that goes at a renewal; 0 leaves it as it is.
+        market_share: The same of the distance that is common to the terms that began in the same month.
         level_sd: Standard deviation of the log of the level of all margins over the year ahead.
         facts: Renewals and months that it was learned from.
     """
 
     share: float = 0.0
+    market_share: float = 0.0
     level_sd: float = 0.0
     facts: Mapping[str, float] = field(default_factory=dict)
 
-    def amounts(self, now: Floats, bill: Floats, price_gap: Floats, to_renewal: Floats) -> "Amounts":
+    def amounts(
+        self, now: Floats, bill: Floats, price_gap: Floats, market_gap: Floats, to_renewal: Floats
+    ) -> "Amounts":
         """A monthly amount that moves with the energy bill.
 
         Args:
             now: The amount of a month, margin or the bill itself, in EUR; shape (customers,).
             bill: Energy bill of a month in EUR before VAT.
             price_gap: Price over that of new terms, minus 1; NaN leaves the price as it is.
+            market_gap: The same of the middle customer whose term began in the same month; where it is not known, all
+                of the gap is the customer's own.
             to_renewal: Days until the term ends; where it is not known, or past, the price stays as it is.
         """
-        gap = np.log1p(np.clip(np.nan_to_num(price_gap), -MOST_GAP, MOST_GAP))
-        step = np.nan_to_num(bill) * np.expm1(-self.share * gap)
+        gap, market = (
+            np.log1p(np.clip(np.nan_to_num(one), -MOST_GAP, MOST_GAP))
+            for one in (price_gap, np.where(np.isnan(price_gap), np.nan, market_gap))
+        )
+        step = np.nan_to_num(bill) * np.expm1(-self.market_share * market - self.share * (gap - market))
         return Amounts(now, step, np.where(to_renewal >= 0, to_renewal, np.inf))
 
     @property
     def state(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        return {"share": self.share, "level_sd": self.level_sd, "facts": dict(self.facts)}
+        return {
+            "share": self.share,
+            "market_share": self.market_share,
+            "level_sd": self.level_sd,
+            "facts": dict(self.facts),
+        }
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> "Repricing":
         """Takes back what ``state`` gave."""
-        return cls(float(state["share"]), float(state["level_sd"]), dict(state["facts"]))
+        # Versions of earlier releases did not tell the market's part from the customer's own.
+        market = float(state.get("market_share", state["share"]))
+        return cls(float(state["share"]), market, float(state["level_sd"]), dict(state["facts"]))
 
 
 # The price goes on as it is.

@@ -30,7 +30,13 @@ YEAR_DAYS = 365.25
 # How far a risk goes back to the portfolio's level where nothing can be learned.
 STATED_WEIGHT = 0.5
 # What is known in advance of a customer's calendar, at `as_of`; a feature that is not there is not known.
-CALENDAR = ("days_to_renewal", "term_age_days", "tenure_days", "price_over_new_terms")
+CALENDAR = (
+    "days_to_renewal",
+    "term_age_days",
+    "tenure_days",
+    "price_over_new_terms",
+    "term_peers_over_new_terms",
+)
 # Days to the next renewal that a month lies at: in its month, one and two before, one and two after.
 AROUND_RENEWAL = ((0, 30), (30, 60), (60, 90), (-30, 0), (-60, -30))
 TERM_DAYS = (60.0, 1500.0)
@@ -138,6 +144,7 @@ class Calendar:
         term: Length of a term in days.
         tenure: Days since supply began.
         price_gap: Price over that of new terms, minus 1.
+        market_gap: The same of the middle customer whose term began in the same month.
         day: Day of the year of `as_of`, in turns of the year.
     """
 
@@ -145,6 +152,7 @@ class Calendar:
     term: Floats
     tenure: Floats
     price_gap: Floats
+    market_gap: Floats
     day: Floats
 
     @classmethod
@@ -168,6 +176,7 @@ class Calendar:
             np.where(is_term, length, YEAR_DAYS),
             told["tenure_days"],
             told["price_over_new_terms"],
+            told["term_peers_over_new_terms"],
             np.broadcast_to(turn, (count,)).astype(np.float64),
         )
 

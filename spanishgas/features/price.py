@@ -2,6 +2,7 @@
 
 import ibis
 import ibis.expr.types as ir
+from ibis import _
 
 from spanishgas.domain.exact import positive
 from spanishgas.domain.point_in_time import carried_forward, days_between
@@ -47,6 +48,10 @@ FEATURES = (
              source=("prices", "contracts", "customers"),
              description="Energy price over the median of businesses, or of homes, whose term began within 31 days: "
              "how much dearer than today's offers, minus 1."),
+    _feature(name="term_peers_over_new_terms", type="float", unit="ratio", trending=True,
+             source=("prices", "contracts", "customers"),
+             description="Median energy price of the businesses, or homes, whose term began in the same month over "
+             "that of new terms, minus 1: what the market has done since."),
     _feature(name="price_missing_365d", type="int", unit="prices", window_days=YEAR_DAYS, fill=0,
              description="Prices of the year without any energy price."),
 )  # fmt: skip
@@ -84,22 +89,39 @@ def build(context: Context) -> ir.Table:
     group = with_peers.group_by("as_of", "peer_group").aggregate(
         peers=with_peers.price_energy_eur_kwh.count(), median=with_peers.price_energy_eur_kwh.median()
     )
-    offered = _new_terms(context, table)
     joined = with_peers.join(group, ["as_of", "peer_group"])
-    joined = joined.left_join(offered, ["customer_id", "as_of"]).drop("customer_id_right", "as_of_right")
+    for level in (_new_terms(context, table), _same_terms(context, table)):
+        joined = joined.left_join(level, ["customer_id", "as_of"]).drop("customer_id_right", "as_of_right")
     enough = ibis.ifelse(joined.peers >= MIN_PEERS, joined["median"], ibis.null("float64"))
     return joined.mutate(
         price_rise_90d=joined.price_energy_eur_kwh / positive(joined.old_90d) - 1,
         price_rise_365d=joined.price_energy_eur_kwh / positive(joined.old_365d) - 1,
         price_over_peers=joined.price_energy_eur_kwh / positive(enough) - 1,
         price_over_new_terms=joined.price_energy_eur_kwh / positive(joined.offered) - 1,
+        term_peers_over_new_terms=joined.same_terms / positive(joined.offered) - 1,
     ).select("customer_id", "as_of", *(feature.name for feature in FEATURES))
+
+
+def _same_terms(context: Context, prices: ir.Table) -> ir.Table:
+    """What like customers whose term began in the same month pay: ``customer_id``, ``as_of``, ``same_terms``."""
+    term = context.term
+    began = term.select("customer_id", "as_of", began=term.contract_start_date.truncate("M"))
+    whose = _kinds(context).join(began, ["customer_id", "as_of"])
+    group = ["as_of", "is_business", "began"]
+    same = prices.join(whose, ["customer_id", "as_of"]).group_by(*group)
+    level = same.aggregate(count=_.price_energy_eur_kwh.count(), middle=_.price_energy_eur_kwh.median())
+    joined = whose.join(level.filter(level["count"] >= MIN_PEERS), group)
+    return joined.select("customer_id", "as_of", same_terms=joined.middle)
+
+
+def _kinds(context: Context) -> ir.Table:
+    who = context.attributes
+    return who.select("customer_id", "as_of", is_business=who.is_industrial.fill_null(False))
 
 
 def _new_terms(context: Context, prices: ir.Table) -> ir.Table:
     """What like customers whose term has just begun pay: ``customer_id``, ``as_of``, ``offered``."""
-    who = context.attributes
-    kinds = who.select("customer_id", "as_of", is_business=who.is_industrial.fill_null(False))
+    kinds = _kinds(context)
     term = context.term
     fresh = term.filter(days_between(term.as_of, term.contract_start_date) < NEW_TERM_DAYS)
     new = prices.semi_join(fresh, ["customer_id", "as_of"]).join(kinds, ["customer_id", "as_of"])

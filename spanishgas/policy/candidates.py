@@ -82,11 +82,11 @@ class Candidates:
         return self._ahead("bill_eur_month")
 
     def _ahead(self, name: str) -> Amounts:
-        nothing = np.full(len(self), np.nan)
-        gap, renewal = (
-            (nothing, nothing) if self.calendar is None else (self.calendar.price_gap, self.calendar.to_renewal)
-        )
-        return self.repricing.amounts(self[name], self["bill_eur_month"], gap, renewal)
+        known = self.calendar
+        if known is None:
+            return Amounts.flat(self[name])
+        bill = self["bill_eur_month"]
+        return self.repricing.amounts(self[name], bill, known.price_gap, known.market_gap, known.to_renewal)
 
     def looking_ahead(self, curve: Survival, calendar: Calendar, months: int) -> "Candidates":
         """The same customers with the hazards of all months ahead.

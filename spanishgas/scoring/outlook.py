@@ -45,6 +45,7 @@ class OutlookModel:
         # Whoever scores need not decide: without the features of the margin a value is not known, and that is all.
         is_told = set(economics.margin_features) <= set(features.columns)
         margin, bill = monthly_amounts(features, economics.margin_features) if is_told else (unknown, unknown)
-        amounts = self.model.survival.repricing.amounts(margin, bill, calendar.price_gap, calendar.to_renewal)
+        gaps = calendar.price_gap, calendar.market_gap
+        amounts = self.model.survival.repricing.amounts(margin, bill, *gaps, calendar.to_renewal)
         outlook = Outlook.of(ahead, amounts, self.model.survival.spread, economics.discount_rate_year)
         return told.assign(**outlook.columns)

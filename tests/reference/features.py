@@ -239,6 +239,10 @@ class World:
             "supply_points": last(year, "supply_points", "day"),
         }
 
+    def _began(self, customer: str) -> tuple[int, int]:
+        begin = max(row["contract_start_date"] for row in self.of(self.terms, customer))
+        return begin.year, begin.month
+
     def _price(self, customer: str) -> Row:
         rows = sorted(self.of(self.prices, customer), key=lambda row: row["pricing_date"])
         energy = [(row["pricing_date"], self.energy_price(row)) for row in rows]
@@ -267,6 +271,14 @@ class World:
             for value in [self.newest_price(other)]
             if value is not None
         ]
+        same = [
+            value
+            for other in self.population
+            if (self.attributes.get(other, {}).get("is_industrial") or False) == business
+            and self._began(other) == self._began(customer)
+            for value in [self.newest_price(other)]
+            if value is not None
+        ]
         return {
             "price_energy_eur_kwh": newest,
             "price_age_days": (self.as_of - rows[-1]["pricing_date"]).days if rows else None,
@@ -276,6 +288,9 @@ class World:
             "price_changes_365d": sum(abs(step) > 1e-6 for step in recent),
             "price_over_peers": ratio(newest, median(alike)) if len(alike) >= 5 else None,
             "price_over_new_terms": ratio(newest, median(new)) if len(new) >= 5 else None,
+            "term_peers_over_new_terms": (
+                ratio(median(same), median(new)) if len(new) >= 5 and len(same) >= 5 else None
+            ),
         }
 
     def _interactions(self, customer: str) -> Row:
