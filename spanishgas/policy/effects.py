@@ -46,12 +46,13 @@ DIFFERS = {"customer": 1.0, "strength": 1.0, "timing": 0.5}
 # What may be true beforehand: how much more than by FOR_ALL all may be off, the spread between customers, and the
 # probability of both. Most likely the assumed response is nearly right.
 BELIEFS = (
-    (1.0, 0.0, 0.88),
-    (8.0, 0.0, 0.06),
-    (8.0, 0.1, 0.015),
-    (8.0, 0.2, 0.015),
-    (8.0, 0.4, 0.015),
-    (8.0, 0.8, 0.015),
+    (1.0, 0.0, 0.75),
+    (3.0, 0.0, 0.12),
+    (8.0, 0.0, 0.08),
+    (8.0, 0.1, 0.0125),
+    (8.0, 0.2, 0.0125),
+    (8.0, 0.4, 0.0125),
+    (8.0, 0.8, 0.0125),
 )
 # The same for how far the control risk is off; what this leaves would pass for an effect.
 OFF = {"risk": 1.0, "begin": 1.0, "control": 0.3, "control_timing": 0.2}
