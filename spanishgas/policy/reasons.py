@@ -45,7 +45,7 @@ CAUSES: tuple[Reason, ...] = (
         "price_above_market",
         "Pays more than comparable customers or than new customers are offered.",
         "Paga más que clientes comparables o que lo que se ofrece a los nuevos.",
-        ("price_over_*", "price_*_eur_*"),
+        ("price_over_*", "term_peers_over_*", "price_*_eur_*"),
     ),
     Reason(
         "price_changed",
