@@ -213,7 +213,7 @@ class ReplaySettings(SettingsModel):
 
     worlds: tuple[Literal["loglinear", "interactions"], ...] = ("loglinear", "interactions")
     seeds: tuple[int, ...] = tuple(range(1, 11))
-    chosen_on: tuple[int, ...] = (21, 31, 32, 33, 34, 41, 42, 20240101)
+    chosen_on: tuple[int, ...] = (11, 12, 13, 14, 15, 16, 21, 31, 32, 33, 34, 41, 42, 20240101)
     keep_raw: bool = False
 
 
