@@ -35,6 +35,10 @@ class RefusedError(SpanishGasError):
     """A control call that is not allowed."""
 
 
+class NoModelError(SpanishGasError):
+    """Another model, or another version of it, than the one that is served."""
+
+
 class InputError(SpanishGasError):
     """A tensor of a V2 request is not what the model takes."""
 
@@ -43,6 +47,7 @@ class InputError(SpanishGasError):
 STATUS: dict[type[SpanishGasError], tuple[int, str]] = {
     UnknownCustomerError: (404, "unknown_customer"),
     NoFeaturesError: (404, "no_features"),
+    NoModelError: (404, "no_such_model"),
     TooManyError: (422, "too_many"),
     InputError: (422, "invalid_request"),
     NotReadyError: (503, "no_champion"),
@@ -69,8 +74,16 @@ def answer_known(request: Request, error: Exception) -> Response:
 def answer_invalid(request: Request, error: Exception) -> Response:
     """Requests that are not as the schema says: where and what, never the input."""
     assert isinstance(error, RequestValidationError)
+    if any(fault.get("type") == "json_invalid" for fault in error.errors()):
+        return no_json(request)
     request.scope[KIND] = "invalid_request"
     return problem(422, "invalid_request", "the request is not valid", details=where(error.errors()))
+
+
+def no_json(request: Request) -> Response:
+    """Bodies that are no JSON, or nested without end."""
+    request.scope[KIND] = "invalid_json"
+    return problem(400, "invalid_json", "the body is no JSON, or is nested too deeply")
 
 
 def where(faults: Sequence[Any]) -> list[str]:
@@ -86,11 +99,14 @@ def where(faults: Sequence[Any]) -> list[str]:
     return told
 
 
-def answer_http(_: Request, error: Exception) -> Response:
-    """What the framework says: no such path, wrong method."""
+def answer_http(request: Request, error: Exception) -> Response:
+    """What the framework says: no such path, wrong method with those that are allowed, a body that cannot be read."""
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:
+        return no_json(request)
     codes = {404: "no_such_path", 405: "wrong_method"}
-    return problem(error.status_code, codes.get(error.status_code, "http"), str(error.detail), headers=None)
+    headers = dict(error.headers or {})
+    return problem(error.status_code, codes.get(error.status_code, "http"), str(error.detail), headers=headers)
 
 
 def answer_fault(request: Request, _: Exception) -> Response:

@@ -53,8 +53,9 @@ def set_up_logging(level: int = logging.INFO) -> None:
         logger = logging.getLogger(name)
         logger.handlers[:] = []
         logger.propagate = True
-    # One line per request is ours.
+    # One line per request is ours. What is no HTTP is counted; a flood of it fills no disk.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
 
 
 class Observer:
@@ -110,6 +111,10 @@ class Observer:
         if self._log.isEnabledFor(logging.INFO):
             facts = {"request_id": request_id, "route": route, "status": status, "ms": round(1000 * seconds, 3)}
             self._log.info("request", extra={"facts": facts | ({"kind": kind} if kind else {})})
+
+    def refused(self, kind: str) -> None:
+        """A connection was ended before a request came of it."""
+        self._errors.labels(kind).inc()
 
     def answered(self, answers: Sequence[Answer], version: str) -> None:
         """Scores and recommendations went out."""

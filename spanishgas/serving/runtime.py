@@ -1,8 +1,9 @@
 """The MLServer runtime: decodes, calls the recommender, encodes."""
 
-from typing import TYPE_CHECKING
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
 from mlserver import MLModel, ModelSettings
 from mlserver.handlers import custom_handler
 from mlserver.types import InferenceRequest, InferenceResponse, MetadataModelResponse
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from spanishgas.serving.observability import Observer
     from spanishgas.serving.settings import ServingSettings
 
-MODEL = "churn"
-# More rows than this are scored in a thread, so that others need not wait for them.
+# More rows than this are scored in a thread, so that others need not wait for them; so many at a time.
 INLINE_ROWS = 8
+BATCHES = 2
 
 
 class ChurnRuntime(MLModel):  # type: ignore[misc]
@@ -40,6 +41,7 @@ class ChurnRuntime(MLModel):  # type: ignore[misc]
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)
+        self._batches = ThreadPoolExecutor(BATCHES, "batch")
 
     @property
     def ready(self) -> bool:
@@ -57,6 +59,10 @@ class ChurnRuntime(MLModel):  # type: ignore[misc]
             raise NotReadyError("there is no champion yet", todo="Run `promote`, or `make demo`")
         return bundle
 
+    async def _aside(self, function: Any, *given: Any) -> Any:
+        """Calls in a thread; who has waited for it to the deadline goes, and what was begun ends by itself."""
+        return await asyncio.get_running_loop().run_in_executor(self._batches, function, *given)
+
     async def load(self) -> bool:
         """Nothing: the holder loads."""
         return True
@@ -70,7 +76,7 @@ class ChurnRuntime(MLModel):  # type: ignore[misc]
         bundle, most = self._bundle(), self.serving.max_batch
         first = payload.inputs[0] if payload.inputs else None
         if first is not None and first.shape and first.shape[0] > INLINE_ROWS:
-            response, found = await anyio.to_thread.run_sync(tensors.infer, bundle, payload, self.serving.day, most)
+            response, found = await self._aside(tensors.infer, bundle, payload, self.serving.day, most)
         else:
             response, found = tensors.infer(bundle, payload, self.serving.day, most)
         self.observer.answered(found, bundle.recommender.version)
@@ -81,7 +87,7 @@ class ChurnRuntime(MLModel):  # type: ignore[misc]
         """Score, segment, recommendation and reasons of a customer, or of several."""
         bundle, most = self._bundle(), self.serving.max_batch
         if request.customers is not None and len(request.customers) > INLINE_ROWS:
-            body, found = await anyio.to_thread.run_sync(answering.answer, bundle, request, self.serving.day, most)
+            body, found = await self._aside(answering.answer, bundle, request, self.serving.day, most)
         else:
             body, found = answering.answer(bundle, request, self.serving.day, most)
         self.observer.answered(found, bundle.recommender.version)

@@ -1,22 +1,57 @@
 """Requests and answers of ``POST /score``, as callers see them."""
 
+import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StringConstraints,
+    model_validator,
+)
+
+from spanishgas.serving.settings import ServingSettings
 
 LONGEST_ID = 256
 CustomerId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID)]
 Language = Literal["en", "es"]
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _day(value: object) -> object:
+    """Dates as the description says; seconds since 1970 and weeks of a year are none."""
+    if isinstance(value, str) and DAY.fullmatch(value):
+        return value
+    if value is None or isinstance(value, date):
+        return value
+    raise ValueError("a date as YYYY-MM-DD is needed")
+
+
+def _given(name: str, kind: str) -> dict[str, Any]:
+    """A shape that has this field, and not as null."""
+    return {"required": [name], "properties": {name: {"type": kind}}}
 
 
 class WhatIfRequest(BaseModel):
     """What to suppose; the answer tells the best offer under it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"anyOf": [_given("discount", "number"), _given("acceptance", "number")]},
+    )
 
-    discount: float | None = Field(default=None, ge=0, lt=1, description="Share of the energy bill that is taken off.")
-    acceptance: float | None = Field(default=None, ge=0, le=1, description="Probability that the customer accepts.")
+    discount: StrictFloat | None = Field(
+        default=None, ge=0, lt=1, description="Share of the energy bill that is taken off."
+    )
+    acceptance: StrictFloat | None = Field(
+        default=None, ge=0, le=1, description="Probability that the customer accepts."
+    )
 
     @model_validator(mode="after")
     def _something(self) -> "WhatIfRequest":
@@ -31,16 +66,21 @@ class ScoreRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"examples": [{"customer_id": "C0000001", "asof_date": "2026-01-31", "language": "es"}]},
+        json_schema_extra={
+            "oneOf": [_given("customer_id", "string"), _given("customers", "array")],
+            "examples": [{"customer_id": "C0000001", "asof_date": "2026-01-31", "language": "es"}],
+        },
     )
 
     customer_id: CustomerId | None = Field(default=None, description="The customer.")
     customers: tuple[CustomerId, ...] | None = Field(
         default=None, min_length=1, description="Several customers instead; each is answered or told why not."
     )
-    asof_date: date | None = Field(default=None, description="Date of the features; the newest one by default.")
+    asof_date: Annotated[date, BeforeValidator(_day)] | None = Field(
+        default=None, description="Date of the features; the newest one by default."
+    )
     language: Language = Field(default="en", description="Language of the sentences.")
-    explain: bool = Field(
+    explain: StrictBool = Field(
         default=True, description="False leaves out causes of the risk that would have to be computed for the answer."
     )
     what_if: WhatIfRequest | None = Field(default=None, description="What to suppose.")
@@ -176,3 +216,10 @@ class ManyAnswers(BaseModel):
     """Answers in the order of the request."""
 
     answers: list[ScoreAnswer | CustomerProblem]
+
+
+def described(schema: dict[str, Any], settings: ServingSettings) -> dict[str, Any]:
+    """The description with the limits that this server was started with."""
+    shapes = schema["components"]["schemas"]
+    shapes["ScoreRequest"]["properties"]["customers"]["anyOf"][0]["maxItems"] = settings.max_batch
+    return schema

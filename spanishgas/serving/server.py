@@ -4,20 +4,15 @@ import asyncio
 import os
 import re
 import socket
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import grpc
 import orjson
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from grpc import aio
 from mlserver import MLModel, MLServer, ModelSettings, Settings
 from mlserver.errors import MLServerError
-from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-from mlserver.grpc.servicers import InferenceServicer
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers, get_custom_handlers
 from mlserver.rest import RESTServer
 from starlette.exceptions import HTTPException
@@ -25,9 +20,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from spanishgas.errors import SpanishGasError
+from spanishgas.serving.admission import Admission
+from spanishgas.serving.connections import Limits, Uvicorn, limited
 from spanishgas.serving.docs_page import page
 from spanishgas.serving.errors import (
-    STATUS,
+    RefusedError,
     answer_fault,
     answer_http,
     answer_invalid,
@@ -37,20 +34,22 @@ from spanishgas.serving.errors import (
 from spanishgas.serving.gate import Gate
 from spanishgas.serving.holder import BundleHolder
 from spanishgas.serving.observability import Observer
-from spanishgas.serving.runtime import MODEL, ChurnRuntime
-from spanishgas.serving.schema import ManyAnswers, Problem, ScoreAnswer
+from spanishgas.serving.open_inference import MODEL, RESPONSES, Inference, add_routes
+from spanishgas.serving.remote_calls import Grpc, Servicer
+from spanishgas.serving.runtime import ChurnRuntime
+from spanishgas.serving.schema import ManyAnswers, ScoreAnswer, described
 from spanishgas.serving.settings import ServingSettings
 
-GRPC_GRACE_SECONDS = 5.0
-UNUSED = re.compile(r"/generate|/infer_stream|/docs|\{model_version\}")
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "A bearer token is needed."},
-    404: {"model": Problem, "description": "The customer is not known, or has no features of that date."},
-    413: {"model": Problem, "description": "The body is too large."},
-    415: {"model": Problem, "description": "The body is compressed."},
-    422: {"model": Problem, "description": "The request is not valid; the details say where."},
-    503: {"model": Problem, "description": "There is no champion yet."},
-}
+# No text is generated here, MLServer's pages load scripts from elsewhere, and what names the model is ours.
+UNUSED = re.compile(r"/generate|/infer_stream|/docs|^/v2/models/|^/v2/repository/index")
+# Browsers shall make nothing of an answer but what it is.
+SECURITY_HEADERS = [
+    ("x-content-type-options", "nosniff"),
+    ("cache-control", "no-store"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+]
 
 
 def own_settings(settings: ServingSettings) -> Settings:
@@ -79,11 +78,11 @@ class NoRepository(ModelRepositoryHandlers):  # type: ignore[misc]
 
     async def load(self, name: str) -> bool:  # noqa: ARG002
         """Refuses."""
-        raise MLServerError("models are not loaded this way; POST /admin/refresh looks at the registry", 403)
+        raise RefusedError("models are not loaded this way; POST /admin/refresh looks at the registry")
 
     async def unload(self, name: str) -> bool:  # noqa: ARG002
         """Refuses."""
-        raise MLServerError("models are not unloaded this way", 403)
+        raise RefusedError("models are not unloaded this way")
 
 
 class Rest(RESTServer):  # type: ignore[misc]
@@ -96,19 +95,21 @@ class Rest(RESTServer):  # type: ignore[misc]
         repository: ModelRepositoryHandlers,
         serving: ServingSettings,
         observer: Observer,
+        admission: Admission,
+        inference: Inference,
         ask_refresh: "Refresh",
     ) -> None:
         super().__init__(settings, data_plane, repository)
         self.socket: socket.socket | None = None
-        self._serving = serving
+        self._serving, self._observer = serving, observer
         app: FastAPI = self._app
         app.title, app.version = "SpanishGas", "1"
         app.description = "Churn score, segment, recommendation and reasons of a customer."
-        # No text is generated here, there is one version at a time, and MLServer's pages load scripts from elsewhere.
         app.router.routes[:] = [route for route in app.routes if not UNUSED.search(getattr(route, "path", ""))]
         # Ours comes first: MLServer's says 400 where there is no model yet.
         _add_first(app, "/v2/health/ready", _ready(data_plane))
         _add_first(app, "/docs", _docs(app))
+        add_routes(app, inference, repository.index)
         app.add_api_route("/admin/refresh", ask_refresh.ask, methods=["POST"], include_in_schema=False)
         handlers: dict[Any, Any] = {
             SpanishGasError: answer_known,
@@ -119,7 +120,8 @@ class Rest(RESTServer):  # type: ignore[misc]
         }
         for kind, handler in handlers.items():
             app.add_exception_handler(kind, handler)
-        self.application = Gate(app, serving, observer)
+        app.openapi = _described(app, serving)  # type: ignore[method-assign]
+        self.application = Gate(app, serving, observer, admission)
 
     async def add_custom_handlers(self, model: MLModel) -> MLModel:
         """Adds a model's own routes, described as they are."""
@@ -145,25 +147,15 @@ class Rest(RESTServer):  # type: ignore[misc]
             access_log=False,
             log_config=None,
             server_header=False,
+            headers=SECURITY_HEADERS,
+            http=limited(Limits(self._serving, self._observer)),
+            ws="none",
             timeout_graceful_shutdown=max(int(self._serving.drain_seconds), 1),
-            timeout_keep_alive=30,
+            timeout_keep_alive=max(int(self._serving.idle_seconds), 1),
             backlog=2048,
         )
-        self._server = _Uvicorn(config)
+        self._server = Uvicorn(config)
         await self._server.serve(None if self.socket is None else [self.socket])
-
-
-class _Uvicorn(uvicorn.Server):
-    """Signals are MLServer's to handle."""
-
-    def install_signal_handlers(self) -> None:
-        """Installs none."""
-
-    def capture_signals(self) -> Any:
-        """Captures none."""
-        from contextlib import nullcontext
-
-        return nullcontext()
 
 
 class Refresh:
@@ -183,97 +175,6 @@ class Refresh:
         bundle = self._holder.bundle
         told = {"asked": self._pipe is not None, "bundle": None if bundle is None else bundle.id}
         return Response(orjson.dumps(told), 202, media_type="application/json")
-
-
-class Grpc:
-    """MLServer's gRPC service behind the same token.
-
-    Args:
-        settings: MLServer's settings.
-        data_plane: What answers.
-        repository: Repository calls.
-        serving: Tokens and limits.
-    """
-
-    def __init__(
-        self, settings: Settings, data_plane: DataPlane, repository: ModelRepositoryHandlers, serving: ServingSettings
-    ) -> None:
-        self._settings, self._serving = settings, serving
-        self._servicer = InferenceServicer(data_plane, repository)
-        self._server: aio.Server | None = None
-
-    async def start(self) -> None:
-        """Serves until stopped."""
-        most = self._serving.max_body_bytes
-        options = [
-            ("grpc.max_send_message_length", most * 4),
-            ("grpc.max_receive_message_length", most),
-            ("grpc.so_reuseport", 1),
-        ]
-        self._server = aio.server(
-            ThreadPoolExecutor(max_workers=2), interceptors=[_Token(self._serving), _Faults()], options=options
-        )
-        add_GRPCInferenceServiceServicer_to_server(self._servicer, self._server)
-        if self._server.add_insecure_port(f"{self._settings.host}:{self._settings.grpc_port}") == 0:
-            raise OSError(f"port {self._settings.grpc_port} is taken")
-        await self._server.start()
-        await self._server.wait_for_termination()
-
-    async def stop(self, sig: int | None = None) -> None:  # noqa: ARG002
-        """Answers what is open, for some seconds at most."""
-        if self._server is not None:
-            await self._server.stop(grace=min(self._serving.drain_seconds, GRPC_GRACE_SECONDS))
-
-
-class _Token(aio.ServerInterceptor):  # type: ignore[misc]
-    """Calls without the token end before anything looks at them."""
-
-    def __init__(self, serving: ServingSettings) -> None:
-        token = serving.token
-        self._wanted = None if token is None else f"Bearer {token.get_secret_value()}"
-
-        async def refuse(_: Any, context: Any) -> None:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "a bearer token is needed")
-
-        self._refuse = grpc.unary_unary_rpc_method_handler(refuse)
-
-    async def intercept_service(self, continuation: Any, details: Any) -> Any:
-        """Lets a call pass, or refuses it."""
-        import hmac
-
-        if self._wanted is not None and not details.method.endswith(("/ServerLive", "/ServerReady")):
-            given = dict(details.invocation_metadata).get("authorization", "")
-            if not hmac.compare_digest(str(given).encode(), self._wanted.encode()):
-                return self._refuse
-        return await continuation(details)
-
-
-class _Faults(aio.ServerInterceptor):  # type: ignore[misc]
-    """Errors of ours as gRPC says them; any other as a fault without its text."""
-
-    async def intercept_service(self, continuation: Any, details: Any) -> Any:
-        """Wraps unary calls."""
-        handler = await continuation(details)
-        if handler is None or handler.unary_unary is None:
-            return handler
-        call = handler.unary_unary
-
-        async def guarded(request: Any, context: Any) -> Any:
-            try:
-                return await call(request, context)
-            except SpanishGasError as error:
-                status = next((code for kind, (code, _) in STATUS.items() if isinstance(error, kind)), 500)
-                await context.abort(_GRPC.get(status, grpc.StatusCode.INTERNAL), str(error) if status < 504 else "")
-
-        return grpc.unary_unary_rpc_method_handler(guarded, handler.request_deserializer, handler.response_serializer)
-
-
-_GRPC = {
-    403: grpc.StatusCode.PERMISSION_DENIED,
-    404: grpc.StatusCode.NOT_FOUND,
-    422: grpc.StatusCode.INVALID_ARGUMENT,
-    503: grpc.StatusCode.UNAVAILABLE,
-}
 
 
 class ChurnServer(MLServer):  # type: ignore[misc]
@@ -297,19 +198,28 @@ class ChurnServer(MLServer):  # type: ignore[misc]
 
     def _create_servers(self) -> None:
         repository = NoRepository(repository=self._model_repository, model_registry=self._model_registry)
+        admission = Admission(self._serving)
+        inference = Inference(self._data_plane, self._version)
         self.rest = Rest(
             self._settings,
             self._data_plane,
             repository,
             self._serving,
             self._observer,
+            admission,
+            inference,
             Refresh(self._pipe, self._holder),
         )
         self._rest_server = self.rest
         self._grpc_server = None
         if self._serving.grpc_port:
-            self._grpc_server = Grpc(self._settings, self._data_plane, repository, self._serving)
+            servicer = Servicer(inference, repository)
+            self._grpc_server = Grpc(servicer, self._serving, self._observer, admission)
         self._kafka_server = None
+
+    def _version(self) -> str | None:
+        bundle = self._holder.bundle
+        return None if bundle is None else bundle.recommender.version
 
     async def load(self) -> None:
         """Registers the one model."""
@@ -348,3 +258,15 @@ def _docs(app: FastAPI) -> Any:
         return HTMLResponse(page(app.openapi()))
 
     return docs
+
+
+def _described(app: FastAPI, serving: ServingSettings) -> Callable[[], dict[str, Any]]:
+    """The description, made when it is first asked for, with the limits of this server."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            described(plain(), serving)
+        return app.openapi_schema or {}
+
+    return openapi

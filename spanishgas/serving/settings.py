@@ -27,11 +27,20 @@ class ServingSettings(BaseSettings):
         metrics_port: Port of the Prometheus metrics; 0 leaves them out.
         workers: Processes that answer.
         threads: Threads of a worker for batches of more than a few customers.
-        token: Bearer token that callers must give; None asks for none.
+        token: Bearer token that callers must give, or several with commas between them; None asks for none.
         admin_token: Bearer token of control calls; without it there are none.
         insecure: Listen on other addresses without a token, as behind a gateway that authenticates.
         max_body_bytes: Largest body of a request.
         max_batch: Most customers, or feature rows, of one request.
+        max_head_bytes: Largest head of a request: its line and headers.
+        max_connections: Most open connections of a worker.
+        max_waiting: Most requests of a worker that wait for their answer; more are told to come again.
+        head_seconds: Time for a head to arrive whole.
+        body_seconds: Time for a body to arrive whole.
+        idle_seconds: Time that a connection without a request, or with an answer that nobody reads, is kept.
+        deadline_seconds: Time for an answer, from the whole body on.
+        rate_per_second: Requests a second that a worker answers to one token, or to one address without tokens; 0 for
+            no limit.
         dates: Newest dates of features that are served, beside those that a served run decided on.
         runs: Newest runs whose decisions are served.
         poll_seconds: Time between two looks at the registry and the published tables.
@@ -58,6 +67,14 @@ class ServingSettings(BaseSettings):
     insecure: bool = False
     max_body_bytes: int = Field(default=1 << 20, ge=1024)
     max_batch: int = Field(default=500, ge=1)
+    max_head_bytes: int = Field(default=1 << 15, ge=1024)
+    max_connections: int = Field(default=4096, ge=1)
+    max_waiting: int = Field(default=64, ge=1)
+    head_seconds: float = Field(default=10.0, gt=0)
+    body_seconds: float = Field(default=15.0, gt=0)
+    idle_seconds: float = Field(default=30.0, gt=0)
+    deadline_seconds: float = Field(default=10.0, gt=0)
+    rate_per_second: float = Field(default=0.0, ge=0)
     dates: int = Field(default=3, ge=1)
     runs: int = Field(default=3, ge=1)
     poll_seconds: float = Field(default=5.0, gt=0)
@@ -87,12 +104,20 @@ class ServingSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe(self) -> "ServingSettings":
-        if self.token is None and not self.insecure and not _is_local(self.host):
+        if self.token is not None and not self.tokens:
+            raise ValueError(f"{PREFIX}TOKEN holds no token")
+        if not self.tokens and not self.insecure and not _is_local(self.host):
             raise ValueError(
                 f"{PREFIX}HOST is {self.host}, which others can reach: set {PREFIX}TOKEN, or {PREFIX}INSECURE=true "
                 "where a gateway in front authenticates"
             )
         return self
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The tokens of callers, none where none is asked for."""
+        told = "" if self.token is None else self.token.get_secret_value()
+        return tuple(one.strip() for one in told.split(",") if one.strip())
 
     @property
     def root(self) -> Path:

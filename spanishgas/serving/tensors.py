@@ -1,5 +1,6 @@
 """Open Inference Protocol: tensors in, tensors out."""
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -20,10 +21,14 @@ from spanishgas.scoring.online import Answer
 from spanishgas.scoring.rows import given_rows
 from spanishgas.serving.bundle import Bundle
 from spanishgas.serving.errors import InputError, TooManyError
+from spanishgas.serving.schema import DAY
 
 CUSTOMER, DATE = "customer_id", "asof_date"
 TEXT = "BYTES"
-NUMBERS = ("BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64")
+WHOLE = {f"{sign}INT{bits}": bits for sign in ("", "U") for bits in (8, 16, 32, 64)}
+FRACTIONS = ("FP16", "FP32", "FP64")
+# Trees hold single precision; what is beyond it would be infinite there.
+LARGEST = float(np.finfo(np.float32).max)
 WORDS = ("risk_tier", "segment", "action", "channel", "timing_window", "reason_codes", "veto_codes")
 PLATFORM = "spanishgas"
 
@@ -44,8 +49,8 @@ def infer(bundle: Bundle, request: InferenceRequest, today: date, most: int) -> 
         NoFeaturesError: Or has no features of that date.
     """
     columns = {one.name: _flat(one) for one in request.inputs}
-    if not columns or len(columns) != len(request.inputs):
-        raise InputError("each input tensor stands once, and there is at least one", where="inputs")
+    if len(columns) != len(request.inputs):
+        raise InputError("each input tensor stands once", where="inputs")
     lengths = {name: len(values) for name, values in columns.items() if not (name == DATE and len(values) == 1)}
     if len(set(lengths.values())) > 1:
         raise InputError(
@@ -58,8 +63,12 @@ def infer(bundle: Bundle, request: InferenceRequest, today: date, most: int) -> 
         raise TooManyError(count, most)
     kinds = {one.name: one.datatype for one in request.inputs}
     if CUSTOMER in columns:
-        return _by_customer(bundle, columns, kinds, today)
-    return _by_row(bundle, columns, kinds, count), []
+        response, found = _by_customer(bundle, columns, kinds, today)
+    else:
+        response, found = _by_row(bundle, columns, kinds, count), []
+    if request.outputs:
+        response.outputs = _wanted(response.outputs, [one.name for one in request.outputs])
+    return response, found
 
 
 def _by_customer(
@@ -101,9 +110,18 @@ def _by_row(bundle: Bundle, columns: dict[str, list[Any]], kinds: dict[str, str]
     model = bundle.recommender.model
     rows = given_rows(model.model.encoding_, numbers, words, count)
     risk, windows = bundle.recommender.hazards_of(rows)
+    if not (np.isfinite(risk).all() and np.isfinite(windows).all()):
+        raise InputError("values of features are so large that no risk comes of them", where="inputs")
     outputs = [_numbers("churn_score", risk.tolist())]
     outputs += [_numbers(f"hazard_{name}", windows[:, place].tolist()) for place, name in enumerate(model.windows)]
     return _response(bundle, outputs, [])
+
+
+def _wanted(outputs: list[ResponseOutput], names: list[str]) -> list[ResponseOutput]:
+    by_name = {one.name: one for one in outputs}
+    if not set(names) <= set(by_name):
+        raise InputError(f"the outputs are {', '.join(by_name)}", where="outputs")
+    return [by_name[name] for name in dict.fromkeys(names)]
 
 
 def metadata(bundle: Bundle) -> MetadataModelResponse:
@@ -134,15 +152,17 @@ def _response(bundle: Bundle, outputs: list[ResponseOutput], found: Sequence[Ans
 
 
 def _flat(tensor: RequestInput) -> list[Any]:
-    values = tensor.data.root if hasattr(tensor.data, "root") else tensor.data
-    if isinstance(values, str | bytes):
-        values = [values]
-    flat = list(values)
-    while flat and isinstance(flat[0], list):
-        flat = [value for part in flat for value in (part if isinstance(part, list) else [part])]
+    """Values row by row, from data that are flat or nested as the shape says."""
     if len([size for size in tensor.shape if size != 1]) > 1:
         raise InputError("a tensor has one value per row: shape [n] or [n, 1]", where="inputs")
-    if tensor.shape and int(np.prod(tensor.shape)) != len(flat):
+    flat = list(tensor.data)
+    for _ in tensor.shape[1:]:
+        if not any(isinstance(value, list) for value in flat):
+            break
+        flat = [value for part in flat for value in (part if isinstance(part, list) else [part])]
+    if any(isinstance(value, list) for value in flat):
+        raise InputError("a tensor's data are nested deeper than its shape says", where="inputs")
+    if math.prod(tensor.shape) != len(flat):
         raise InputError("a tensor's data do not fill its shape", where="inputs")
     return flat
 
@@ -164,16 +184,34 @@ def _texts(values: list[Any], kind: str, name: str) -> list[str | None]:
 
 
 def _values(values: list[Any], kind: str, name: str) -> np.ndarray:
-    if kind not in NUMBERS:
-        raise InputError(f"the tensor {name} has the type {kind[:16]}, which is no number", where="inputs")
-    try:
-        return np.array([np.nan if value is None else float(value) for value in values], np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"the tensor {name} has a value that is no number", where="inputs") from error
+    """Numbers, NaN where missing; each is one of its type, and none is infinite."""
+    if kind == TEXT:
+        raise InputError(f"the tensor {name} has the type {kind}, which is no number", where="inputs")
+    found = np.array([np.nan if value is None else _number(value, kind, name) for value in values], np.float64)
+    if (np.abs(found) > LARGEST).any():
+        raise InputError(f"the tensor {name} has a value beyond {LARGEST:.2g}", where="inputs")
+    return found
+
+
+def _number(value: Any, kind: str, name: str) -> float:
+    is_flag = isinstance(value, bool)
+    fits = isinstance(value, int | float) and (kind == "BOOL" or not is_flag)
+    if fits and kind == "BOOL":
+        fits = value in (0, 1)
+    elif fits and kind in WHOLE:
+        low, high = (
+            (0, 2 ** WHOLE[kind]) if kind.startswith("U") else (-(2 ** (WHOLE[kind] - 1)), 2 ** (WHOLE[kind] - 1))
+        )
+        fits = math.isfinite(value) and low <= value < high and float(value).is_integer()
+    if not fits:
+        raise InputError(f"the tensor {name} has a value that is no {kind}", where="inputs")
+    return float(value)
 
 
 def _day(value: str | None) -> date:
     try:
+        if not DAY.fullmatch(value or ""):
+            raise ValueError(value)
         return date.fromisoformat(value or "")
     except ValueError as error:
         raise InputError(f"{DATE} takes dates as YYYY-MM-DD", where="inputs") from error

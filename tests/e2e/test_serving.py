@@ -367,10 +367,14 @@ SECRET = "a-very-private-word"
         ({"customers": []}, 422, "invalid_request"),
         ({"customers": ["$C"] * 501}, 422, "too_many"),
         ([], 422, "invalid_request"),
-        (f'{{"customer_id": "{SECRET}', 422, "invalid_request"),
+        ({"customer_id": "$C", "asof_date": 0}, 422, "invalid_request"),
+        ({"customer_id": "$C", "explain": "yes"}, 422, "invalid_request"),
+        ({}, 422, "invalid_request"),
+        (f'{{"customer_id": "{SECRET}', 400, "invalid_json"),
         ("", 422, "invalid_request"),
-        ("[" * 100_000, 422, "invalid_request"),
-        (b"\xff\xfe\x00", 422, "invalid_request"),
+        ("[" * 100_000, 400, "invalid_json"),
+        ("[" * 100_000 + "]" * 100_000, 400, "invalid_json"),
+        (b"\xff\xfe\x00", 400, "invalid_json"),
     ],
 )
 def test_bad_requests_are_told_what_is_wrong_and_nothing_of_theirs(
@@ -388,7 +392,8 @@ def test_bad_requests_are_told_what_is_wrong_and_nothing_of_theirs(
 
 
 def test_paths_and_methods_that_are_not_there(server: Server) -> None:
-    assert server.client.get("/score").status_code == 405
+    wrong = server.client.get("/score")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
     assert server.client.get("/nothing").json()["code"] == "no_such_path"
     assert server.client.get("/v2/models/other").status_code == 404
     assert server.client.post("/v2/models/churn/generate", json={}).status_code == 404
@@ -451,7 +456,7 @@ def test_control_calls_need_their_token(server: Server) -> None:
 def test_the_description_is_true(server: Server, customer: str) -> None:
     schema = server.client.get("/openapi.json").json()
     told = schema["paths"]["/score"]["post"]
-    assert set(told["responses"]) == {"200", "401", "404", "413", "415", "422", "503"}
+    assert set(told["responses"]) == {"200", "400", "401", "404", "413", "415", "422", "429", "503"}
     assert told["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/ScoreRequest")
     shapes = schema["components"]["schemas"]
     answer = server.score(customer_id=customer).json()
@@ -523,6 +528,13 @@ def test_v2_answers_by_customer_and_by_feature_row(server: Server, house: House)
         ([{"name": "tenure_days", "datatype": "FP64", "shape": [1], "data": [SECRET]}], 422),
         ([{"name": "tenure_days", "datatype": "FP64", "shape": [501], "data": [1.0] * 501}], 422),
         ([{"name": "tenure_days", "datatype": "FP64", "shape": [1], "data": {"a": 1}}], 422),
+        ([{"name": "tenure_days", "datatype": "FP64", "shape": [1], "data": None}], 422),
+        ([{"name": "tenure_days", "datatype": "FP64", "shape": [1], "data": [1e300]}], 422),
+        ([{"name": "tenure_days", "datatype": "FP64", "shape": [1], "data": ["1"]}], 422),
+        ([{"name": "tenure_days", "datatype": "FP64", "shape": [1], "data": [True]}], 422),
+        ([{"name": "tenure_days", "datatype": "UINT8", "shape": [1], "data": [256]}], 422),
+        ([{"name": "tenure_days", "datatype": "FP64", "shape": [1 << 32, 1 << 32], "data": []}], 422),
+        ([{"name": "tenure_days", "datatype": "FP64", "shape": [1], "data": [[[[1.0]]]]}], 422),
     ],
 )
 def test_v2_requests_that_are_not_right(server: Server, inputs: list[object], status: int) -> None:
