@@ -43,6 +43,10 @@ class Admission:
 
     Args:
         settings: Tokens and limits.
+
+    Attributes:
+        arriving: Requests whose heads have been read and that nobody has begun with.
+        rate: How often each caller may ask.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
@@ -50,6 +54,7 @@ class Admission:
         self._admin = None if settings.admin_token is None else f"Bearer {settings.admin_token.get_secret_value()}"
         self._most = settings.max_waiting
         self._waiting = 0
+        self.arriving = 0
         self.rate = RateLimit(settings.rate_per_second)
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from spanishgas.serving.admission import Admission
 from spanishgas.serving.observability import Observer
 from spanishgas.serving.settings import ServingSettings
 
@@ -27,10 +28,12 @@ class Limits:
     Attributes:
         settings: The server's settings.
         observer: Told of what is refused.
+        admission: Told of requests that arrive.
     """
 
     settings: ServingSettings
     observer: Observer
+    admission: Admission
 
 
 class Connection(HttpToolsProtocol):
@@ -42,7 +45,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **named)
         self._waits_since: float | None = None  # for a head to end
         self._unread_since: float | None = None  # an answer, by the caller
-        self._head = 0
+        self._chunk = self._first = self._head = 0  # bytes: of what is read now, where a head began, and after that
         self._is_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,7 +61,8 @@ class Connection(HttpToolsProtocol):
             return
         if self._waits_since is None and (self.cycle is None or self.cycle.response_complete):
             self._waits_since = self.loop.time()
-        self._head += len(data)
+        self._chunk = len(data)
+        self._head += self._chunk
         super().data_received(data)
         if self._waits_since is not None and self._head > self.limits.settings.max_head_bytes:
             self._refuse_head()
@@ -66,16 +70,22 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._waits_since = self.loop.time()
+        self._waits_since, self._first, self._head = self.loop.time(), self._chunk, 0
 
     def on_headers_complete(self) -> None:
         """A head has ended; one that came at once is measured as a whole."""
         most = self.limits.settings.max_head_bytes
-        self._is_large = self._head > most and len(self.url) + sum(len(n) + len(v) for n, v in self.headers) > most
-        self._waits_since, self._head = None, 0
+        # Most begin and end in one small piece, and need no counting.
+        is_suspect = self._first + self._head > most
+        self._is_large = is_suspect and len(self.url) + sum(len(n) + len(v) for n, v in self.headers) > most
+        self._waits_since = None
         if self._is_large:
             raise ValueError("the parser ends here")
         super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self.limits.admission.arriving += 1
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP, or not in one way only, is refused as everything else."""
@@ -103,7 +113,10 @@ class Connection(HttpToolsProtocol):
             self.limits.observer.refused("unread")
             self.transport.abort()
         elif self._waits_since is not None and now - self._waits_since > settings.head_seconds:
-            self._refuse(408, "slow", f"the head did not end within {settings.head_seconds:g} s")
+            if self._chunk:
+                self._refuse(408, "slow", f"the head did not end within {settings.head_seconds:g} s")
+            else:  # opened and never used, as browsers do
+                self.transport.close()
 
     def _refuse_head(self) -> None:
         self._refuse(431, "head_too_large", f"the head is larger than {self.limits.settings.max_head_bytes:,} bytes")

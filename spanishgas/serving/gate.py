@@ -69,6 +69,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        self._admission.arriving -= 1
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = given if KNOWN_ID.fullmatch(given) else uuid4().hex
@@ -93,7 +94,8 @@ class Gate:
                     is_inside = self._admission.enter()
                     refusal = None if is_inside else _overloaded()
                 if refusal is None:
-                    await asyncio.sleep(0)
+                    if self._admission.arriving:  # they are counted before this one is answered
+                        await asyncio.sleep(0)
                     clock.reschedule(asyncio.get_running_loop().time() + self._settings.deadline_seconds)
                     scope[REQUEST_ID] = request_id
                     await self._app(scope, _replay(body, receive), answer)

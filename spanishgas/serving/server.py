@@ -15,6 +15,7 @@ from mlserver import MLModel, MLServer, ModelSettings, Settings
 from mlserver.errors import MLServerError
 from mlserver.handlers import DataPlane, ModelRepositoryHandlers, get_custom_handlers
 from mlserver.rest import RESTServer
+from mlserver.types import RepositoryIndexRequest, RepositoryIndexResponse, RepositoryIndexResponseItem, State
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -74,7 +75,25 @@ def own_settings(settings: ServingSettings) -> Settings:
 
 
 class NoRepository(ModelRepositoryHandlers):  # type: ignore[misc]
-    """MLServer's repository calls, turned off: its reload loses requests, and bundles are swapped by other means."""
+    """MLServer's repository calls: one model, which is neither loaded nor unloaded by callers.
+
+    MLServer's reload loses requests; bundles are swapped by other means.
+
+    Args:
+        served: Tells the version that answers at the moment; None without a champion.
+        given: What MLServer gives its own.
+    """
+
+    def __init__(self, served: Callable[[], str | None], **given: Any) -> None:
+        super().__init__(**given)
+        self._served = served
+
+    async def index(self, payload: RepositoryIndexRequest) -> RepositoryIndexResponse:
+        """The model with its version."""
+        version = self._served()
+        state, reason = (State.READY, "") if version else (State.UNAVAILABLE, "there is no champion yet")
+        item = RepositoryIndexResponseItem(name=MODEL, version=version or "", state=state, reason=reason)
+        return RepositoryIndexResponse(root=[] if payload.ready and not version else [item])
 
     async def load(self, name: str) -> bool:  # noqa: ARG002
         """Refuses."""
@@ -101,7 +120,7 @@ class Rest(RESTServer):  # type: ignore[misc]
     ) -> None:
         super().__init__(settings, data_plane, repository)
         self.socket: socket.socket | None = None
-        self._serving, self._observer = serving, observer
+        self._serving, self._observer, self._admission = serving, observer, admission
         app: FastAPI = self._app
         app.title, app.version = "SpanishGas", "1"
         app.description = "Churn score, segment, recommendation and reasons of a customer."
@@ -148,7 +167,7 @@ class Rest(RESTServer):  # type: ignore[misc]
             log_config=None,
             server_header=False,
             headers=SECURITY_HEADERS,
-            http=limited(Limits(self._serving, self._observer)),
+            http=limited(Limits(self._serving, self._observer, self._admission)),
             ws="none",
             timeout_graceful_shutdown=max(int(self._serving.drain_seconds), 1),
             timeout_keep_alive=max(int(self._serving.idle_seconds), 1),
@@ -197,7 +216,7 @@ class ChurnServer(MLServer):  # type: ignore[misc]
         """Logging is set up by whoever starts the process."""
 
     def _create_servers(self) -> None:
-        repository = NoRepository(repository=self._model_repository, model_registry=self._model_registry)
+        repository = NoRepository(self._version, repository=self._model_repository, model_registry=self._model_registry)
         admission = Admission(self._serving)
         inference = Inference(self._data_plane, self._version)
         self.rest = Rest(
