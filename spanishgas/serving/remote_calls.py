@@ -6,8 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 from mlserver.errors import MLServerError, ModelNotReady
 from mlserver.grpc.converters import ModelInferResponseConverter, ModelMetadataResponseConverter
@@ -21,6 +23,7 @@ from mlserver.grpc.dataplane_pb2 import (
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from mlserver.grpc.servicers import InferenceServicer
 from mlserver.handlers import ModelRepositoryHandlers
+from mlserver.types import TensorData
 
 from spanishgas.errors import SpanishGasError
 from spanishgas.serving.admission import Admission
@@ -73,6 +76,9 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     async def ModelInfer(self, request: Any, _: Any) -> ModelInferResponse:  # noqa: N802
         """An inference; outputs are raw where inputs were."""
         found = await self._inference.infer(request_of(request), request.model_name, request.model_version)
+        for one in found.outputs:
+            if one.datatype == "BYTES":
+                one.data = TensorData(root=[text.encode() for text in one.data])
         return ModelInferResponseConverter.from_types(found, use_raw=bool(request.raw_input_contents))
 
     async def RepositoryModelLoad(self, request: Any, _: Any) -> RepositoryModelLoadResponse:  # noqa: N802
@@ -143,7 +149,7 @@ class _Guard(aio.ServerInterceptor):  # type: ignore[misc]
 
         async def guarded(request: Any, context: Any) -> Any:
             started, code = time.perf_counter(), grpc.StatusCode.INTERNAL
-            is_inside = False
+            request_id, is_inside = uuid4().hex, False
             try:
                 caller = "" if is_health else self._admission.caller(given, context.peer().rpartition(":")[0])
                 if caller is None:
@@ -158,7 +164,10 @@ class _Guard(aio.ServerInterceptor):  # type: ignore[misc]
                         code = grpc.StatusCode.RESOURCE_EXHAUSTED
                         await context.abort(code, "too many requests; come again later")
                     await asyncio.sleep(0)
-                code, answer, text = await self._called(handler.unary_unary, request, context)
+                if request is None:
+                    code = grpc.StatusCode.INVALID_ARGUMENT
+                    await context.abort(code, "the message cannot be read")
+                code, answer, text = await self._called(handler.unary_unary, request, context, request_id)
                 if code is not grpc.StatusCode.OK:
                     await context.abort(code, text)
                 return answer
@@ -167,38 +176,54 @@ class _Guard(aio.ServerInterceptor):  # type: ignore[misc]
                     self._admission.leave()
                 taken = time.perf_counter() - started
                 kind = "" if code is grpc.StatusCode.OK else f"grpc_{code.name.lower()}"
-                self._observer.request(f"grpc/{method}", code.value[0], taken, "", kind)
+                self._observer.request(f"grpc/{method}", code.value[0], taken, request_id, kind)
 
         if handler.request_streaming or handler.response_streaming:
             return _streaming(handler, guarded)
-        return grpc.unary_unary_rpc_method_handler(guarded, handler.request_deserializer, handler.response_serializer)
+        parse = _parsing(handler.request_deserializer)
+        return grpc.unary_unary_rpc_method_handler(guarded, parse, handler.response_serializer)
 
     async def _called(
-        self, call: Callable[[Any, Any], Awaitable[Any]], request: Any, context: Any
+        self, call: Callable[[Any, Any], Awaitable[Any]], request: Any, context: Any, request_id: str
     ) -> tuple[grpc.StatusCode, Any, str]:
         seconds = self._serving.deadline_seconds
         clock = asyncio.timeout(seconds)
         try:
             async with clock:
                 return grpc.StatusCode.OK, await call(request, context), ""
-        except SpanishGasError as error:
-            status = next((code for kind, (code, _) in STATUS.items() if isinstance(error, kind)), 500)
-            if status in CODES:
-                return CODES[status], None, str(error)
-            log.exception("a call failed")
-        except ModelNotReady:
-            return grpc.StatusCode.UNAVAILABLE, None, "there is no champion yet. Run `promote`"
-        except MLServerError as error:
-            if error.status_code in CODES:
-                return CODES[error.status_code], None, str(error)
-            log.exception("a call failed")
-        except TimeoutError:
-            if clock.expired():
-                return grpc.StatusCode.DEADLINE_EXCEEDED, None, f"there was no answer within {seconds:g} s"
-            log.exception("a call failed")
-        except Exception:
-            log.exception("a call failed")
-        return grpc.StatusCode.INTERNAL, None, GENERIC
+        except Exception as error:
+            told = _told(error)
+            if isinstance(error, TimeoutError) and clock.expired():
+                told = grpc.StatusCode.DEADLINE_EXCEEDED, f"there was no answer within {seconds:g} s"
+            if told is None:
+                log.exception("a call failed", extra={"facts": {"request_id": request_id}})
+                told = grpc.StatusCode.INTERNAL, f"{GENERIC}: {request_id}"
+            return told[0], None, told[1]
+
+
+def _told(error: Exception) -> tuple[grpc.StatusCode, str] | None:
+    """Code and text of an error that a caller can act on; None for a fault of ours."""
+    if isinstance(error, ModelNotReady):
+        return grpc.StatusCode.UNAVAILABLE, "there is no champion yet. Run `promote`"
+    if isinstance(error, SpanishGasError):
+        status = next((code for kind, (code, _) in STATUS.items() if isinstance(error, kind)), 500)
+    elif isinstance(error, MLServerError):
+        status = error.status_code
+    else:
+        return None
+    return (CODES[status], str(error)) if status in CODES else None
+
+
+def _parsing(parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Reads a message; None of what is none, for which the library would say that it is at fault."""
+
+    def parsed(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except DecodeError:
+            return None
+
+    return parsed
 
 
 def _streaming(handler: Any, guarded: Callable[[Any, Any], Awaitable[Any]]) -> Any:

@@ -28,59 +28,15 @@ from spanishgas.models import ChurnModel
 from spanishgas.policy.reasons import REASONS, causes_of_risk
 from spanishgas.policy.recommendations import limit_names
 from spanishgas.policy.what_if import WhatIf
-from spanishgas.registry import CHAMPION, ModelRegistry
+from spanishgas.registry import CHAMPION
 from spanishgas.scoring.online import Answer, NoFeaturesError, Recommender, UnknownCustomerError
 from spanishgas.scoring.snapshot import Snapshot
-from spanishgas.serving.bundle import Bundle
 from spanishgas.serving.descriptor import ServedRun, left_by_newest
-from spanishgas.serving.publisher import Publisher
 from spanishgas.serving.schema import ManyAnswers, ScoreAnswer
-from spanishgas.serving.settings import ServingSettings
-from spanishgas.stages import recommend, score, train
-from spanishgas.stages.places import features_at
+from tests.e2e.house import AS_OF, BEFORE, RUN, TODAY, House, house
 from tests.e2e.served import ROOT, Server
-from tests.e2e.worlds import Retailer, copy_of
-from tests.once import Once
-from tests.support import without_tracking_variables
 
-RUN, AS_OF, BEFORE = date(2024, 12, 9), date(2024, 11, 30), date(2024, 9, 30)
-TODAY = date(2024, 12, 10)
-
-
-class House:
-    """A retailer with published decisions and two versions of the model, served or not."""
-
-    def __init__(self, retailer: Retailer) -> None:
-        self.retailer = retailer
-        self.decided = retailer.run(recommend.STAGE)
-        self.scores = retailer.table(retailer.run(score.STAGE), "scoring")
-        self.decisions = retailer.table(self.decided, "recommendations")
-        self.registry = ModelRegistry(retailer.tracker.client)
-
-    def settings(self, cache: Path) -> ServingSettings:
-        return ServingSettings.read(
-            data_root=self.retailer.root, tracking_uri=self.retailer.tracking.uri, cache=cache, today=TODAY
-        )
-
-    def champion(self, number: str) -> None:
-        version = self.registry.with_number("churn", number)
-        assert version is not None
-        self.registry.point("churn", CHAMPION, version)
-
-    def bundle(self, cache: Path) -> Bundle:
-        return Bundle.load(Publisher(self.settings(cache)).publish())
-
-    def features(self, day: date = AS_OF) -> pd.DataFrame:
-        manifest = self.retailer.store.read(features_at(day), made_by="features")
-        files = self.retailer.store.files(manifest, "customer_features_asof_date")
-        return pd.read_parquet(files[0]).sort_values("customer_id", ignore_index=True)
-
-
-@pytest.fixture(scope="module")
-def house(once: Once, recommended: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with without_tracking_variables():
-        made = once("served", lambda folder: copy_of(recommended, folder).run(train.STAGE, "model.c=0.0001"))
-        yield House(copy_of(made, tmp_path_factory.mktemp("served")))
+__all__ = ["house"]  # a fixture
 
 
 @pytest.fixture
