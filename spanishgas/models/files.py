@@ -80,7 +80,7 @@ class ChurnModel:
             format_, kind = card["format"], card["kind"]
         except FileNotFoundError as error:
             raise ModelFileError(f"there is no {CARD}", where=str(folder), todo="Is it a model of ours?") from error
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
             raise ModelFileError(f"{CARD} is damaged: {error!r}", where=str(folder), todo="Train again") from error
         if format_ != FORMAT or kind not in MODELS:
             raise ModelFileError(

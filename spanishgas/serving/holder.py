@@ -13,6 +13,8 @@ from spanishgas.serving.descriptor import Descriptor
 from spanishgas.serving.observability import Observer
 
 LOOK_SECONDS = 0.25
+# A bundle that failed is tried again: files may have been mended, or a disk have been full for a moment.
+RETRY_SECONDS = 5.0
 log = logging.getLogger("spanishgas.serving")
 
 
@@ -28,6 +30,8 @@ class BundleHolder:
         self._file = file
         self._observer = observer
         self._seen: tuple[int, int] | None = None
+        self._retry_at: float | None = None
+        self._told = ""
         self._stop = threading.Event()
         self.bundle: Bundle | None = None
 
@@ -42,20 +46,27 @@ class BundleHolder:
         except FileNotFoundError:
             return False
         seen = (status.st_mtime_ns, status.st_ino)
-        if seen == self._seen:
+        is_due = self._retry_at is not None and time.monotonic() >= self._retry_at
+        if seen == self._seen and not is_due:
             return False
-        self._seen = seen
+        self._seen, self._retry_at = seen, None
         started = time.perf_counter()
         try:
             descriptor = Descriptor.read(self._file)
             if descriptor is None or (self.bundle is not None and descriptor.id == self.bundle.id):
                 return False
             bundle = Bundle.load(descriptor)
-        except (SpanishGasError, OSError, ValueError, KeyError) as error:
-            log.error("the new bundle cannot be used, the old one stays: %s", error)
+        except Exception as error:  # whatever is wrong with it, the bundle before goes on and is followed by the next
+            if str(error) != self._told:
+                log.error(
+                    "the new bundle cannot be used, the old one stays: %s",
+                    error,
+                    exc_info=not isinstance(error, SpanishGasError),
+                )
+            self._told, self._retry_at = str(error), time.monotonic() + RETRY_SECONDS
             self._observer.failed_bundle()
             return False
-        self.bundle = bundle
+        self.bundle, self._told = bundle, ""
         self._observer.swapped(bundle, time.perf_counter() - started)
         return True
 

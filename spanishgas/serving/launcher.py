@@ -17,6 +17,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 from types import FrameType
 
+from prometheus_client import CollectorRegistry, Gauge
+
 from spanishgas.errors import PromotionError, PublishError, SpanishGasError
 from spanishgas.serving.observability import set_up_logging
 from spanishgas.serving.publisher import Publisher
@@ -44,6 +46,12 @@ class Launcher:
         self._stopping = False
         self._crashes = 0
         self._told = ""
+        self._registry = CollectorRegistry()
+        self._refused = Gauge(
+            "spanishgas_champion_refused",
+            "1 while what the registry and the tables name cannot be served; what was served before goes on.",
+            registry=self._registry,
+        )
 
     def run(self) -> int:
         """Serves; returns the exit code: 0 after a signal, 1 where workers cannot be kept alive."""
@@ -57,7 +65,7 @@ class Launcher:
         try:
             self._publish()
             self._tell(sock)
-            _serve_metrics(settings, metrics)
+            _serve_metrics(settings, metrics, self._registry)
             while not self._stopping:
                 self._keep(sock, ask, metrics)
                 if self._crashes >= MOST_CRASHES:
@@ -75,6 +83,7 @@ class Launcher:
 
     def _publish(self) -> None:
         """Brings up to date what is served; what fails is told, and tried again."""
+        self._refused.set(1)
         try:
             descriptor = self._publisher.publish()
         except SpanishGasError as error:
@@ -88,6 +97,7 @@ class Launcher:
                 log.exception("the registry or the tables cannot be read; what is served stays")
             self._told = str(error)
             return
+        self._refused.set(0)
         text = f"{descriptor.model_name} v{descriptor.model_version}, features of {descriptor.dates[-1].as_of}"
         if text != self._told:
             log.info("to be served: %s", text, extra={"facts": {"bundle": descriptor.id}})
@@ -184,13 +194,12 @@ def _listen(settings: ServingSettings) -> socket.socket:
     return sock
 
 
-def _serve_metrics(settings: ServingSettings, folder: Path) -> None:
+def _serve_metrics(settings: ServingSettings, folder: Path, registry: CollectorRegistry) -> None:
     if not settings.metrics_port:
         return
-    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client import start_http_server
     from prometheus_client.multiprocess import MultiProcessCollector
 
-    registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
     try:
         start_http_server(settings.metrics_port, settings.host, registry)

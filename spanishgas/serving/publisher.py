@@ -63,6 +63,7 @@ class Publisher:
         tracking = TrackingSettings(uri=settings.tracking_uri, artifacts=Path("mlruns"), experiment="spanishgas")
         self._tracker = Tracker(tracking)
         self.file = settings.cache_folder / FILE
+        self._checked: dict[Path, list[tuple[str, int, int]]] = {}
 
     @property
     def _models(self) -> ModelRegistry:
@@ -101,7 +102,11 @@ class Publisher:
     def _model(self, version: ModelVersion) -> Path:
         folder = self._settings.cache_folder / "models" / version.digest[:16]
         if folder.is_dir():
-            return folder.resolve()
+            state = sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in folder.iterdir())
+            if self._checked.get(folder) == state or digest_of(folder) == version.digest:
+                self._checked[folder] = state
+                return folder.resolve()
+            shutil.rmtree(folder)  # damaged since it was fetched
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent) as draft:
             files = self._models.fetch(version, Path(draft), loader=LOADER, digest=digest_of)

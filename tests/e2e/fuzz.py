@@ -97,7 +97,7 @@ def infer_request(known: Known, dice: random.Random) -> dict[str, Any]:
     """A good V2 request, by customer or by feature row."""
     count = dice.randint(1, 12)
     if dice.random() < 0.5:
-        ids = dice.choices(known.customers, k=count)
+        ids = dice.choices([*known.customers, "nobody"], k=count)
         inputs = [{"name": "customer_id", "datatype": "BYTES", "shape": [count, 1], "data": ids}]
         if dice.random() < 0.5:
             inputs.append({"name": "asof_date", "datatype": "BYTES", "shape": [1], "data": [dice.choice(known.days)]})

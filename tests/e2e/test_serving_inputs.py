@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from grpc import aio
 from mlserver.grpc import dataplane_pb2 as pb
+from mlserver.grpc.dataplane_pb2_grpc import GRPCInferenceServiceStub
 from prometheus_client import CollectorRegistry
 
 from spanishgas.serving.bundle import Bundle
@@ -104,6 +105,110 @@ def inside(house: House, tmp_path_factory: pytest.TempPathFactory) -> Inside:
     house.champion("1")
     folder = tmp_path_factory.mktemp("inside")
     return Inside(house.bundle(folder / "cache"), folder)
+
+
+# the protocol
+
+
+def by_customer(inside: Inside, count: int, **more: Any) -> dict[str, Any]:
+    ids = list(inside.known.customers[:count])
+    return {"inputs": [{"name": "customer_id", "datatype": "BYTES", "shape": [count, 1], "data": ids}], **more}
+
+
+def test_server_and_model_tell_of_themselves_as_the_protocol_says(inside: Inside) -> None:
+    assert set(inside.ask("GET", "/v2").json()) == {"name", "version", "extensions"}
+    for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/churn/ready", "/v2/models/churn/versions/1/ready"):
+        assert inside.ask("GET", path).status_code == 200
+    told = inside.ask("GET", "/v2/models/churn").json()
+    assert inside.ask("GET", "/v2/models/churn/versions/1").json() == told
+    assert (told["name"], told["versions"], told["platform"]) == ("churn", ["1"], "spanishgas")
+    for one in (*told["inputs"], *told["outputs"]):
+        assert set(one) == {"name", "datatype", "shape"}
+        assert one["shape"] == [-1, 1]
+    listed = inside.ask("POST", "/v2/repository/index", {"ready": True}).json()
+    assert listed == [{"name": "churn", "version": "1", "state": "READY", "reason": ""}]
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/models/other", "/v2/models/churn/versions/9", "/v2/models/churn/versions/9/ready"]
+)
+def test_other_models_and_versions_are_not_found_and_not_repeated(inside: Inside, path: str) -> None:
+    answer = inside.ask("GET", f"/v2/models/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_model")
+    assert "other" not in answer.json()["error"]
+    wrong = inside.ask("POST", "/v2/models/churn/versions/9/infer", by_customer(inside, 1))
+    assert (wrong.status_code, wrong.json()["code"]) == (404, "no_such_model")
+
+
+def test_an_inference_has_the_shape_that_the_protocol_says(inside: Inside) -> None:
+    given = by_customer(inside, 3, id="mine", parameters={"anything": 1})
+    told = inside.ask("POST", "/v2/models/churn/versions/1/infer", given).json()
+    assert (told["model_name"], told["model_version"], told["id"]) == ("churn", "1", "mine")
+    for one in told["outputs"]:
+        assert one["shape"] == [3, 1]
+        assert len(one["data"]) == 3
+        assert all(isinstance(value, float if one["datatype"] == "FP64" else str) for value in one["data"])
+    nested = by_customer(inside, 3)
+    nested["inputs"][0]["data"] = [[value] for value in nested["inputs"][0]["data"]]
+    assert inside.ask("POST", INFER, nested).json()["outputs"] == told["outputs"]
+    names = ["action", "churn_score"]
+    few = inside.ask("POST", INFER, by_customer(inside, 3, outputs=[{"name": name} for name in names])).json()
+    by_name = {one["name"]: one for one in told["outputs"]}
+    assert few["outputs"] == [by_name[name] for name in names]
+    wrong = inside.ask("POST", INFER, by_customer(inside, 3, outputs=[{"name": "secret"}]))
+    assert wrong.status_code == 422
+    assert "secret" not in wrong.text
+
+
+def test_the_protocol_over_grpc_says_the_same(inside: Inside) -> None:
+    wanted = inside.ask("POST", INFER, by_customer(inside, 2)).json()["outputs"]
+    ids = [one.encode() for one in inside.known.customers[:2]]
+
+    def request(**more: Any) -> pb.ModelInferRequest:
+        found = pb.ModelInferRequest(model_name="churn", id="mine", **more)
+        found.inputs.add(name="customer_id", datatype="BYTES", shape=[2, 1])
+        return found
+
+    async def ask() -> None:
+        async with inside.channel() as channel:
+            stub = GRPCInferenceServiceStub(channel)
+            assert (await stub.ServerReady(pb.ServerReadyRequest())).ready
+            assert (await stub.ServerMetadata(pb.ServerMetadataRequest())).name == "spanishgas"
+            assert (await stub.ModelReady(pb.ModelReadyRequest(name="churn"))).ready
+            metadata = await stub.ModelMetadata(pb.ModelMetadataRequest(name="churn", version="1"))
+            assert [one.name for one in metadata.inputs] == list(inside.known.inputs)
+            listed = await stub.RepositoryIndex(pb.RepositoryIndexRequest())
+            assert [(one.name, one.version, one.state) for one in listed.models] == [("churn", "1", "READY")]
+            typed = request()
+            typed.inputs[0].contents.bytes_contents.extend(ids)
+            answer = await stub.ModelInfer(typed)
+            assert (answer.id, answer.model_version, answer.outputs[0].name) == ("mine", "1", "churn_score")
+            assert list(answer.outputs[0].contents.fp64_contents) == wanted[0]["data"]
+            words = {one.name: list(one.contents.bytes_contents) for one in answer.outputs if one.datatype == "BYTES"}
+            told = {one["name"]: one["data"] for one in wanted if one["datatype"] == "BYTES"}
+            assert words == {name: [value.encode() for value in values] for name, values in told.items()}
+            raw = request()
+            raw.raw_input_contents.append(b"".join(len(one).to_bytes(4, "little") + one for one in ids))
+            answer = await stub.ModelInfer(raw)
+            assert np.frombuffer(answer.raw_output_contents[0], "<f8").tolist() == wanted[0]["data"]
+            for wrong, code in (
+                (request(model_version="9"), grpc.StatusCode.NOT_FOUND),
+                (request(), grpc.StatusCode.INVALID_ARGUMENT),
+            ):
+                with pytest.raises(aio.AioRpcError) as caught:
+                    await stub.ModelInfer(wrong)
+                assert caught.value.code() is code
+            with pytest.raises(aio.AioRpcError) as caught:
+                await anext(aiter(stub.ModelStreamInfer(iter([typed]))))
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+            with pytest.raises(aio.AioRpcError) as caught:
+                await stub.RepositoryModelLoad(pb.RepositoryModelLoadRequest(model_name="churn"))
+            assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+    asyncio.run(ask())
+
+
+# whatever is sent
 
 
 def validator(inside: Inside, name: str) -> Any:
