@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from spanishgas.dashboard.door import Door
 from spanishgas.dashboard.settings import DashboardSettings, settings_from
 from spanishgas.errors import SpanishGasError, TrackingError
 
@@ -115,16 +116,17 @@ def main() -> int:
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     console.print(f"loading the dashboard of {settings.root} ...")
-    options = {name.replace(".", "_"): value for name, value in options_of(settings).items()}
     logging.disable(logging.WARNING)  # Streamlit remarks on everything that is done before its server runs.
     load()
     if _ask_registry(settings):
         draw_once()
+    import streamlit as st
+    from starlette.middleware import Middleware
     from streamlit.web import bootstrap
 
-    bootstrap.load_config_options(flag_options=options)
+    bootstrap.load_config_options(options_of(settings))
     logging.disable(logging.NOTSET)
-    bootstrap.run(str(APP), False, [], options)
+    st.App(APP, middleware=[Middleware(Door, token=settings.token)]).run(config=options_of(settings))
     return 0
 
 

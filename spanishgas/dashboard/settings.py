@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from spanishgas.config import TrackingSettings
+from spanishgas.config.addresses import is_loopback
 from spanishgas.config.base import SettingsModel
 from spanishgas.errors import ConfigError
 
@@ -18,6 +19,8 @@ VARIABLES = {
     "tracking_uri": "MLFLOW_TRACKING_URI",
     "artifacts": "SPANISHGAS_ARTIFACTS",
     "address": "SPANISHGAS_DASHBOARD_ADDRESS",
+    "token": "SPANISHGAS_DASHBOARD_TOKEN",
+    "insecure": "SPANISHGAS_DASHBOARD_INSECURE",
     "port": "PORT",
 }
 DEFAULT_DATA = "demo"
@@ -33,7 +36,9 @@ class DashboardSettings(SettingsModel):
         language: ``en``, ``es``, or empty for the browser's.
         tracking_uri: Tracking store with the model registry.
         artifacts: Artifact folder of a local store.
-        address: Where to listen; this machine only by default.
+        address: Where to listen; this machine only by default. Other than that only with a token, or with ``insecure``.
+        token: What callers must know; None lets everybody in.
+        insecure: Listen on other addresses without a token, as behind a proxy with a log-in.
         port: Port.
     """
 
@@ -43,6 +48,8 @@ class DashboardSettings(SettingsModel):
     tracking_uri: str = Field(default="sqlite:///mlflow.db", min_length=1)
     artifacts: Path = Path("mlruns")
     address: str = Field(default="127.0.0.1", min_length=1)
+    token: SecretStr | None = Field(default=None, min_length=8)
+    insecure: bool = False
     port: int = Field(default=8501, ge=1, le=65535)
 
     @field_validator("language")
@@ -51,6 +58,15 @@ class DashboardSettings(SettingsModel):
         if value and value not in LANGUAGES:
             raise ValueError(f"one of {', '.join(LANGUAGES)}, or nothing for the browser's")
         return value
+
+    @model_validator(mode="after")
+    def _safe(self) -> "DashboardSettings":
+        if self.token is None and not self.insecure and not is_loopback(self.address):
+            raise ValueError(
+                f"{VARIABLES['address']} is {self.address}, which others can reach: set {VARIABLES['token']}, or "
+                f"{VARIABLES['insecure']}=true where a proxy in front asks who they are"
+            )
+        return self
 
     @property
     def root(self) -> Path:
@@ -81,7 +97,10 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> DashboardSetti
     try:
         return DashboardSettings.model_validate(told)
     except ValidationError as error:
-        faults = [f"{VARIABLES[str(fault['loc'][0])]}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{VARIABLES[str(fault['loc'][0])]}: {fault['msg']}" if fault["loc"] else str(fault["msg"])
+            for fault in error.errors()
+        ]
         raise ConfigError(
             "a value is not allowed",
             where="environment",

@@ -4,10 +4,10 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
+import orjson
 from fastapi import FastAPI
 from mlserver.handlers import DataPlane
 from mlserver.raw import unpack
-from mlserver.rest.utils import to_status_code
 from mlserver.types import (
     Datatype,
     InferenceRequest,
@@ -148,7 +148,9 @@ def add_routes(app: FastAPI, inference: Inference, index: Callable[[Any], Awaita
         return await inference.infer(request, model_name, model_version)
 
     async def ready(model_name: str, model_version: str | None = None) -> Response:
-        return Response(status_code=to_status_code(await inference.ready(model_name, model_version)))
+        is_ready = await inference.ready(model_name, model_version)
+        told = orjson.dumps({"name": MODEL, "ready": is_ready})
+        return Response(told, 200 if is_ready else 503, media_type="application/json")
 
     async def metadata(model_name: str, model_version: str | None = None) -> MetadataModelResponse:
         return await inference.metadata(model_name, model_version)

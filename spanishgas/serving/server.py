@@ -125,8 +125,9 @@ class Rest(RESTServer):  # type: ignore[misc]
         app.title, app.version = "SpanishGas", "1"
         app.description = "Churn score, segment, recommendation and reasons of a customer."
         app.router.routes[:] = [route for route in app.routes if not UNUSED.search(getattr(route, "path", ""))]
-        # Ours comes first: MLServer's says 400 where there is no model yet.
-        _add_first(app, "/v2/health/ready", _ready(data_plane))
+        # Ours come first: MLServer's have no bodies, and say 400 where there is no model yet.
+        _add_first(app, "/v2/health/live", _health(data_plane, needs_model=False))
+        _add_first(app, "/v2/health/ready", _health(data_plane, needs_model=True))
         _add_first(app, "/docs", _docs(app))
         add_routes(app, inference, repository.index)
         app.add_api_route("/admin/refresh", ask_refresh.ask, methods=["POST"], include_in_schema=False)
@@ -155,6 +156,8 @@ class Rest(RESTServer):  # type: ignore[misc]
                 response_model_exclude_none=False,
                 response_model_exclude_unset=False,
             )
+            # Routes are tried in their order, and this one is asked for most.
+            self._app.router.routes.insert(0, self._app.router.routes.pop())
         return model
 
     async def start(self) -> None:
@@ -265,11 +268,13 @@ def _add_first(app: FastAPI, path: str, endpoint: Any) -> None:
     app.router.routes.insert(0, app.router.routes.pop())
 
 
-def _ready(data_plane: DataPlane) -> Any:
-    async def ready(_: Request) -> Response:
-        return Response(status_code=200 if await data_plane.ready() else 503)
+def _health(data_plane: DataPlane, *, needs_model: bool) -> Any:
+    async def health(_: Request) -> Response:
+        is_ready = bool(await data_plane.ready())
+        told = orjson.dumps({"live": True, "ready": is_ready})
+        return Response(told, 200 if is_ready or not needs_model else 503, media_type="application/json")
 
-    return ready
+    return health
 
 
 def _docs(app: FastAPI) -> Any:

@@ -1,12 +1,12 @@
 """Settings of the server, from the environment: ``SPANISHGAS_SERVE_<NAME>``."""
 
-import ipaddress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from spanishgas.config.addresses import is_loopback
 from spanishgas.errors import ConfigError
 
 PREFIX = "SPANISHGAS_SERVE_"
@@ -106,7 +106,7 @@ class ServingSettings(BaseSettings):
     def _safe(self) -> "ServingSettings":
         if self.token is not None and not self.tokens:
             raise ValueError(f"{PREFIX}TOKEN holds no token")
-        if not self.tokens and not self.insecure and not _is_local(self.host):
+        if not self.tokens and not self.insecure and not is_loopback(self.host):
             raise ValueError(
                 f"{PREFIX}HOST is {self.host}, which others can reach: set {PREFIX}TOKEN, or {PREFIX}INSECURE=true "
                 "where a gateway in front authenticates"
@@ -145,12 +145,3 @@ class ServingSettings(BaseSettings):
     def day(self) -> date:
         """Day of the question."""
         return self.today or datetime.now(tz=UTC).date()
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -33,6 +33,18 @@ def test_a_data_set_is_a_name_and_no_path() -> None:
         settings_from({"SPANISHGAS_DATA": "../elsewhere"})
 
 
+def test_others_are_let_in_with_a_token_only() -> None:
+    with pytest.raises(ConfigError, match="SPANISHGAS_DASHBOARD_TOKEN"):
+        settings_from({"SPANISHGAS_DASHBOARD_ADDRESS": "0.0.0.0"})
+    told = {"SPANISHGAS_DASHBOARD_ADDRESS": "0.0.0.0", "SPANISHGAS_DASHBOARD_TOKEN": "a long secret"}
+    found = settings_from(told)
+    assert "a long secret" not in repr(found)
+    with pytest.raises(ConfigError, match="SPANISHGAS_DASHBOARD_TOKEN") as caught:
+        settings_from(told | {"SPANISHGAS_DASHBOARD_TOKEN": "short"})
+    assert "short" not in str(caught.value).replace("too_short", "")
+    assert settings_from({"SPANISHGAS_DASHBOARD_ADDRESS": "0.0.0.0", "SPANISHGAS_DASHBOARD_INSECURE": "true"}).insecure
+
+
 def test_the_server_stays_on_this_machine_and_reports_nothing() -> None:
     from streamlit import config
 

@@ -118,7 +118,8 @@ def by_customer(inside: Inside, count: int, **more: Any) -> dict[str, Any]:
 def test_server_and_model_tell_of_themselves_as_the_protocol_says(inside: Inside) -> None:
     assert set(inside.ask("GET", "/v2").json()) == {"name", "version", "extensions"}
     for path in ("/v2/health/live", "/v2/health/ready", "/v2/models/churn/ready", "/v2/models/churn/versions/1/ready"):
-        assert inside.ask("GET", path).status_code == 200
+        answer = inside.ask("GET", path)
+        assert (answer.status_code, answer.json()["ready"]) == (200, True)
     told = inside.ask("GET", "/v2/models/churn").json()
     assert inside.ask("GET", "/v2/models/churn/versions/1").json() == told
     assert (told["name"], told["versions"], told["platform"]) == ("churn", ["1"], "spanishgas")
