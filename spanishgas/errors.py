@@ -4,10 +4,13 @@ Every error carries its facts as fields (what failed, where, how many, examples,
 bounded message, so that a terminal, a log line and an HTTP body tell the same story.
 """
 
+import re
 from collections.abc import Sequence
 
 MAX_EXAMPLES = 5
 MAX_MESSAGE = 4000
+# What moves a terminal's cursor, colours it, begins another line of a log, or turns the direction of reading.
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class SpanishGasError(Exception):
@@ -47,12 +50,13 @@ class SpanishGasError(Exception):
         if self.count is not None:
             parts.append(f"({self.count:,} affected)")
         if self.examples:
-            shown = ", ".join(str(example) for example in self.examples[:MAX_EXAMPLES])
+            shown = ", ".join(str(example).replace("\n", "\\n") for example in self.examples[:MAX_EXAMPLES])
             more = len(self.examples) - MAX_EXAMPLES
             parts.append(f"e.g. {shown}" + (f" and {more} more" if more > 0 else ""))
         message = " ".join(parts)
         if self.todo:
             message += f". {self.todo}"
+        message = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), message)
         return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
 

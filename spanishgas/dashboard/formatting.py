@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from spanishgas.domain.spreadsheets import harmless
+
 Language = Literal["en", "es"]
 SPACE = "\u00a0"
 NOTHING = "–"
@@ -172,7 +174,9 @@ class Format:
     def csv(self, table: pd.DataFrame) -> bytes:
         """A table as a file that a spreadsheet of this language opens as numbers, accents included."""
         separator, decimal = (";", ",") if self.language == "es" else (",", ".")
-        text: str = table.to_csv(index=False, sep=separator, decimal=decimal)
+        # Of whoever names a customer or a segment: not to be calculated by the spreadsheet that opens it.
+        safe = table.map(lambda value: harmless(value) if isinstance(value, str) else value)
+        text: str = safe.to_csv(index=False, sep=separator, decimal=decimal)
         return text.encode("utf-8-sig")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+from spanishgas.domain.spreadsheets import harmless_csv
 from spanishgas.registry.champions import Champions
 from spanishgas.registry.limits import MAX_TAG, shorten
 from spanishgas.registry.models import ModelRegistry, ModelVersion
@@ -179,8 +180,8 @@ class RunLog:
         self.describe(f"{text}\n\n*{sentence.format(run=run_id)}*".strip())
 
     def log_text(self, text: str, file: str) -> None:
-        """Stores a text as an artifact."""
-        self._client.log_text(self.id, text, file)
+        """Stores a text as an artifact; a table is one that a spreadsheet can open without calculating its texts."""
+        self._client.log_text(self.id, harmless_csv(text) if file.endswith(".csv") else text, file)
 
     def log_file(self, file: Path, folder: str, name: str) -> None:
         """Stores a file as an artifact under another name."""

@@ -78,6 +78,8 @@ def test_a_file_is_read_as_numbers_by_a_spreadsheet_of_the_language() -> None:
     table = pd.DataFrame({"Cliente": ["C1"], "Año": [1.5]})
     assert ES.csv(table) == "\ufeffCliente;Año\nC1;1,5\n".encode()
     assert EN.csv(table) == "\ufeffCliente,Año\nC1,1.5\n".encode()
+    formula = pd.DataFrame({"Cliente": ["=1+1", "C1"], "Margen": [-1.5, 2.0]})
+    assert ES.csv(formula) == "\ufeffCliente;Margen\n'=1+1;-1,5\nC1;2,0\n".encode()
 
 
 def test_charts_are_told_the_same_rules() -> None:

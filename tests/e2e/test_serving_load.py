@@ -44,16 +44,22 @@ def metric(server: Server, start: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(start))
 
 
-def spoiled(house: House, folder: Path, change: Callable[[Path], object], *, is_registered: bool) -> str:
-    """Registers a copy of version 2 with other files, under the digest of the copy or of what it was copied from."""
+def spoiled(house: House, folder: Path, change: Callable[[Path], object], *, is_corrupt: bool = False) -> str:
+    """Registers a copy of version 2 with other files; a corrupt one's have changed since their digest was taken."""
     client = house.retailer.tracker.client
     version = house.registry.with_number("churn", "2")
     assert version is not None
     local = Path(mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder)))
     files = next(local.rglob(CARD)).parent
     change(files / CARD)
-    tags = {DIGEST_TAG: digest_of(files) if is_registered else version.digest}
+    tags = {DIGEST_TAG: digest_of(files)}
+    if is_corrupt:
+        change(files / CARD)
     return str(client.create_model_version("churn", str(local), tags=tags).version)
+
+
+def a_space_more(card: Path) -> None:
+    card.write_text(card.read_text() + " ")
 
 
 def other_format(card: Path) -> None:
@@ -116,12 +122,10 @@ def test_an_hour_of_requests_through_moves_of_the_champion_and_some_that_must_no
     house.champion("1")
     client = house.retailer.tracker.client
     bad = {
-        "corrupt": spoiled(
-            house, tmp_path / "a", lambda card: card.write_text(card.read_text() + " "), is_registered=False
-        ),
-        "of another format": spoiled(house, tmp_path / "b", other_format, is_registered=True),
-        "of other features": spoiled(house, tmp_path / "c", other_features, is_registered=True),
-        "deleted": spoiled(house, tmp_path / "d", lambda card: card, is_registered=True),
+        "corrupt": spoiled(house, tmp_path / "a", a_space_more, is_corrupt=True),
+        "of another format": spoiled(house, tmp_path / "b", other_format),
+        "of other features": spoiled(house, tmp_path / "c", other_features),
+        "deleted": spoiled(house, tmp_path / "d", a_space_more),
     }
     workers = server.workers()
     load, memory = Load(server.port, ids), []
