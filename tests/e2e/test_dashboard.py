@@ -23,6 +23,12 @@ from tests.e2e.worlds import Retailer
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = find_chromium()
 READY = "URL:"
+TOKEN = "open sesame"
+# What the page's own policy keeps it from, told by the browser.
+WATCH = (
+    "window.kept = []; document.addEventListener('securitypolicyviolation', "
+    "event => window.kept.push(`${event.violatedDirective} ${event.blockedURI}`))"
+)
 STOPPED = "document.querySelector('[data-testid=stApp]').getAttribute('data-test-script-state') === 'notRunning'"
 
 
@@ -36,6 +42,7 @@ def address(tmp_path: Path, empty_store: Path) -> Iterator[str]:
     environment = {
         **os.environ,
         "PORT": str(port),
+        "SPANISHGAS_DASHBOARD_TOKEN": TOKEN,
         "SPANISHGAS_DATA_ROOT": str(tmp_path / "data"),
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
     }
@@ -66,7 +73,12 @@ def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, t
     one = table[table["action"] != "none"].sort_values("expected_margin_impact").iloc[-1]
     fmt = Format("es")
     with browsing(CHROMIUM, tmp_path / "profile") as page:
+        page.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
         page.open(f"{address}/at-risk?lang=es")
+        page.wait("document.querySelector('input[type=password]')")
+        page.click_on("input[type=password]")
+        page.type(TOKEN)
+        page.click_on("form button")
         page.wait(f"{STOPPED} && document.querySelector('[data-testid=stDataFrame] canvas td')")
         assert page.tell("document.querySelector('h1').innerText") == "Clientes en riesgo"
         # What the canvas shows is told to screen readers too, as plain values.
@@ -107,6 +119,7 @@ def test_from_the_risk_list_to_a_customer_and_the_recommendation(address: str, t
         for entry in VIEWS:
             page.open(f"{address}/{entry.name.replace('_', '-')}?lang=es")
             page.wait(f"document.querySelector('h1') && {STOPPED}")
+            assert page.tell("window.kept") == [], entry.name
         asked = {urlsplit(one).hostname for one in page.asked if one.startswith("http")}
     assert asked == {"127.0.0.1"}  # nothing leaves this machine
 
