@@ -83,16 +83,17 @@ class Launcher:
 
     def _publish(self) -> None:
         """Brings up to date what is served; what fails is told, and tried again."""
-        self._refused.set(1)
         try:
             descriptor = self._publisher.publish()
         except SpanishGasError as error:
+            self._refused.set(1)
             expected = isinstance(error, PromotionError | PublishError)
             if str(error) != self._told:
                 log.log(logging.WARNING if expected else logging.ERROR, "nothing new can be served: %s", error)
             self._told = str(error)
             return
         except Exception as error:  # the registry may be away for a while; what is served stays
+            self._refused.set(1)
             if str(error) != self._told:
                 log.exception("the registry or the tables cannot be read; what is served stays")
             self._told = str(error)
