@@ -130,9 +130,7 @@ def test_server_and_model_tell_of_themselves_as_the_protocol_says(inside: Inside
     assert listed == [{"name": "churn", "version": "1", "state": "READY", "reason": ""}]
 
 
-@pytest.mark.parametrize(
-    "path", ["/v2/models/other", "/v2/models/churn/versions/9", "/v2/models/churn/versions/9/ready"]
-)
+@pytest.mark.parametrize("path", ["other", "churn/versions/9", "churn/versions/9/ready"])
 def test_other_models_and_versions_are_not_found_and_not_repeated(inside: Inside, path: str) -> None:
     answer = inside.ask("GET", f"/v2/models/{path}")
     assert (answer.status_code, answer.json()["code"]) == (404, "no_such_model")
