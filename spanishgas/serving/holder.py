@@ -57,13 +57,14 @@ class BundleHolder:
                 return False
             bundle = Bundle.load(descriptor)
         except Exception as error:  # whatever is wrong with it, the bundle before goes on and is followed by the next
-            if str(error) != self._told:
+            told = str(error) or repr(error)
+            if told != self._told:
                 log.error(
                     "the new bundle cannot be used, the old one stays: %s",
-                    error,
+                    told,
                     exc_info=not isinstance(error, SpanishGasError),
                 )
-            self._told, self._retry_at = str(error), time.monotonic() + RETRY_SECONDS
+            self._told, self._retry_at = told, time.monotonic() + RETRY_SECONDS
             self._observer.failed_bundle()
             return False
         self.bundle, self._told = bundle, ""

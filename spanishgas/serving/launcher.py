@@ -94,9 +94,9 @@ class Launcher:
             return
         except Exception as error:  # the registry may be away for a while; what is served stays
             self._refused.set(1)
-            if str(error) != self._told:
+            if repr(error) != self._told:
                 log.exception("the registry or the tables cannot be read; what is served stays")
-            self._told = str(error)
+            self._told = repr(error)
             return
         self._refused.set(0)
         text = f"{descriptor.model_name} v{descriptor.model_version}, features of {descriptor.dates[-1].as_of}"

@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from spanishgas.engine.keyed import KeyedTable, build_keyed
+from spanishgas.errors import PublishError
 from spanishgas.models import ChurnModel
 from spanishgas.policy.reasons import REASONS, causes_of_risk
 from spanishgas.policy.recommendations import limit_names
@@ -30,7 +31,9 @@ from spanishgas.policy.what_if import WhatIf
 from spanishgas.registry import CHAMPION
 from spanishgas.scoring.online import Answer, NoFeaturesError, Recommender, UnknownCustomerError
 from spanishgas.scoring.snapshot import Snapshot
+from spanishgas.serving.bundle import Bundle
 from spanishgas.serving.descriptor import ServedRun, left_by_newest
+from spanishgas.serving.publisher import Publisher
 from spanishgas.serving.schema import ManyAnswers, ScoreAnswer
 from tests.e2e.house import AS_OF, BEFORE, RUN, TODAY, House, house
 from tests.e2e.served import ROOT, Server
@@ -85,6 +88,16 @@ def test_for_everybody_the_answer_is_what_the_batch_has_published(champion_one: 
         assert (made.source, made.run_date, one.moved) == ("published", RUN, ())
         assert (one.policy_version, one.decision_model) == (row["policy_version"], row["model_version"])
     assert sum(bool(one.segment) for one in answers.values()) > 100
+
+
+def test_files_of_the_champion_that_were_damaged_since_are_fetched_again(champion_one: House, tmp_path: Path) -> None:
+    publisher = Publisher(champion_one.settings(tmp_path))
+    descriptor = publisher.publish()
+    card = descriptor.model_files / "model.json"
+    card.write_text(card.read_text() + " ")
+    with pytest.raises(PublishError, match="not those that were registered"):
+        Bundle.load(descriptor)
+    assert Bundle.load(publisher.publish()).id == descriptor.id
 
 
 def test_who_was_not_decided_on_has_left_by_the_run_date(champion_one: House, tmp_path: Path) -> None:
