@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,9 +18,12 @@ from typing import Any, Self
 from uuid import uuid4
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from spanishgas.engine.integrity import SEAL, digest_of, is_sound, is_unbroken, sealed
 from spanishgas.errors import LockTimeoutError, PublishError
 
 GRACE_SECONDS = 3600.0
@@ -62,11 +65,15 @@ class DataFile(_Record):
         path: Where it lies, relative to the data root.
         origin: Name of the raw file that it was landed from, if it was.
         part: Which part of the source's configuration it belongs to.
+        size: Its bytes.
+        digest: Their SHA-256, or None in what releases published that took none; such a file is believed.
     """
 
     path: str
     origin: str | None = None
     part: int = 0
+    size: int = 0
+    digest: str | None = None
 
 
 class PublishedTable(_Record):
@@ -80,7 +87,7 @@ class PublishedTable(_Record):
 
 
 class Manifest(_Record):
-    """What a publication consists of, where it came from, and which run made it."""
+    """What a publication consists of, where it came from, and which stage and run made it."""
 
     publication: Publication
     fingerprint: str
@@ -90,6 +97,13 @@ class Manifest(_Record):
     tags: dict[str, str]
     run_id: str
     created_at: str
+    stage: str = ""
+
+    @property
+    def again(self) -> str:
+        """What a person does to have it made again."""
+        command = f"`python -m pipelines.{self.stage}`" if self.stage else "the stage that makes it"
+        return f"Run {command} again as it was run then: it sees the damage and makes this again"
 
     @property
     def content_hash(self) -> str:
@@ -123,21 +137,19 @@ class TableStore:
         """The visible manifest, or None where nothing is published.
 
         Raises:
-            PublishError: The manifest cannot be read.
+            PublishError: The manifest is damaged.
         """
         file = self._manifest_file(publication)
         try:
-            text = file.read_text(encoding="utf-8")
+            told = json.loads(file.read_bytes())
+            whole = isinstance(told, dict) and is_unbroken(told)
+            if whole:
+                return Manifest.model_validate({name: value for name, value in told.items() if name != SEAL})
         except FileNotFoundError:
             return None
-        try:
-            return Manifest.model_validate_json(text)
-        except ValidationError as error:
-            raise PublishError(
-                "the manifest cannot be read",
-                where=str(file),
-                todo="Remove the file and run the stage again",
-            ) from error
+        except ValueError as error:  # no text, no JSON, or no manifest
+            raise _damaged_manifest(file) from error
+        raise _damaged_manifest(file)
 
     def read(self, publication: Publication, *, made_by: str) -> Manifest:
         """The visible manifest of something that must be there.
@@ -183,21 +195,47 @@ class TableStore:
         return dated[-1] if dated else None
 
     def files(self, manifest: Manifest, table: str) -> list[Path]:
-        """Data files of one table, as paths.
+        """Data files of one table, as paths; each is checked by its digest when the process first asks for it.
 
         Raises:
-            PublishError: The publication has no such table.
+            PublishError: The publication has no such table, or files of it are damaged or gone.
         """
         if table not in manifest.tables:
             raise PublishError(
                 f"has no table {table!r}", where=str(manifest.publication), examples=sorted(manifest.tables)
             )
-        return [self.root / file.path for file in manifest.tables[table].files]
+        return self.checked(manifest, manifest.tables[table].files)
+
+    def checked(self, manifest: Manifest, files: Sequence[DataFile]) -> list[Path]:
+        """Some of a publication's data files, as paths, checked as ``files`` does.
+
+        Raises:
+            PublishError: Files are damaged or gone.
+        """
+        damaged = [file.path for file in files if not self._is_sound(file)]
+        if damaged:
+            raise PublishError(
+                "data files are damaged or gone: they have other bytes than were published",
+                where=f"{self.root}: {manifest.publication}",
+                count=len(damaged),
+                examples=damaged,
+                todo=manifest.again,
+            )
+        return [self.root / file.path for file in files]
 
     def missing_files(self, manifest: Manifest) -> list[str]:
         """Files that the manifest names and that are not there."""
         named = (file.path for table in manifest.tables.values() for file in table.files)
         return [path for path in named if not (self.root / path).is_file()]
+
+    def damaged_files(self, manifest: Manifest) -> list[str]:
+        """Files that the manifest names and that are gone or have other bytes; all that were not read yet are read."""
+        named = (file for table in manifest.tables.values() for file in table.files)
+        return [file.path for file in named if not self._is_sound(file)]
+
+    def _is_sound(self, file: DataFile) -> bool:
+        path = self.root / file.path
+        return path.is_file() if file.digest is None else is_sound(path, file.size, file.digest)
 
     # publishing
 
@@ -265,7 +303,7 @@ class TableStore:
 
     def _show(self, manifest: Manifest, *, grace_seconds: float | None = None) -> None:
         file = self._manifest_file(manifest.publication)
-        write_atomically(file, manifest.model_dump_json(indent=1))
+        write_atomically(file, sealed(manifest.model_dump_json()))
         self._collect(manifest, self.grace_seconds if grace_seconds is None else grace_seconds)
 
     def tidy(self, manifest: Manifest) -> int:
@@ -330,6 +368,7 @@ class Draft:
         metrics: Mapping[str, float],
         tags: Mapping[str, str],
         run_id: str,
+        stage: str = "",
         named: bool = False,
     ) -> Manifest:
         """Moves the files to their final names and makes them visible in one step.
@@ -341,6 +380,7 @@ class Draft:
             metrics: Figures that a cached run repeats.
             tags: Tags that a cached run repeats.
             run_id: The run that made it.
+            stage: The stage that makes it.
             named: Keep the names of the draft's files, in a folder of their own that the layer's ``current`` link
                 points to: for files that others address by name.
         """
@@ -365,6 +405,7 @@ class Draft:
             tags=dict(tags),
             run_id=run_id,
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            stage=stage,
         )
         if named:
             self._store._point_current(self.publication.layer, edition)
@@ -407,11 +448,13 @@ class Draft:
         return amended
 
     def _place(self, file: DataFile, target: Path) -> DataFile:
-        """Moves a file of the draft to its final place."""
-        (self._store.root / target).parent.mkdir(parents=True, exist_ok=True)
-        _sync(self.folder / file.path)
-        (self.folder / file.path).replace(self._store.root / target)
-        return file.model_copy(update={"path": target.as_posix()})
+        """Moves a file of the draft to its final place, with the digest of what is to be found there."""
+        draft, final = self.folder / file.path, self._store.root / target
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _sync(draft)
+        told = {"path": target.as_posix(), "size": draft.stat().st_size, "digest": digest_of(draft)}
+        draft.replace(final)
+        return file.model_copy(update=told)
 
 
 def write_atomically(file: Path, text: str) -> None:
@@ -423,7 +466,24 @@ def write_atomically(file: Path, text: str) -> None:
 def write_frame_atomically(file: Path, frame: pd.DataFrame) -> None:
     """Writes a frame as one Parquet file, in the same way."""
     with _replacing(file) as temporary:
-        frame.to_parquet(temporary, compression="zstd", index=False)
+        frame.to_parquet(temporary, compression="zstd", index=False, write_page_checksum=True)
+
+
+def read_frame(file: Path) -> pd.DataFrame:
+    """A frame that ``write_frame_atomically`` wrote.
+
+    Raises:
+        PublishError: It is damaged.
+    """
+    try:
+        frame: pd.DataFrame = pq.read_table(file, partitioning=None, page_checksum_verification=True).to_pandas()
+        return frame
+    except (pa.ArrowException, OSError) as error:
+        raise PublishError(
+            "the file is damaged",
+            where=str(file),
+            todo="Restore it, or remove it: what it remembers is then not compared with any more",
+        ) from error
 
 
 @contextmanager
@@ -441,15 +501,23 @@ def _replacing(file: Path) -> Iterator[Path]:
 def read_json(file: Path) -> Any:
     """Content of a JSON file, or None where it is absent or damaged (it is then made again)."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        return json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
 
 
 def _is_manifest(file: Path) -> bool:
     """Whether a file beside the manifests is one: lists that are made from what is published lie there too."""
     found = read_json(file)
-    return isinstance(found, dict) and "publication" in found
+    return found is None or (isinstance(found, dict) and "publication" in found)
+
+
+def _damaged_manifest(file: Path) -> PublishError:
+    return PublishError(
+        "the manifest is damaged",
+        where=str(file),
+        todo="Run the stage that makes it again as it was run then: it sees the damage and makes this again",
+    )
 
 
 def _sync(file: Path) -> None:

@@ -98,8 +98,8 @@ def _without_baseline(version: ModelVersion) -> ModelFileError:
 def collect_files(store: TableStore, manifest: Manifest, folder: Path, name: str = MODEL_FILES) -> Path:
     """A model's published files under the names that they were written with."""
     folder.mkdir(parents=True, exist_ok=True)
-    for file in manifest.tables[name].files:
-        shutil.copyfile(store.root / file.path, folder / str(file.origin))
+    for file, path in zip(manifest.tables[name].files, store.files(manifest, name), strict=True):
+        shutil.copyfile(path, folder / str(file.origin))
     return folder
 
 

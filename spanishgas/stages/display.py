@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -21,6 +21,9 @@ class Display(Protocol):
 
     def status(self, status: str) -> AbstractContextManager[Line]:
         """A line for as long as the block runs."""
+
+    def print(self, *objects: Any, markup: bool | None = None) -> None:
+        """Says something that stays to be read."""
 
 
 class _Silent:
@@ -74,6 +77,10 @@ class Steps:
         if not self.console.is_terminal:
             self.console.print(f"{self.label} {name} ...", markup=False)
         yield
+
+    def print(self, *objects: Any, markup: bool | None = None) -> None:
+        """Says something that stays to be read."""
+        self.console.print(*objects, markup=markup)
 
     @contextmanager
     def status(self, status: str) -> Iterator[Line]:

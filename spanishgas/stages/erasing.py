@@ -103,10 +103,11 @@ def _held(erasing: Erasing) -> Held:
     parts, held = _parts_of(erasing.data, HOLDINGS), Held()
     for publication in erasing.store.publications("bronze"):
         manifest = erasing.store.find(publication)
-        table = manifest.tables.get(HOLDINGS) if manifest is not None else None
-        for file in table.files if table is not None else ():
+        if manifest is None or HOLDINGS not in manifest.tables:
+            continue
+        for file in manifest.tables[HOLDINGS].files:
             if file.part < len(parts):
-                path = erasing.store.root / file.path
+                (path,) = erasing.store.checked(manifest, [file])
                 told = held_by(erasing.engine, path, str(file.origin), parts[file.part], erasing.erased)
                 held = held.joined(told)
     return held
@@ -233,9 +234,10 @@ def _landed(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found
             files.append(file)
             continue
         target = draft.file(name, number)
+        (path,) = erasing.store.checked(manifest, [file])
         one = take_out(
             erasing.engine,
-            erasing.store.root / file.path,
+            path,
             str(file.origin),
             parts[file.part],
             erasing.erased,

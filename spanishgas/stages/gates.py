@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from spanishgas.config import QualitySettings
 from spanishgas.contracts.silver import DELIVERY_FIGURES
-from spanishgas.engine.store import Manifest, Publication, TableStore, write_frame_atomically
+from spanishgas.engine.store import Manifest, Publication, TableStore, read_frame, write_frame_atomically
 from spanishgas.quality import Gate, Last, Verdict, render_verdicts, unneeded, verdicts_frame
 from spanishgas.stages.base import Report
 
@@ -67,5 +67,4 @@ def _memory(store: TableStore) -> pd.DataFrame:
     file = store.root / MEMORY
     if not file.is_file():
         return pd.DataFrame(columns=["run_date", *DELIVERY_FIGURES.column_names])
-    known: pd.DataFrame = pq.read_table(file, partitioning=None).to_pandas()
-    return known
+    return read_frame(file)

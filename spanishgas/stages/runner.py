@@ -108,7 +108,12 @@ def run_stage(
         if begun is not None:
             begun(stage.name, run, provenance)
         with store.lock(*(target.publication for target in targets)):
-            published = _published(store, prints, force=settings.force)
+            damaged: list[str] = []
+            with console.status(f"{stage.name}: checking what is published"):
+                published = _published(store, prints, force=settings.force, damaged=damaged)
+            if damaged:
+                run.set_tags({"damaged": ", ".join(damaged)})
+                console.print(f"{stage.name}: damaged, so made again: {', '.join(damaged)}", markup=False)
             pending = [target for target in targets if target.publication not in published]
             if pending:
                 with console.status(f"{stage.name}: starting") as status:
@@ -177,7 +182,7 @@ def is_current(stage: Stage, settings: Settings, store: TableStore, models: Mode
         prints = _fingerprints(stage, stage.plan(settings, store, models))
     except PublishError:  # an input is not there
         return False
-    return len(_published(store, prints, force=False)) == len(prints)
+    return len(_published(store, prints)) == len(prints)
 
 
 def _fingerprints(stage: Stage, targets: Sequence[Target]) -> dict[Publication, str]:
@@ -195,13 +200,32 @@ def _fingerprints(stage: Stage, targets: Sequence[Target]) -> dict[Publication, 
     }
 
 
-def _published(store: TableStore, prints: Mapping[Publication, str], *, force: bool) -> dict[Publication, Manifest]:
-    """Targets that are published with the wanted fingerprint and whose files are all there."""
+def _published(
+    store: TableStore, prints: Mapping[Publication, str], *, force: bool = False, damaged: list[str] | None = None
+) -> dict[Publication, Manifest]:
+    """Targets that are published with the wanted fingerprint, with all files as they were published.
+
+    Args:
+        store: The published tables.
+        prints: Target -> wanted fingerprint.
+        force: Take nothing as published.
+        damaged: Is told of what is there and not as it was published.
+    """
     found: dict[Publication, Manifest] = {}
-    for publication, wanted in prints.items():
-        manifest = None if force else store.find(publication)
-        if manifest is not None and manifest.fingerprint == wanted and not store.missing_files(manifest):
-            found[publication] = manifest
+    told: list[str] = []
+    for publication, wanted in prints.items() if not force else ():
+        try:
+            manifest = store.find(publication)
+        except PublishError as error:
+            told.append(f"{error.where} (the manifest)")
+            continue
+        if manifest is not None and manifest.fingerprint == wanted:
+            broken = store.damaged_files(manifest)
+            told += broken
+            if not broken:
+                found[publication] = manifest
+    if damaged is not None:
+        damaged += told
     return found
 
 
@@ -251,6 +275,7 @@ def _make(
                 metrics=metrics,
                 tags=product.tags,
                 run_id=run.id,
+                stage=stage.name,
                 named=product.named,
             )
     return build, made

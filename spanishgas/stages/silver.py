@@ -154,7 +154,7 @@ def _rejects(workspace: Workspace, landed: Manifest) -> ir.Table:
 def _scan(workspace: Workspace, landed: Manifest, table: str, part: int) -> ir.Table:
     files = [file for file in landed.tables[table].files if file.part == part]
     return workspace.engine.scan(
-        [workspace.store.root / file.path for file in files], origins=[file.origin or file.path for file in files]
+        workspace.store.checked(landed, files), origins=[file.origin or file.path for file in files]
     )
 
 

@@ -1,8 +1,10 @@
 """Publishing: all of it or nothing, and never under a reader's feet."""
 
+import json
 import multiprocessing
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -111,8 +113,54 @@ def test_a_damaged_manifest_is_a_clear_error(tmp_path: Path) -> None:
     store = TableStore(tmp_path)
     publish(store, {"customers": "x"})
     (tmp_path / "silver" / "_meta" / "silver.json").write_text('{"half": ')
-    with pytest.raises(PublishError, match=r"cannot be read.*Remove the file"):
+    with pytest.raises(PublishError, match=r"silver\.json: the manifest is damaged\. Run the stage"):
         store.find(SILVER)
+
+
+def flip(file: Path, bit: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(bytes(content))
+
+
+def test_a_flipped_bit_in_a_data_file_is_found_when_it_is_first_read(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    manifest = publish(store, {"customers": "some rows", "prices": "others"})
+    (file,) = store.files(manifest, "customers")
+    for bit in range(8 * len("some rows")):
+        flip(file, bit)
+        with pytest.raises(PublishError, match=rf"silver/silver: data files are damaged.*{file.name}.*Run .* again"):
+            TableStore(tmp_path).files(manifest, "customers")
+        assert store.damaged_files(manifest) == [file.relative_to(tmp_path).as_posix()]
+        assert store.files(manifest, "prices")
+        flip(file, bit)
+    assert store.damaged_files(manifest) == []
+
+
+def test_no_flipped_bit_of_a_manifest_goes_unnoticed(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    manifest = publish(store, {"customers": "x"})
+    file = tmp_path / "silver" / "_meta" / "silver.json"
+    whole = file.read_bytes()
+    for bit in range(8 * len(whole)):
+        flip(file, bit)
+        with suppress(PublishError):  # nothing but white space, and other ways of writing the same, goes by
+            assert store.find(SILVER) == manifest
+        file.write_bytes(whole)
+
+
+def test_what_was_published_without_digests_is_believed(tmp_path: Path) -> None:
+    store = TableStore(tmp_path)
+    publish(store, {"customers": "x"})
+    file = tmp_path / "silver" / "_meta" / "silver.json"
+    told = json.loads(file.read_text())
+    del told["seal"], told["stage"], told["tables"]["customers"]["files"][0]["digest"]
+    del told["tables"]["customers"]["files"][0]["size"]
+    file.write_text(json.dumps(told))
+    assert read(store, "customers") == "x"
+    manifest = store.read(SILVER, made_by="silver")
+    store.files(manifest, "customers")[0].unlink()
+    assert len(store.damaged_files(manifest)) == 1
 
 
 def test_the_newest_partition_at_or_before_a_day(tmp_path: Path) -> None:

@@ -104,6 +104,24 @@ def test_force_and_a_lost_file_make_it_again(tmp_path: Path, tracking: TrackingS
     assert (forced.cached, again.cached, len(stage.calls)) == (False, False, 3)
 
 
+@pytest.mark.parametrize("where", ["gold/doubles/*/*.parquet", "gold/_meta/toy/*.json"])
+def test_what_is_damaged_is_made_again_and_the_run_says_so(
+    tmp_path: Path, tracking: TrackingSettings, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, tracker, stage = settings_for(tmp_path, tracking), Tracker(tracking), Toy()
+    first = run_stage(stage, settings, tracker)
+    (file,) = settings.data.root.glob(where)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(bytes(content))
+    again = run_stage(stage, settings, tracker)
+    assert (again.cached, len(stage.calls)) == (False, 2)
+    assert [one.content_hash for one in again.manifests] == [one.content_hash for one in first.manifests]
+    assert file.name in tracker.client.get_run(again.run_id).data.tags["damaged"]
+    assert file.name in "".join(capsys.readouterr().err.split())
+    assert run_stage(stage, settings, tracker).cached
+
+
 def test_only_the_partitions_that_are_missing_are_made(tmp_path: Path, tracking: TrackingSettings) -> None:
     tracker, stage = Tracker(tracking), Toy()
     run_stage(stage, settings_for(tmp_path, tracking, JANUARY), tracker)
