@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from rich.console import Console
 
 from pipelines._arguments import Arguments, read_arguments
 from pipelines._repeat import Repeat
+from pipelines._stopping import obey_sigterm
 from pipelines._summary import closing, summarise
 from spanishgas.config import DemoData, Settings
 from spanishgas.errors import ConfigError, SpanishGasError, TrackingError
@@ -64,7 +64,7 @@ def guarded(name: str, work: Callable[[Arguments, Console], int], argv: Sequence
         argv: Arguments; None takes the process's.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    obey_sigterm()
     shown = os.environ.get(SHOW_TRACEBACK, "0") not in ("", "0")
     try:
         arguments = read_arguments(list(sys.argv[1:] if argv is None else argv), name)

@@ -7,6 +7,8 @@ bounded message, so that a terminal, a log line and an HTTP body tell the same s
 import re
 from collections.abc import Sequence
 
+from spanishgas.redaction import redacted
+
 MAX_EXAMPLES = 5
 MAX_MESSAGE = 4000
 # What moves a terminal's cursor, colours it, begins another line of a log, or turns the direction of reading.
@@ -56,7 +58,7 @@ class SpanishGasError(Exception):
         message = " ".join(parts)
         if self.todo:
             message += f". {self.todo}"
-        message = CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), message)
+        message = redacted(CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), message))
         return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
 

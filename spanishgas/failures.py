@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from spanishgas.errors import SpanishGasError
+from spanishgas.redaction import redacted
 
 STAGE, STEP, KEPT = "stage", "step", "traceback kept in"
 MAPPING = "Check the source's columns, format and encoding in conf/data/<name>.yaml"
@@ -40,8 +41,8 @@ def noted(error: BaseException, name: str) -> str | None:
 
 
 def traceback_of(error: BaseException) -> str:
-    """The whole traceback, with what led to it."""
-    return "".join(traceback.format_exception(error))
+    """The whole traceback, with what led to it, without secrets."""
+    return redacted("".join(traceback.format_exception(error)))
 
 
 def keep_in_a_file(error: BaseException) -> None:

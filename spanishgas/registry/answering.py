@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 T = TypeVar("T")
 # A server that is up answers its first request in a fraction of this, a busy one within it.
@@ -15,7 +15,7 @@ SERVER_ERROR = 500
 HTTP_VARIABLES = ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")
 DATABASE_VARIABLES = ("PGCONNECT_TIMEOUT",)
 CONNECT_TIMEOUT = "connect_timeout"
-SECRETS = ("password", "sslpassword")
+USER_VARIABLE, PASSWORD_VARIABLE = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 
 
 def ask(address: str) -> None:
@@ -99,19 +99,13 @@ def _ask_database(address: str) -> bool:
         return True
 
 
-def masked(address: str) -> str:
-    """An address without the password in it."""
-    return without_secrets(address, address)
+def without_credentials(address: str) -> str:
+    """A server's address without user and password, which MLflow is given by its own variables of the environment.
 
-
-def without_secrets(text: str, address: str) -> str:
-    """A text without the passwords of an address, which clients like to quote in their errors."""
+    What it never sees in an address it prints nowhere and keeps with no run. Other addresses stay as they are.
+    """
     parts = urlsplit(address)
-    for secret in filter(
-        None, [parts.password, *(one for key in SECRETS for one in parse_qs(parts.query).get(key, ()))]
-    ):
-        for form in {secret, unquote(secret), quote(secret, safe="")}:
-            for mark in (f":{form}@", *(f"{key}={form}" for key in SECRETS)):
-                kept = mark.removesuffix("@").removesuffix(form)
-                text = text.replace(mark, f"{kept}***{'@' if mark.endswith('@') else ''}")
-    return text
+    if parts.scheme not in ("http", "https") or not parts.password:
+        return address
+    os.environ[USER_VARIABLE], os.environ[PASSWORD_VARIABLE] = unquote(parts.username or ""), unquote(parts.password)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -14,7 +14,8 @@ from urllib.parse import unquote, urlparse
 from filelock import FileLock, Timeout
 
 from spanishgas.errors import TrackingError
-from spanishgas.registry.answering import in_time, masked, without_secrets
+from spanishgas.redaction import masked, without_secrets
+from spanishgas.registry.answering import in_time
 
 LOCK_VARIABLE = "SPANISHGAS_LOCK_URI"
 SQLITE = "sqlite:///"

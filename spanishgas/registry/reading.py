@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
-from spanishgas.registry.answering import masked, without_secrets
+from spanishgas.redaction import masked, without_secrets
 from spanishgas.registry.champions import Champions, Decision
 from spanishgas.registry.locks import SQLITE
 from spanishgas.registry.models import ModelVersion, quiet, version_of

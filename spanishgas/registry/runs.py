@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from spanishgas.domain.spreadsheets import harmless_csv
+from spanishgas.redaction import redacted
 from spanishgas.registry.champions import Champions
 from spanishgas.registry.limits import MAX_TAG, shorten
 from spanishgas.registry.models import ModelRegistry, ModelVersion
@@ -101,7 +102,7 @@ class RunLog:
         """
         from mlflow.entities import Param
 
-        named = {_name(name): value[:MAX_PARAM] for name, value in parameters.items()}
+        named = {_name(name): redacted(value)[:MAX_PARAM] for name, value in parameters.items()}
         params = [Param(name, value) for name, value in named.items() if name not in self._given]
         for start in range(0, len(params), BATCH):
             self._client.log_batch(self.id, params=params[start : start + BATCH])
@@ -152,7 +153,7 @@ class RunLog:
         """Sets tags."""
         from mlflow.entities import RunTag
 
-        entries = [RunTag(name, shorten(value, MAX_TAG)) for name, value in tags.items()]
+        entries = [RunTag(name, shorten(redacted(value), MAX_TAG)) for name, value in tags.items()]
         if entries:
             self._client.log_batch(self.id, tags=entries)
 
@@ -180,8 +181,9 @@ class RunLog:
         self.describe(f"{text}\n\n*{sentence.format(run=run_id)}*".strip())
 
     def log_text(self, text: str, file: str) -> None:
-        """Stores a text as an artifact; a table is one that a spreadsheet can open without calculating its texts."""
-        self._client.log_text(self.id, harmless_csv(text) if file.endswith(".csv") else text, file)
+        """Stores a text as an artifact, without secrets; a spreadsheet can open a table without calculating its texts."""
+        told = redacted(text)
+        self._client.log_text(self.id, harmless_csv(told) if file.endswith(".csv") else told, file)
 
     def log_file(self, file: Path, folder: str, name: str) -> None:
         """Stores a file as an artifact under another name."""

@@ -13,8 +13,10 @@ from urllib.parse import unquote, urlsplit
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import SpanishGasError, TrackingError
 from spanishgas.failures import KEPT, keep_in_a_file, note, noted, traceback_of
-from spanishgas.registry.answering import ask, masked, without_secrets
+from spanishgas.redaction import masked, without_secrets
+from spanishgas.registry.answering import ask, without_credentials
 from spanishgas.registry.locks import SQLITE, exclusive, lock_address
+from spanishgas.registry.patience import settle, trouble
 from spanishgas.registry.processes import is_dead, process_tags, user_name
 from spanishgas.registry.runs import RunLog
 
@@ -43,9 +45,11 @@ class Tracker:
     """
 
     def __init__(self, settings: TrackingSettings) -> None:
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or settings.uri
+        self._address = os.environ.get("MLFLOW_TRACKING_URI") or settings.uri
+        self.uri = without_credentials(self._address)
         self.experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or settings.experiment
         self._settings = settings
+        self._is_lost = False
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -56,8 +60,8 @@ class Tracker:
         """
         import mlflow
 
+        settle()
         # Making a new store is no news to whoever runs a stage.
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
@@ -72,7 +76,7 @@ class Tracker:
         except Exception as error:
             raise TrackingError(
                 f"the tracking store does not answer: {without_secrets(str(error), self.uri)}",
-                where=masked(self.uri),
+                where=masked(self._address),
                 todo="Check MLFLOW_TRACKING_URI, or unset it to use the local store",
             ) from error
         return client
@@ -121,25 +125,50 @@ class Tracker:
             parent: The run that this one is a child of.
 
         Raises:
-            TrackingError: The store cannot be reached.
+            TrackingError: The store cannot be reached, or does not answer any more.
         """
-        run = self._open(name, tags, parent)
+        with self._telling():
+            run = self._open(name, tags, parent)
+            try:
+                yield run
+            except Exception as error:
+                self._is_lost = self._is_lost or trouble(error, self._address) is not None
+                self._keep_traceback(run, error)
+                self._end(run, "FAILED", f"{type(error).__name__}: {error}")
+                raise
+            except BaseException:
+                self._end(run, "KILLED", "interrupted")
+                raise
+            self.client.set_terminated(run.id, "FINISHED")
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Makes one clear error of a store that goes away while it is used."""
         try:
-            yield run
+            yield
         except Exception as error:
-            self._keep_traceback(run, error)
-            run.set_tags({"error": f"{type(error).__name__}: {error}"})
-            self.client.set_terminated(run.id, "FAILED")
-            raise
-        except BaseException:
-            run.set_tags({"error": "interrupted"})
-            self.client.set_terminated(run.id, "KILLED")
-            raise
-        self.client.set_terminated(run.id, "FINISHED")
+            told = trouble(error, self._address)
+            if told is None:
+                raise
+            self._is_lost = True
+            raise told from error
+
+    def _end(self, run: RunLog, status: str, error: str) -> None:
+        """Ends a run that did not go well. A store that is lost is not asked again: the next start marks the run."""
+        if self._is_lost:
+            return
+        try:
+            run.set_tags({"error": error})
+            self.client.set_terminated(run.id, status)
+        except Exception:  # what ended the run is what the user is to hear of
+            self._is_lost = True
 
     def _keep_traceback(self, run: RunLog, error: Exception) -> None:
         """Keeps the traceback of an error that nobody foresaw with the run that it came up in."""
         if isinstance(error, SpanishGasError) or noted(error, KEPT) is not None:
+            return
+        if self._is_lost:
+            keep_in_a_file(error)
             return
         try:
             run.log_text(traceback_of(error), TRACEBACK)

@@ -4,7 +4,7 @@ from typing import Any
 
 from spanishgas.config import Settings
 from spanishgas.config.flat import flat, is_below, spelled
-from spanishgas.registry.answering import masked
+from spanishgas.redaction import masked
 from spanishgas.stages.pages import PAGES
 
 # Long, and never compared; the artifact `config.yaml` has them.

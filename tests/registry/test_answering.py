@@ -14,7 +14,7 @@ from pipelines._entry import run
 from spanishgas.config import TrackingSettings
 from spanishgas.errors import TrackingError
 from spanishgas.registry import Tracker, answering
-from spanishgas.registry.answering import ask, masked, without_secrets
+from spanishgas.registry.answering import ask
 from spanishgas.stages.catalog import STAGES
 
 
@@ -132,11 +132,3 @@ def test_every_command_says_so(
     # What is wrong with the settings is told all the same.
     assert run(name, stages, ["data.custmers=5"]) == 2
     assert "nearest to data.custmers: data.customers" in capsys.readouterr().err.replace("\n", " ")
-
-
-def test_passwords_are_masked_wherever_they_stand() -> None:
-    assert masked("http://mlflow.internal:5000") == "http://mlflow.internal:5000"
-    assert masked("postgresql://ana:pw@db:5432/mlflow") == "postgresql://ana:***@db:5432/mlflow"
-    assert masked("postgresql://db/mlflow?user=ana&password=p%40w") == "postgresql://db/mlflow?user=ana&password=***"
-    address = "http://ana:p%40w@host"
-    assert without_secrets("no route to http://ana:p@w@host/api", address) == "no route to http://ana:***@host/api"
