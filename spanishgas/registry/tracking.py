@@ -74,6 +74,8 @@ class Tracker:
         except TrackingError:  # the lock's own message is the right one
             raise
         except Exception as error:
+            if (told := trouble(error, self._address)) is not None and self.uri.startswith(SQLITE):
+                raise told from error
             raise TrackingError(
                 f"the tracking store does not answer: {without_secrets(str(error), self.uri)}",
                 where=masked(self._address),

@@ -1,0 +1,164 @@
+"""A tracking server that is lost before, in and after a run, or only hangs; and a password that must show nowhere."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import mlflow
+
+from pipelines._entry import run
+from spanishgas.engine.store import TableStore
+from spanishgas.stages.catalog import STAGES
+from tests.e2e.test_stages import SPLIT, WORLD
+from tests.faults import children
+from tests.faults.scenes import contents
+from tests.postgres import free_port
+
+CANARY = "c4nary%2Fpassword"
+STEPS = ("demo_data", "ingest", "silver", "features")
+# A refused connection is tried again for fifteen seconds, a stop obeyed within three; the rest is for a busy machine.
+TOLD_SECONDS, STOPPED_SECONDS = 45.0, 15.0
+
+
+@dataclass
+class Server:
+    """An MLflow server that can be lost and come back.
+
+    Attributes:
+        folder: Holds its database and artifacts.
+        port: Where it listens.
+    """
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def address(self) -> str:
+        """With user and password."""
+        return f"http://ana:{CANARY}@127.0.0.1:{self.port}"
+
+    @property
+    def plain(self) -> str:
+        """Without them."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.folder / 'served.db'}"]
+        command += ["--artifacts-destination", str(self.folder / "served")]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=self.folder)
+        for _ in range(1200):
+            try:
+                with urllib.request.urlopen(f"{self.plain}/health", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError((self.folder / "server.log").read_text()[-2000:])
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to it and its workers."""
+        assert self.process is not None
+        os.killpg(self.process.pid, number)
+        if number == signal.SIGKILL:
+            self.process.wait()
+
+    def runs(self) -> list[str]:
+        """How its runs stand."""
+        client = mlflow.MlflowClient(self.plain)
+        experiments = [one.experiment_id for one in client.search_experiments()]
+        return [one.info.status for one in client.search_runs(experiments)]
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """A server that runs while the block does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = Server(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.send(signal.SIGKILL)
+
+
+def pipeline(server: Server, folder: Path, *stages: str) -> Callable[[], None]:
+    """A pipeline on the server, as from the command line."""
+
+    def work() -> None:
+        arguments = [*WORLD, *SPLIT, f"data_root={folder / 'data'}", f"pipeline.stages=[{','.join(stages)}]"]
+        with patch.dict(os.environ, MLFLOW_TRACKING_URI=server.address):
+            sys.exit(run("run_pipeline", STAGES, arguments))
+
+    return work
+
+
+def lose(folder: Path, harm: signal.Signals, step: str, stop: bool) -> float:
+    """Harms the server while a step is at work; then the same command has to complete.
+
+    Args:
+        folder: An empty folder.
+        harm: SIGKILL or SIGSTOP, for the server.
+        step: The step.
+        stop: Whether the pipeline is told to stop then, instead of being left to find out.
+
+    Returns:
+        Seconds from the harm, or from the stop, to the pipeline's end.
+    """
+    said = folder / "said.txt"
+    with serving(folder / "server") as server:
+        work = pipeline(server, folder, *STEPS)
+        child = _begin(work, said)
+        while f"] {step} ..." not in (said.read_text() if said.exists() else "") and not _ended(child):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        server.send(harm)
+        if stop:
+            time.sleep(1.0)
+            os.kill(child, signal.SIGTERM)
+        begun = time.monotonic()
+        _, status = os.waitpid(child, 0)
+        seconds = time.monotonic() - begun
+        code, told = os.waitstatus_to_exitcode(status), said.read_text()
+        assert code == (143 if stop else 1), (code, told[-2000:])
+        assert "Traceback" not in told, told
+        if not stop:
+            assert "the tracking store does not answer any more" in told, told
+            assert f"http://ana:***@127.0.0.1:{server.port}" in told
+        kept = contents(TableStore(folder / "data"))
+        server.send(signal.SIGCONT) if harm == signal.SIGSTOP else server.start()
+        children.must(work, said)
+        after = contents(TableStore(folder / "data"))
+        assert kept.items() <= after.items()
+        assert "RUNNING" not in server.runs()
+    assert canary_in([said, folder / "data", folder / "server" / "served", folder / "server" / "served.db"]) == []
+    return seconds
+
+
+def canary_in(places: Sequence[Path]) -> list[str]:
+    """Files that hold the password in any form."""
+    needles = [b"c4nary"]
+    files = [file for place in places for file in ([place] if place.is_file() else sorted(place.rglob("*")))]
+    assert files
+    return [str(file) for file in files if file.is_file() and any(one in file.read_bytes() for one in needles)]
+
+
+def _begin(work: Callable[[], None], said: Path) -> int:
+    child = os.fork()
+    if not child:
+        children._work(work, said)
+    return child
+
+
+def _ended(child: int) -> bool:
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
