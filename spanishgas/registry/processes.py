@@ -4,21 +4,22 @@ import getpass
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 import psutil
 
 HOST_TAG = "process.host"
 PID_TAG = "process.pid"
 STARTED_TAG = "process.started"
+BOOT, TICKS = "/proc/sys/kernel/random/boot_id", " ticks"
 
 
 def process_tags() -> dict[str, str]:
     """Tags that identify this process; a process id alone is used again by the system."""
-    process = psutil.Process()
     return {
         HOST_TAG: socket.gethostname(),
         PID_TAG: str(os.getpid()),
-        STARTED_TAG: f"{process.create_time():.2f}",
+        STARTED_TAG: _started(os.getpid()),
     }
 
 
@@ -37,8 +38,23 @@ def is_dead(tags: Mapping[str, str]) -> bool:
     """
     if tags.get(HOST_TAG) != socket.gethostname() or PID_TAG not in tags:
         return False
+    pid, told = int(tags[PID_TAG]), tags.get(STARTED_TAG, "")
     try:
-        process = psutil.Process(int(tags[PID_TAG]))
-        return f"{process.create_time():.2f}" != tags.get(STARTED_TAG)
+        if not told.endswith(TICKS):  # of an earlier release, or of a system that counts no ticks
+            return f"{psutil.Process(pid).create_time():.2f}" != told
+        return _started(pid) != told
     except psutil.NoSuchProcess:
         return True
+
+
+def _started(pid: int) -> str:
+    """When a process was started, in ticks of the machine's uptime: a time of day would change with the clock.
+
+    Raises:
+        psutil.NoSuchProcess: It is gone.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return f"{Path(BOOT).read_text(encoding='utf-8').strip()} {fields[19]}{TICKS}"
+    except (OSError, IndexError):
+        return f"{psutil.Process(pid).create_time():.2f}"
