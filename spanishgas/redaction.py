@@ -58,7 +58,8 @@ def passwords_of(address: str) -> list[str]:
 
 def _of_the_environment() -> Iterator[str]:
     """Secrets that variables of the environment hold, in all forms that they are written in."""
-    for name, value in os.environ.items():
+    for name in list(os.environ):
+        value = os.environ.get(name, "")  # other threads take variables away meanwhile
         secrets = passwords_of(value) if "://" in value else [value] if SECRET_VARIABLE.search(name) else []
         for secret in secrets:
             for form in dict.fromkeys((secret, unquote(secret), quote(secret, safe=""))):

@@ -14,6 +14,7 @@ from spanishgas.errors import ModelFileError, TrackingError
 from spanishgas.registry.carried_code import carry_code
 from spanishgas.registry.limits import MAX_DESCRIPTION, MAX_VERSION_TAG, shorten
 from spanishgas.registry.package import ModelPackage, example_of, pinned, signature_of
+from spanishgas.registry.patience import trouble
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -191,13 +192,13 @@ class ModelRegistry:
             digest: Takes the digest that the files were registered under.
 
         Raises:
-            ModelFileError: It is no model of this project, its code is not ours, or its files are not those registered.
+            ModelFileError: It is no model of this project, its code is not ours, or its files are gone or not those
+                that were registered.
         """
-        import mlflow
         import yaml
 
         quiet()
-        local = Path(mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder)))
+        local = _downloaded(version, folder)
         try:
             flavor = yaml.safe_load((local / "MLmodel").read_text(encoding="utf-8"))["flavors"]["python_function"]
             named, path = flavor["config"]["loader"], flavor["artifacts"][FILES]["path"]
@@ -231,15 +232,13 @@ class ModelRegistry:
         """Brings the files beside a version into a folder; None where it has none.
 
         Raises:
-            ModelFileError: The files are not those that were registered.
+            ModelFileError: The files are gone, or not those that were registered.
         """
-        import mlflow
-
         quiet()
         holder = self._holder(version)
         if BESIDE_TAG not in holder.tags:
             return None
-        local = Path(mlflow.artifacts.download_artifacts(holder.uri, dst_path=str(folder)))
+        local = _downloaded(holder, folder)
         files = local / "artifacts" / BESIDE
         if not files.is_dir() or _beside_tag(files)[BESIDE_TAG] != holder.tags[BESIDE_TAG]:
             raise ModelFileError(
@@ -248,6 +247,29 @@ class ModelRegistry:
                 todo="Restore the artifacts, or train again",
             )
         return files
+
+
+def _downloaded(version: ModelVersion, folder: Path) -> Path:
+    """A version's artifacts in a folder.
+
+    Raises:
+        ModelFileError: They are gone or cannot be read.
+    """
+    import mlflow
+
+    try:
+        local = Path(mlflow.artifacts.download_artifacts(version.uri, dst_path=str(folder)))
+        if not (local / "MLmodel").is_file():
+            raise FileNotFoundError("there is no MLmodel")
+        return local
+    except (mlflow.exceptions.MlflowException, OSError) as error:
+        if trouble(error, "") is not None:  # the store is away, not the files
+            raise
+        raise ModelFileError(
+            f"its artifacts are gone or cannot be read ({str(error).splitlines()[0][:300]})",
+            where=version.uri,
+            todo="Restore the artifacts, or train again",
+        ) from error
 
 
 def quiet() -> None:

@@ -1,6 +1,8 @@
 """Registered models: one version per digest, aliases, and scores that are equal to the last bit."""
 
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +100,32 @@ def test_a_version_that_was_deleted_is_registered_again(
     mlflow.MlflowClient(tracking.uri).delete_model_version("churn", version.version)
     again, made = run.models.ensure(run.id, run.experiment_id, "churn", packed)
     assert (again.version, made) == ("2", True)
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda folder: shutil.rmtree(folder), "gone or cannot be read.*Restore the artifacts"),
+        (lambda folder: (folder / "MLmodel").unlink(), "there is no MLmodel.*Restore the artifacts"),
+        (lambda folder: _flip(next(folder.glob("artifacts/files/*.json"))), "not those that were registered"),
+        (lambda folder: next(folder.glob("artifacts/files/*.json")).unlink(), "not those that were registered"),
+    ],
+)
+def test_artifacts_that_were_deleted_or_replaced_are_refused_in_words(
+    run: RunLog, tmp_path: Path, harm: Callable[[Path], object], told: str
+) -> None:
+    _, packed = package(tmp_path / "files")
+    version, _ = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    (folder,) = (file.parent for file in tmp_path.rglob("MLmodel"))
+    harm(folder)
+    with pytest.raises(ModelFileError, match=told):
+        run.models.fetch(version, tmp_path / "fetched", loader=LOADER, digest=digest_of)
+
+
+def _flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
 
 
 def test_models_of_others_are_refused(run: RunLog, tmp_path: Path, tracking: TrackingSettings) -> None:

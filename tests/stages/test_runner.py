@@ -1,6 +1,7 @@
 """What every stage shares: caching, checking, publishing, logging."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -120,6 +121,16 @@ def test_what_is_damaged_is_made_again_and_the_run_says_so(
     assert file.name in tracker.client.get_run(again.run_id).data.tags["damaged"]
     assert file.name in "".join(capsys.readouterr().err.split())
     assert run_stage(stage, settings, tracker).cached
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_several_at_once_share_one_result(tmp_path: Path, tracking: TrackingSettings, count: int) -> None:
+    settings, stage = settings_for(tmp_path, tracking), Toy()
+    with ThreadPoolExecutor(count) as pool:
+        outcomes = list(pool.map(lambda _: run_stage(stage, settings, Tracker(tracking)), range(count)))
+    assert sorted(outcome.cached for outcome in outcomes) == [False, *[True] * (count - 1)]
+    assert all(outcome.manifests == outcomes[0].manifests for outcome in outcomes)
+    assert len(stage.calls) == 1
 
 
 def test_only_the_partitions_that_are_missing_are_made(tmp_path: Path, tracking: TrackingSettings) -> None:
