@@ -73,9 +73,10 @@ def _work(work: Callable[[], object], said: Path) -> None:
     """The child's whole life; never returns."""
     code = 1
     try:
-        with said.open("w") as file:
+        with said.open("w", buffering=1) as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
+            sys.stdout = sys.stderr = file  # under pytest they are others
             work()
             code = 0
     except SystemExit as left:

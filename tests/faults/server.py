@@ -61,10 +61,12 @@ class Server:
         for _ in range(1200):
             try:
                 with urllib.request.urlopen(f"{self.plain}/health", timeout=2):
-                    return
+                    break
             except OSError:
                 time.sleep(0.1)
-        raise AssertionError((self.folder / "server.log").read_text()[-2000:])
+        else:
+            raise AssertionError((self.folder / "server.log").read_text()[-2000:])
+        self.runs()  # its first answer loads what the others need
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to it and its workers."""

@@ -15,6 +15,7 @@ from spanishgas.failures import explain
 from spanishgas.registry import Tracker
 from spanishgas.registry.processes import STARTED_TAG, is_dead, process_tags
 from spanishgas.stages.runner import run_stage
+from tests.e2e.test_stages import ALONE
 from tests.faults import children, disk, kills, server
 from tests.faults.scenes import contents, published
 from tests.stages.toy import Toy, settings_for
@@ -106,6 +107,19 @@ def test_a_server_that_is_lost_is_told_within_seconds(
     with without_tracking_variables():
         seconds = server.lose(tmp_path, harm, step, stop)
     assert seconds < (server.STOPPED_SECONDS if stop else server.TOLD_SECONDS)
+
+
+@pytest.mark.drill
+def test_a_password_shows_nowhere_in_a_whole_pipeline(tmp_path: Path) -> None:
+    children.load()
+    stages = [stage.name for stage in ALONE if stage.name != "backtest"]
+    said, data, served = tmp_path / "said.txt", tmp_path / "data", tmp_path / "server"
+    with without_tracking_variables(), server.serving(served) as running:
+        children.must(server.pipeline(running, tmp_path, *stages), said)
+        assert set(running.runs()) == {"FINISHED"}
+    assert b"c4nary" in running.address.encode()
+    assert len([file for file in data.rglob("*") if file.is_file()]) > len(stages)
+    assert server.canary_in([said, data, served]) == []
 
 
 @pytest.mark.drill
