@@ -181,7 +181,7 @@ class RunLog:
         self.describe(f"{text}\n\n*{sentence.format(run=run_id)}*".strip())
 
     def log_text(self, text: str, file: str) -> None:
-        """Stores a text as an artifact, without secrets; a spreadsheet can open a table without calculating its texts."""
+        """Stores a text as an artifact, without secrets; a table without what a spreadsheet would calculate."""
         told = redacted(text)
         self._client.log_text(self.id, harmless_csv(told) if file.endswith(".csv") else told, file)
 
