@@ -1,25 +1,43 @@
 """A small retailer with a champion, and one with a decision, made once; every test that changes one has a copy."""
 
+from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from spanishgas.stages import features, promote, recommend, segment, train
-from tests.e2e.worlds import SIZE, Retailer, copy_of, prepare
+from spanishgas.stages import demo_data, features, ingest, promote, recommend, segment, silver, train, training_set
+from spanishgas.stages.places import recommended_on
+from tests.e2e.worlds import Retailer, begin, copy_of, later
 from tests.once import Once
-from tests.support import without_tracking_variables
 
 
 @pytest.fixture(scope="session")
-def prepared(once: Once, empty_store: Path) -> Path:
-    """A folder with a data root and a store that has a champion."""
+def cleaned(once: Once, empty_store: Path) -> Path:
+    """A folder with a data root that has silver tables, and a store."""
 
     def make(folder: Path) -> None:
-        prepare(folder, empty_store, *SIZE)
-        with without_tracking_variables():
-            retailer = Retailer.at(folder, folder / "mlruns")
-            for stage in (features.STAGE, train.STAGE, promote.STAGE):
-                retailer.run(stage)
+        retailer = begin(folder, empty_store)
+        for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE):
+            retailer.run(stage)
+
+    return once("silver", make)
+
+
+@pytest.fixture(scope="session")
+def assembled(once: Once, cleaned: Path) -> Path:
+    """The same retailer once it has a training set."""
+    return once("training", lambda folder: copy_of(cleaned, folder).run(training_set.STAGE))
+
+
+@pytest.fixture(scope="session")
+def prepared(once: Once, assembled: Path) -> Path:
+    """The same retailer once it has features and a champion."""
+
+    def make(folder: Path) -> None:
+        retailer = copy_of(assembled, folder)
+        for stage in (features.STAGE, train.STAGE, promote.STAGE):
+            retailer.run(stage)
 
     return once("champion", make)
 
@@ -29,12 +47,33 @@ def recommended(once: Once, prepared: Path) -> Path:
     """The same retailer once it has segments, scores and a decision."""
 
     def make(folder: Path) -> None:
-        with without_tracking_variables():
-            retailer = copy_of(prepared, folder)
-            for stage in (segment.STAGE, recommend.STAGE):
-                retailer.run(stage)
+        retailer = copy_of(prepared, folder)
+        for stage in (segment.STAGE, recommend.STAGE):
+            retailer.run(stage)
 
     return once("decision", make)
+
+
+@pytest.fixture(scope="session")
+def retrained(once: Once, recommended: Path) -> Path:
+    """The same retailer with a second version of the model, which is not champion."""
+    return once("served", lambda folder: copy_of(recommended, folder).run(train.STAGE, "model.c=0.0001"))
+
+
+@pytest.fixture(scope="session")
+def followed(once: Once, recommended: Path) -> Path:
+    """The same retailer five months after the decision, with files in which its offers were made."""
+
+    def make(folder: Path) -> None:
+        retailer = copy_of(recommended, folder)
+        decision = retailer.store.read(recommended_on(date(2024, 12, 9)), made_by="recommend")
+        made = pd.read_parquet(retailer.store.files(decision, "recommendations")[0])
+        made.to_parquet(retailer.root / "actions.parquet")
+        retailer.run(demo_data.STAGE, *later(retailer))
+        for stage in (ingest.STAGE, silver.STAGE):
+            retailer.run(stage, *later(retailer), "run_date=2025-05-10")
+
+    return once("followed", make)
 
 
 @pytest.fixture
@@ -43,5 +82,6 @@ def retailer(request: pytest.FixtureRequest, tmp_path: Path, no_tracking_variabl
 
     Without MLflow's variables: they would lead to the store that was used before.
     """
-    world = "recommended" if request.node.get_closest_marker("decided") else "prepared"
+    marks = {"retrained": "retrained", "decided": "recommended"}
+    world = next((made for mark, made in marks.items() if request.node.get_closest_marker(mark)), "prepared")
     return copy_of(request.getfixturevalue(world), tmp_path)

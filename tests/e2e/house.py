@@ -11,10 +11,9 @@ from spanishgas.registry import CHAMPION, ModelRegistry
 from spanishgas.serving.bundle import Bundle
 from spanishgas.serving.publisher import Publisher
 from spanishgas.serving.settings import ServingSettings
-from spanishgas.stages import recommend, score, train
+from spanishgas.stages import recommend, score
 from spanishgas.stages.places import features_at
 from tests.e2e.worlds import Retailer, copy_of
-from tests.once import Once
 from tests.support import without_tracking_variables
 
 RUN, AS_OF, BEFORE = date(2024, 12, 9), date(2024, 11, 30), date(2024, 9, 30)
@@ -51,7 +50,6 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(once: Once, recommended: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(retrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with without_tracking_variables():
-        made = once("served", lambda folder: copy_of(recommended, folder).run(train.STAGE, "model.c=0.0001"))
-        yield House(copy_of(made, tmp_path_factory.mktemp("served")))
+        yield House(copy_of(retrained, tmp_path_factory.mktemp("served")))

@@ -3,6 +3,7 @@
 import io
 import json
 from datetime import date
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -10,7 +11,6 @@ import pytest
 
 from spanishgas.errors import ModelFileError
 from spanishgas.stages import (
-    demo_data,
     drift,
     features,
     ingest,
@@ -25,7 +25,7 @@ from spanishgas.stages import (
 from spanishgas.stages.catalog import STAGES
 from spanishgas.stages.churn_models import champion_of, fetch_baseline
 from spanishgas.stages.runner import Outcome
-from tests.e2e.worlds import SIZE, WIDE, Retailer, settings_of
+from tests.e2e.worlds import SIZE, WIDE, Retailer, copy_of, later, settings_of
 from tests.pages import crowded, hidden_settings
 
 # They plan something in other worlds only.
@@ -134,7 +134,7 @@ def test_files_that_stopped_coming_are_told(retailer: Retailer) -> None:
 
 
 @pytest.mark.decided
-def test_scores_meet_their_outcomes_once_these_are_mature(retailer: Retailer) -> None:
+def test_scores_meet_their_outcomes_once_these_are_mature(retailer: Retailer, followed: Path, tmp_path: Path) -> None:
     for stage in (score.STAGE, recommend.STAGE, segment.STAGE):
         retailer.run(stage)
     early = retailer.run(performance.STAGE, "monitoring.evidently=none")
@@ -149,12 +149,8 @@ def test_scores_meet_their_outcomes_once_these_are_mature(retailer: Retailer) ->
     assert retailer.table(early, "business_months")["status"].tolist() == ["unknown"]
     made = retailer.table(retailer.run(recommend.STAGE), "recommendations").set_index("customer_id")
     scores = retailer.table(retailer.run(score.STAGE), "scoring").set_index("customer_id")
-    actions = retailer.root / "actions.parquet"
-    made.reset_index().to_parquet(actions)
-    later = ("data.until=2025-04-30", f"data.actions={actions}")
-    for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE):
-        retailer.run(stage, *later, *(() if stage is demo_data.STAGE else ("run_date=2025-05-10",)))
-    outcome = retailer.run(performance.STAGE, *later, "run_date=2025-05-10")
+    retailer = copy_of(followed, tmp_path / "later")
+    outcome = retailer.run(performance.STAGE, *later(retailer), "run_date=2025-05-10")
     assert artifacts(retailer, outcome, "evidently") == {"evidently/model_perf.html", "evidently/model_perf.json"}
     assert {"report.md", "model_perf.md"} <= artifacts(retailer, outcome)
     found = retailer.table(outcome, "model_performance")

@@ -14,7 +14,10 @@ from spanishgas.stages import features, ingest, silver, training_set
 from spanishgas.stages.runner import run_stage
 
 REAL = Path(os.environ.get("SPANISHGAS_REAL_DATA", "datasets")) / "powerco"
-pytestmark = pytest.mark.skipif(not REAL.is_dir(), reason="SPANISHGAS_REAL_DATA has no powerco")
+pytestmark = [
+    pytest.mark.drill,
+    pytest.mark.skipif(not REAL.is_dir(), reason="SPANISHGAS_REAL_DATA has no powerco"),
+]
 
 
 def test_powerco_reaches_a_training_set_and_says_what_it_lacks(tmp_path: Path, tracking: TrackingSettings) -> None:

@@ -19,13 +19,11 @@ from spanishgas.models import contest
 from spanishgas.registry import CHALLENGER, CHAMPION, Decision, ModelRegistry, Tracker
 from spanishgas.stages import promote, train
 from spanishgas.stages.runner import Outcome, run_stage
-from tests.e2e.worlds import QUIET, WORLD, prepare, settings_of
+from tests.e2e.worlds import QUIET, WORLD, copy_of, settings_of
 from tests.once import Once, hand_out
 from tests.pages import hidden_settings
-from tests.support import without_tracking_variables
 
 SIZE = (
-    "data.customers=1200",
     "labels.horizon_days=30",
     "labels.split.train={first: 2024-02-29, last: 2024-05-31}",
     "labels.split.valid={first: 2024-07-31, last: 2024-07-31}",
@@ -48,17 +46,15 @@ STRONG = ("model=logistic", f"baseline.leave_out={FEW}")
 
 
 @pytest.fixture(scope="module")
-def prepared(once: Once, empty_store: Path) -> Path:
+def trained(once: Once, cleaned: Path) -> Path:
     """A data root with a training set and trained models, made once."""
 
     def make(folder: Path) -> None:
-        root = prepare(folder, empty_store, *SIZE)
-        uri = f"sqlite:///{folder / 'mlflow.db'}"
-        with without_tracking_variables():
-            trainer = House(root, TrackingSettings(uri=uri, artifacts=folder / "mlruns", experiment="spanishgas"))
-            # What is trained once is found by whoever trains it again, and registered in a registry of its own.
-            for model in (WEAK, STRONG, (*WEAK, "model.c=0.01")):
-                trainer.train(*model)
+        retailer = copy_of(cleaned, folder)
+        trainer = House(retailer.root, retailer.tracking)
+        # What is trained once is found by whoever trains it again, and registered in a registry of its own.
+        for model in (WEAK, STRONG, (*WEAK, "model.c=0.01")):
+            trainer.train(*model)
 
     return once("promotion", make) / "data"
 
@@ -109,8 +105,8 @@ def check_compare_page(house: House, *, actions: set[str], models: set[str]) -> 
 
 
 @pytest.fixture
-def house(prepared: Path, tmp_path: Path, tracking: TrackingSettings) -> House:
-    return House(hand_out(prepared, tmp_path / "data"), tracking)
+def house(trained: Path, tmp_path: Path, tracking: TrackingSettings) -> House:
+    return House(hand_out(trained, tmp_path / "data"), tracking)
 
 
 def test_the_whole_story(house: House) -> None:

@@ -14,11 +14,11 @@ from spanishgas.policy.reasons import REASONS
 from spanishgas.policy.response import assumed_of
 from spanishgas.policy.terms import Terms
 from spanishgas.registry import ModelRegistry
-from spanishgas.stages import demo_data, ingest, measure, recommend, silver, simulate
+from spanishgas.stages import measure, recommend, simulate
 from spanishgas.stages.places import TERMS, features_at
 from spanishgas.stages.response import RESPONSE, read_response
 from spanishgas.stages.runner import Outcome
-from tests.e2e.worlds import SIZE, WIDE, Retailer, settings_of
+from tests.e2e.worlds import SIZE, WIDE, Retailer, copy_of, later, settings_of
 from tests.pages import hidden_settings
 
 
@@ -91,7 +91,7 @@ def test_the_same_inputs_give_the_same_bytes(retailer: Retailer) -> None:
     first = retailer.run(recommend.STAGE)
     again = retailer.run(recommend.STAGE)
     assert again.cached
-    forced = retailer.run(recommend.STAGE, "force=true", "engine.threads=1")
+    forced = retailer.run(recommend.STAGE, "force=true", "engine.threads=2")
     assert not forced.cached
     hashes = [{name: table.content_hash for name, table in one.manifests[0].tables.items()} for one in (first, forced)]
     assert hashes[0] == hashes[1]
@@ -181,18 +181,14 @@ def test_simulate_replays_policies_by_the_truth(retailer: Retailer) -> None:
 
 
 @pytest.mark.decided
-def test_the_effect_is_measured_once_the_world_has_gone_on(retailer: Retailer) -> None:
+def test_the_effect_is_measured_once_the_world_has_gone_on(retailer: Retailer, followed: Path, tmp_path: Path) -> None:
     made = retailer.run(recommend.STAGE)
     with pytest.raises(ContractError, match="leaving is known until 2024-11-15 only"):
         retailer.run(measure.STAGE)
     table = retailer.table(made, "recommendations")
-    actions = retailer.root / "actions.parquet"
-    table.to_parquet(actions)
-    later = ("data.until=2025-04-30", f"data.actions={actions}")
-    for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE):
-        retailer.run(stage, *later, *(() if stage is demo_data.STAGE else ("run_date=2025-05-10",)))
-    outcome = retailer.run(measure.STAGE, *later)
-    settings = settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE, *later)
+    retailer = copy_of(followed, tmp_path / "later")
+    outcome = retailer.run(measure.STAGE, *later(retailer))
+    settings = settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE, *later(retailer))
     assert hidden_settings(measure.STAGE, settings, retailer.store, ModelRegistry(retailer.tracker.client)) == ""
     told = retailer.table(outcome, "measured_effect")
     measured = told[told["scope"] == "run"].set_index("group")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from spanishgas.config import TrackingSettings
 from spanishgas.engine.store import TableStore
@@ -13,6 +14,7 @@ from tests.e2e.worlds import QUIET, WIDE, settings_of
 from tests.pages import hidden_settings
 
 STUDY = (
+    "data.customers=200",
     "model=logistic",
     "as_of=2024-11-30",
     "evaluation.explained_rows=20",
@@ -21,6 +23,7 @@ STUDY = (
 GATED = tuple(one for one in WIDE if not one.startswith("promotion."))
 
 
+@pytest.mark.drill
 def test_a_world_is_made_replayed_and_not_made_again(tmp_path: Path, tracking: TrackingSettings) -> None:
     settings = settings_of(tmp_path / "data", tracking, *STUDY, *GATED)
     tracker = Tracker(tracking)

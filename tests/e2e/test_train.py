@@ -15,25 +15,37 @@ from spanishgas.models.files import LOADER, digest_of
 from spanishgas.registry import Tracker
 from spanishgas.stages import backtest, churn_models, segment, train
 from spanishgas.stages.runner import Outcome, run_stage
-from tests.e2e.worlds import QUIET, WORLD, prepare, settings_of
+from tests.e2e.worlds import QUIET, WORLD, copy_of, settings_of
 from tests.once import Once, hand_out
 
 
+@pytest.fixture
+def untrained(assembled: Path, tmp_path: Path) -> Path:
+    """A data root with a training set, of the test's own."""
+    return hand_out(assembled / "data", tmp_path / "data")
+
+
 @pytest.fixture(scope="module")
-def prepared(once: Once, empty_store: Path) -> Path:
-    """A data root with a training set, made once."""
-    return once("training", lambda folder: prepare(folder, empty_store)) / "data"
+def trained(once: Once, assembled: Path) -> Path:
+    """A data root with trees and their baseline, made once."""
+
+    def make(folder: Path) -> None:
+        retailer = copy_of(assembled, folder)
+        run_stage(train.STAGE, settings_of(retailer.root, retailer.tracking), retailer.tracker, console=QUIET)
+
+    return once("trees", make) / "data"
 
 
 @pytest.fixture
-def root(prepared: Path, tmp_path: Path) -> Path:
-    """A copy of the test's own."""
-    return hand_out(prepared, tmp_path / "data")
+def root(trained: Path, tmp_path: Path) -> Path:
+    """The same, of the test's own; what was trained is found, and registered in a registry of its own."""
+    return hand_out(trained, tmp_path / "data")
 
 
 def test_a_model_is_trained_judged_compared_registered_and_then_found(
-    root: Path, tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
+    untrained: Path, tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    root = untrained
     settings, tracker = settings_of(root, tracking), Tracker(tracking)
     outcome = run_stage(train.STAGE, settings, tracker, console=QUIET)
     told = tracker.client.get_run(outcome.run_id)
@@ -133,7 +145,7 @@ def test_training_again_after_a_change_does_not_mix_with_what_was(root: Path, tr
     # Coming back costs nothing.
     assert run_stage(train.STAGE, settings_of(root, tracking), tracker, console=QUIET).cached
     # The training set follows the labels that the command names.
-    other = settings_of(root, tracking, "labels.horizon_days=30")
+    other = settings_of(root, tracking, "model=logistic", "labels.horizon_days=30")
     assert not run_stage(train.STAGE, other, tracker, console=QUIET).cached
 
 

@@ -1,4 +1,4 @@
-"""A small demo retailer with a training set, made once and copied for every test."""
+"""A small demo retailer, made once as far as tests need it, and copied for every test."""
 
 import shutil
 from pathlib import Path
@@ -9,14 +9,14 @@ from rich.console import Console
 from spanishgas.config import Settings, TrackingSettings
 from spanishgas.engine.store import TableStore
 from spanishgas.registry import Tracker
-from spanishgas.stages import demo_data, ingest, silver, training_set
+from spanishgas.stages import silver
 from spanishgas.stages.base import Stage
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.once import hand_out
-from tests.support import settings_at, without_tracking_variables
+from tests.support import settings_at
 
 WORLD = (
-    "data.customers=200",
+    "data.customers=700",
     "data.end=2024-11-30",
     "data.churn_rate_90d=0.2",
     "run_date=2024-12-09",
@@ -26,6 +26,7 @@ WORLD = (
     "labels.split.valid={first: 2024-05-31, last: 2024-05-31}",
     "labels.split.test={first: 2024-08-31, last: 2024-08-31}",
     "evaluation.replicates=20",
+    "evaluation.explained_rows=50",
     "evaluation.backtest={first: 2024-06-30, last: 2024-08-31, every: 1}",
     "segmentation.candidates=[3,4]",
     "segmentation.stability_draws=2",
@@ -33,17 +34,10 @@ WORLD = (
 QUIET = Console(quiet=True)
 
 
-def prepare(folder: Path, empty_store: Path, *overrides: str) -> Path:
-    """Generates a retailer and its training set; returns the data root."""
+def begin(folder: Path, empty_store: Path) -> "Retailer":
+    """A retailer of whom nothing is published yet, with a store."""
     shutil.copy(empty_store, folder / "mlflow.db")
-    tracking = TrackingSettings(
-        uri=f"sqlite:///{folder / 'mlflow.db'}", artifacts=folder / "mlruns", experiment="spanishgas"
-    )
-    settings = settings_at(folder / "data", *WORLD, *overrides).model_copy(update={"tracking": tracking})
-    with without_tracking_variables():
-        for stage in (demo_data.STAGE, ingest.STAGE, silver.STAGE, training_set.STAGE):
-            run_stage(stage, settings, Tracker(tracking), console=QUIET)
-    return folder / "data"
+    return Retailer.at(folder, folder / "mlruns")
 
 
 def settings_of(root: Path, tracking: TrackingSettings, *overrides: str) -> Settings:
@@ -54,7 +48,7 @@ def settings_of(root: Path, tracking: TrackingSettings, *overrides: str) -> Sett
     return settings_at(root, *WORLD, *quick, *overrides).model_copy(update={"tracking": tracking})
 
 
-SIZE = ("data.customers=700", "as_of=2024-11-30", "model=logistic")
+SIZE = ("as_of=2024-11-30", "model=logistic")
 WIDE = (
     "promotion.mode=force",
     "promotion.reason=small",
@@ -65,6 +59,9 @@ WIDE = (
     "policy.simulation.acceptance_factors=[0.5,1.0]",
     "policy.simulation.risk_factors=[1.0]",
     "policy.simulation.budget_factors=[0.5,1.0,2.0]",
+    # Few: how good they are, test_futures and test_replay tell.
+    "policy.simulation.futures=2",
+    "policy.simulation.particles=20",
 )
 
 
@@ -94,6 +91,11 @@ class Retailer:
     def silver(self, name: str) -> pd.DataFrame:
         manifest = self.store.read(silver.SILVER, made_by="silver")
         return pd.read_parquet(self.store.files(manifest, name)[0])
+
+
+def later(retailer: Retailer) -> tuple[str, str]:
+    """Settings of files that go on until April 2025, with what was decided for December 2024 done."""
+    return "data.until=2025-04-30", f"data.actions={retailer.root / 'actions.parquet'}"
 
 
 def copy_of(world: Path, folder: Path) -> Retailer:

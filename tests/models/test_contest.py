@@ -74,7 +74,7 @@ def blurred(hazards: np.ndarray, by: float, seed: int = 0) -> np.ndarray:
 
 
 def contest_of(table: pd.DataFrame, *contenders: Contender, **changes: Any) -> Contest:
-    settings: dict[str, Any] = {"horizon_days": 90, "is_temporal": True, "replicates": 100}
+    settings: dict[str, Any] = {"horizon_days": 90, "is_temporal": True, "replicates": 50}
     settings |= {"groups": {"channel": list(table["channel"])}, **changes}
     return hold(contenders, table, **settings)
 

@@ -265,6 +265,7 @@ SEEDS = 200
 FEATURES = 24
 
 
+@pytest.mark.drill
 def test_false_alarms_stay_within_what_is_stated() -> None:
     """With nothing planted, over 200 seeds: as delivered, and with limits of zero, where only chance is in the way.
 

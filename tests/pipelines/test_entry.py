@@ -4,11 +4,13 @@ import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
+from omegaconf import OmegaConf
 
-from pipelines._entry import CONF, NO_GROUPS, expand_sweep, load_settings, run
+from pipelines._entry import CONF, NO_GROUPS, _compose, expand_sweep, load_settings, run
 from spanishgas.config import DemoData
 from spanishgas.errors import ConfigError
 from spanishgas.stages.base import Build, Target, Workspace
@@ -241,3 +243,21 @@ def test_a_broken_pipe_and_a_wish_to_end_stay_what_they_are(
     monkeypatch.setattr("pipelines._entry.describe", fail)
     with pytest.raises(raised):
         run("ingest", [INGEST], ["--help"])
+
+
+LISTED = ("data.sources.", "model.tuning.space.", "policy.economics.margin_features.")
+
+
+def names_of(values: Any, place: str = "") -> set[str]:
+    """Names of all settings; what a retailer lists, such as sources and ranges of a search, is one."""
+    if not isinstance(values, dict) or place in LISTED:
+        return {place.rstrip(".")}
+    return {place.rstrip("."), *(name for key in values for name in names_of(values[key], f"{place}{key}."))}
+
+
+def test_every_setting_can_be_given_by_its_name() -> None:
+    """Of a setting that only the class knows Hydra says that it is unknown."""
+    told = load_settings(())
+    assert (
+        names_of(told.model_dump(mode="json")) - names_of(OmegaConf.to_container(_compose(()), resolve=True)) == set()
+    )

@@ -340,7 +340,8 @@ class Dying:
         return write
 
 
-@pytest.mark.parametrize("action", ["promote", pytest.param("rollback", marks=pytest.mark.drill)])
+@pytest.mark.drill
+@pytest.mark.parametrize("action", ["promote", "rollback"])
 def test_killed_at_any_point_the_old_or_the_new_one_is_champion(office: Office, action: str) -> None:
     for digest in "ab":
         office.decide(office.version(digest))
