@@ -4,6 +4,11 @@ from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.registry.runs import DatasetFacts
 
 
+def name_of(manifest: Manifest, name: str) -> str:
+    """How a published table is called outside: layer, table, partition."""
+    return "/".join(filter(None, (manifest.publication.layer, name, manifest.publication.partition)))
+
+
 def facts_of(store: TableStore, manifest: Manifest, name: str) -> DatasetFacts:
     """What a run records of one published table.
 
@@ -14,7 +19,7 @@ def facts_of(store: TableStore, manifest: Manifest, name: str) -> DatasetFacts:
     """
     table = manifest.tables[name]
     return DatasetFacts(
-        name="/".join(filter(None, (manifest.publication.layer, name, manifest.publication.partition))),
+        name=name_of(manifest, name),
         digest=table.content_hash,
         path=str(store.root / store.table_folder(manifest.publication, name)),
         columns=table.columns,

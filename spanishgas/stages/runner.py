@@ -31,6 +31,7 @@ from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.display import Display
 from spanishgas.stages.figures import COST, MOST, ROWS, TABLE, metrics_of, table_of
 from spanishgas.stages.memory import peak_mib, reset_peak
+from spanishgas.stages.open_lineage import lineage_events
 from spanishgas.stages.parameters import parameters_of, recorded
 
 PROVENANCE = "provenance.json"
@@ -85,7 +86,15 @@ def run_stage(
     console = console if console is not None else Console(stderr=True, highlight=False)
     reset_peak()
     tags = {"stage": stage.name, "data": settings.data.name, **stage.tags(settings)}
-    with tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run, _placing(stage) as at:
+
+    def tell(text: str) -> None:
+        console.print(f"{stage.name}: {text}", markup=False)
+
+    with (
+        tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run,
+        lineage_events(f"{settings.data.name}.{stage.name}", run.id, tell) as events,
+        _placing(stage) as at,
+    ):
         started = time.perf_counter()
         run.log_parameters(parameters_of(stage.name, settings))
         run.log_config(recorded(settings))
@@ -99,7 +108,9 @@ def run_stage(
             targets = stage.plan(settings, store, run.models)
         for target in targets:
             _check_versions(target)
-        _log_tables(run, store, [found for target in targets for found in target.manifests.values()], "input")
+        inputs = [found for target in targets for found in target.manifests.values()]
+        _log_tables(run, store, inputs, "input")
+        events.reads(inputs)
         run.log_models(version for target in targets for version in target.models.values())
         prints = _fingerprints(stage, targets)
         run.set_tags({"fingerprint": ",".join(sorted({prints[target.publication][:16] for target in targets}))})
@@ -113,7 +124,7 @@ def run_stage(
                 published = _published(store, prints, force=settings.force, damaged=damaged)
             if damaged:
                 run.set_tags({"damaged": ", ".join(damaged)})
-                console.print(f"{stage.name}: damaged, so made again: {', '.join(damaged)}", markup=False)
+                tell(f"damaged, so made again: {', '.join(damaged)}")
             pending = [target for target in targets if target.publication not in published]
             if pending:
                 with console.status(f"{stage.name}: starting") as status:
@@ -128,6 +139,7 @@ def run_stage(
                 build = Build(products={}, report=Report(markdown=""))
         cached = bool(targets) and not pending
         manifests = tuple(published[target.publication] for target in targets)
+        events.publishes(manifests)
         at("telling what is published")
         _log_figures(stage, run, _figures_of(manifests))
         try:

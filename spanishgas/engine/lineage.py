@@ -1,0 +1,170 @@
+"""What was made of what, as the manifests of published tables tell it by digests: back to raw files, and forward."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spanishgas.engine.store import Manifest, PublishedTable, TableStore
+
+LAYERS = ("raw", "bronze", "silver", "gold")
+LANDED = "bronze"
+
+
+@dataclass(frozen=True)
+class Node:
+    """Something that was made, or delivered.
+
+    Attributes:
+        kind: ``publication``, ``raw file``, or ``unknown``: an input that is not published any more.
+        name: Publication, raw file, or name of the input.
+        digest: Of its contents.
+        stage: The stage that makes it.
+        run_id: The run that made it.
+        created_at: UTC, ISO 8601.
+        used: Names of the inputs by which the node above read it, or this one read the node above.
+        models: Digests of the models whose files it holds.
+        told_before: Whether what follows from it stands further up.
+        next: What it was made of, or what was made of it.
+    """
+
+    kind: str
+    name: str
+    digest: str
+    stage: str = ""
+    run_id: str = ""
+    created_at: str = ""
+    used: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    told_before: bool = False
+    next: tuple["Node", ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+class Lineage:
+    """Everything published under a data root, linked by digests.
+
+    Args:
+        store: The published tables.
+    """
+
+    def __init__(self, store: TableStore) -> None:
+        found = (store.find(publication) for layer in LAYERS for publication in store.publications(layer))
+        self.manifests = [manifest for manifest in found if manifest is not None]
+        self._made: dict[str, list[Manifest]] = {}
+        for manifest in self.manifests:
+            for digest in dict.fromkeys(_digests(manifest)):
+                self._made.setdefault(digest, []).append(manifest)
+
+    def back(self, manifest: Manifest) -> Node:
+        """What a publication was made of, down to raw files."""
+        return self._back(manifest, (), set())
+
+    def forward(self, raw: str) -> list[Node]:
+        """What was made of a raw file: one tree for each landing that has it.
+
+        Args:
+            raw: Name of the file, or the end of its path.
+        """
+        seen: set[str] = set()
+        landings = [one for one in self.manifests if one.publication.layer == LANDED]
+        return [
+            self._forward(one, tuple(keys), seen)
+            for one in landings
+            if (keys := [key for key in one.inputs if f"/{key}".endswith(f"/{raw}")])
+        ]
+
+    def _back(self, manifest: Manifest, used: tuple[str, ...], seen: set[str]) -> Node:
+        name = str(manifest.publication)
+        if name in seen:
+            return _node(manifest, used, (), told_before=True)
+        seen.add(name)
+        grouped: dict[str, list[str]] = {}
+        strangers: list[Node] = []
+        for key, digest in manifest.inputs.items():
+            if manifest.publication.layer == LANDED:
+                strangers.append(Node("raw file", key, digest))
+                continue
+            source = self._source(manifest, digest)
+            if source is None:
+                strangers.append(Node("unknown", key, digest))
+            else:
+                grouped.setdefault(str(source.publication), []).append(key)
+        named = {str(one.publication): one for one in self.manifests}
+        below = [self._back(named[one], tuple(keys), seen) for one, keys in grouped.items()]
+        return _node(manifest, used, (*below, *strangers))
+
+    def _forward(self, manifest: Manifest, used: tuple[str, ...], seen: set[str]) -> Node:
+        name = str(manifest.publication)
+        if name in seen:
+            return _node(manifest, used, (), told_before=True)
+        seen.add(name)
+        above = [
+            self._forward(other, tuple(keys), seen)
+            for other in self.manifests
+            if other is not manifest
+            and other.publication.layer != LANDED
+            and (keys := [key for key, digest in other.inputs.items() if self._source(other, digest) is manifest])
+        ]
+        return _node(manifest, used, tuple(above))
+
+    def _source(self, reader: Manifest, digest: str) -> Manifest | None:
+        """The publication with some contents; of several with equal contents the last that the reader can have seen."""
+        found = [one for one in self._made.get(digest, ()) if one is not reader]
+        before = [one for one in found if one.created_at <= reader.created_at] or found
+        return max(before, key=lambda one: one.created_at, default=None)
+
+
+def render(node: Node, names: Mapping[str, str], indent: str = "") -> Iterator[str]:
+    """A tree for the terminal, line by line.
+
+    Args:
+        node: Its top.
+        names: Digest of a model -> its version in the registry, with its aliases.
+        indent: Before each line.
+    """
+    facts = [node.digest[:16]] if node.kind != "publication" else [f"run {node.run_id}", node.created_at]
+    facts += [names.get(one, f"model {one[:16]}") for one in node.models]
+    facts += ["see above"] if node.told_before else []
+    kind = "" if node.kind == "publication" else f" ({node.kind})"
+    yield f"{indent}{node.name}{kind}: {', '.join(facts)}"
+    for one in node.next:
+        yield from render(one, names, indent + "  ")
+
+
+def _node(manifest: Manifest, used: Sequence[str], following: tuple[Node, ...], *, told_before: bool = False) -> Node:
+    return Node(
+        kind="publication",
+        name=str(manifest.publication),
+        digest=manifest.content_hash,
+        stage=manifest.stage,
+        run_id=manifest.run_id,
+        created_at=manifest.created_at,
+        used=tuple(used),
+        models=tuple(one for table in manifest.tables.values() if (one := _model_digest(table))),
+        told_before=told_before,
+        next=following,
+    )
+
+
+def _digests(manifest: Manifest) -> Iterator[str]:
+    """All under which others know a publication, its tables and the models in it."""
+    yield manifest.content_hash
+    for table in manifest.tables.values():
+        yield table.content_hash
+        if model := _model_digest(table):
+            yield model
+
+
+def _model_digest(table: PublishedTable) -> str:
+    """The digest that a model's files are registered under; empty where a table is no folder of files."""
+    if not table.files or not all(file.origin and file.digest for file in table.files) or table.columns:
+        return ""
+    total = hashlib.sha256()
+    for file in sorted(table.files, key=lambda one: str(one.origin)):
+        total.update(str(file.origin).rpartition("/")[2].encode())
+        total.update(bytes.fromhex(str(file.digest)))
+    return total.hexdigest()
