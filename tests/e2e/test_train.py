@@ -9,6 +9,7 @@ import pytest
 
 from pipelines._entry import run
 from spanishgas.config import TrackingSettings
+from spanishgas.engine import integrity
 from spanishgas.engine.store import TableStore
 from spanishgas.models import ChurnModel
 from spanishgas.models.files import LOADER, digest_of
@@ -160,6 +161,7 @@ def test_the_truth_reaches_nothing_but_the_ceiling(root: Path, tracking: Trackin
     truth.assign(p_horizon=truth["p_horizon"].sample(frac=1.0, random_state=0).to_numpy()).to_parquet(
         folder / "hazards.parquet", index=False
     )
+    _publish_as_it_is(root / "ground_truth" / "_meta" / "demo.json", folder / "hazards.parquet")
     other = run_stage(train.STAGE, settings_of(root, tracking, "model=logistic", "force=true"), tracker, console=QUIET)
     pd.testing.assert_frame_equal(
         scores, pd.read_parquet(TableStore(root).files(other.manifests[0], "model_predictions")[0])
@@ -170,6 +172,14 @@ def test_the_truth_reaches_nothing_but_the_ceiling(root: Path, tracking: Trackin
         if other.manifests[0].metrics[name] != pytest.approx(value, abs=1e-12)
     }
     assert changed == {"test_share_of_ceiling"}
+
+
+def _publish_as_it_is(manifest: Path, file: Path) -> None:
+    """Lets a manifest name a file's present bytes."""
+    told = json.loads(manifest.read_text())
+    (entry,) = (one for table in told["tables"].values() for one in table["files"] if one["path"].endswith(file.name))
+    entry |= {"size": file.stat().st_size, "digest": integrity.digest_of(file)}
+    manifest.write_text(integrity.sealed(json.dumps(told)))
 
 
 def test_a_search_is_one_parent_with_comparable_children(root: Path, tracking: TrackingSettings) -> None:
