@@ -1,8 +1,57 @@
-"""Long drills of faults: `python -m tests.faults kills --seed 1 --per-stage 6 --pipelines 20 [stages]`."""
+"""Long drills of faults, each alone in a process that makes copies of itself and kills them.
+
+`python -m tests.faults kills --seed 1 --per-stage 6 --pipelines 20 [stages]`, and `lost`, `password`, `full`.
+"""
 
 import argparse
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
-from tests.faults import kills
+from tests.e2e.test_stages import ALONE
+from tests.faults import children, disk, kills, server
+from tests.support import without_tracking_variables
+
+
+def lost(folder: Path) -> None:
+    """A tracking server that is killed, and one that hangs while the run is told to stop."""
+    for harm, stop, most in (
+        (signal.SIGKILL, False, server.TOLD_SECONDS),
+        (signal.SIGSTOP, True, server.STOPPED_SECONDS),
+    ):
+        seconds = server.lose(folder / harm.name, harm, "silver", stop)
+        print(f"{harm.name}: over after {seconds:.1f} s")
+        assert seconds < most
+
+
+def password(folder: Path) -> None:
+    """The password of the server's address, searched for on the terminal, in the data root and in the store."""
+    stages = [stage.name for stage in ALONE if stage.name != "backtest"]
+    said, data, served = folder / "said.txt", folder / "data", folder / "server"
+    with server.serving(served) as running:
+        children.must(server.pipeline(running, folder, *stages), said)
+        assert set(running.runs()) == {"FINISHED"}
+    found = server.canary_in([said, data, served])
+    print(f"{len(stages)} stages, found in: {found or 'nothing'}")
+    assert not found
+
+
+def full(folder: Path) -> None:
+    """A pipeline, and its store too, on a disk that is full again after each 1.5 MiB."""
+    for store_on_disk in (False, True):
+        place = folder / str(store_on_disk)
+        place.mkdir()
+        failed = disk.fill(place, 1500, store_on_disk=store_on_disk)
+        print(f"store on the disk: {store_on_disk}; {len(failed)} writes found it full, and it came to its end")
+        assert len(failed) > 2
+
+
+def alone(drill: Callable[[Path], None]) -> None:
+    """Does one drill in a folder of its own, which goes afterwards."""
+    children.load()
+    with tempfile.TemporaryDirectory() as folder, without_tracking_variables():
+        drill(Path(folder))
 
 
 def main() -> None:
@@ -14,6 +63,8 @@ def main() -> None:
     one.add_argument("--per-stage", type=int, default=6)
     one.add_argument("--pipelines", type=int, default=20)
     one.set_defaults(run=lambda given: kills.main(given.seed, given.per_stage, given.pipelines, given.only))
+    for name, drill in (("lost", lost), ("password", password), ("full", full)):
+        drills.add_parser(name, help=drill.__doc__).set_defaults(run=lambda _, drill=drill: alone(drill))
     given = parser.parse_args()
     given.run(given)
 

@@ -1,8 +1,6 @@
 """Faults of the machine around a stage: what readers see, what a person is told, and that the next run completes."""
 
 import os
-import random
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +13,9 @@ from spanishgas.failures import explain
 from spanishgas.registry import Tracker
 from spanishgas.registry.processes import STARTED_TAG, is_dead, process_tags
 from spanishgas.stages.runner import run_stage
-from tests.e2e.test_stages import ALONE
-from tests.faults import children, disk, kills, server
+from tests.faults import disk
 from tests.faults.scenes import contents, published
 from tests.stages.toy import Toy, settings_for
-from tests.support import without_tracking_variables
 
 
 @pytest.fixture
@@ -86,47 +82,3 @@ def test_a_run_at_work_is_not_taken_for_dead_when_the_clock_is_set(monkeypatch: 
     monkeypatch.setattr("psutil.Process.create_time", lambda _: 1.0)
     assert not is_dead(tags)
     assert is_dead({**tags, STARTED_TAG: "1 ticks"})
-
-
-@pytest.mark.drill
-def test_stages_and_pipelines_killed_at_random_come_to_the_same_tables(tmp_path: Path) -> None:
-    seed = random.SystemRandom().randrange(10_000)
-    print(f"seed {seed}")
-    killed = kills.drill(tmp_path, seed, 1, 4, ("ingest", "silver", "training_set", "train"))
-    assert len(killed) == 8
-
-
-@pytest.mark.drill
-@pytest.mark.parametrize(
-    ("harm", "step", "stop"), [(signal.SIGKILL, "silver", False), (signal.SIGSTOP, "silver", True)]
-)
-def test_a_server_that_is_lost_is_told_within_seconds(
-    tmp_path: Path, harm: signal.Signals, step: str, stop: bool
-) -> None:
-    children.load()
-    with without_tracking_variables():
-        seconds = server.lose(tmp_path, harm, step, stop)
-    assert seconds < (server.STOPPED_SECONDS if stop else server.TOLD_SECONDS)
-
-
-@pytest.mark.drill
-def test_a_password_shows_nowhere_in_a_whole_pipeline(tmp_path: Path) -> None:
-    children.load()
-    stages = [stage.name for stage in ALONE if stage.name != "backtest"]
-    said, data, served = tmp_path / "said.txt", tmp_path / "data", tmp_path / "server"
-    with without_tracking_variables(), server.serving(served) as running:
-        children.must(server.pipeline(running, tmp_path, *stages), said)
-        assert set(running.runs()) == {"FINISHED"}
-    assert b"c4nary" in running.address.encode()
-    assert len([file for file in data.rglob("*") if file.is_file()]) > len(stages)
-    assert server.canary_in([said, data, served]) == []
-
-
-@pytest.mark.drill
-@pytest.mark.parametrize("store_on_disk", [False, True])
-def test_a_pipeline_on_a_disk_that_is_always_full_comes_to_its_end(tmp_path: Path, store_on_disk: bool) -> None:
-    if not disk.may_mount(tmp_path):
-        pytest.skip("needs the right to mount a disk")
-    children.load()
-    with without_tracking_variables():
-        assert len(disk.fill(tmp_path, 1500, store_on_disk=store_on_disk)) > 2
