@@ -30,7 +30,7 @@ def password(folder: Path) -> None:
     stages = [stage.name for stage in ALONE if stage.name != "backtest"]
     said, data, served = folder / "said.txt", folder / "data", folder / "server"
     with server.serving(served) as running:
-        children.must(server.pipeline(running, folder, *stages), said)
+        server.complete(running, folder, said, *stages)
         assert set(running.runs()) == {"FINISHED"}
     found = server.canary_in([said, data, served])
     print(f"{len(stages)} stages, found in: {found or 'nothing'}")

@@ -6,19 +6,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest.mock import patch
 
 import mlflow
 
-from pipelines._entry import run
 from spanishgas.engine.store import TableStore
-from spanishgas.stages.catalog import STAGES
 from tests.e2e.test_stages import SPLIT, WORLD
-from tests.faults import children
 from tests.faults.scenes import contents
 from tests.postgres import free_port
 
@@ -26,6 +22,7 @@ CANARY = "c4nary%2Fpassword"
 STEPS = ("demo_data", "ingest", "silver", "features")
 # A refused connection is tried again for fifteen seconds, a stop obeyed within three; the rest is for a busy machine.
 TOLD_SECONDS, STOPPED_SECONDS = 45.0, 15.0
+LONGEST_SECONDS = 900.0
 
 
 @dataclass
@@ -71,7 +68,8 @@ class Server:
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to it and its workers."""
         assert self.process is not None
-        os.killpg(self.process.pid, number)
+        with suppress(ProcessLookupError):  # gone already
+            os.killpg(self.process.pid, number)
         if number == signal.SIGKILL:
             self.process.wait()
 
@@ -94,15 +92,26 @@ def serving(folder: Path) -> Iterator[Server]:
         server.send(signal.SIGKILL)
 
 
-def pipeline(server: Server, folder: Path, *stages: str) -> Callable[[], None]:
-    """A pipeline on the server, as from the command line."""
+def begin(server: Server, folder: Path, said: Path, *stages: str) -> "subprocess.Popen[bytes]":
+    """Begins a pipeline on the server, as from the command line.
 
-    def work() -> None:
-        arguments = [*WORLD, *SPLIT, f"data_root={folder / 'data'}", f"pipeline.stages=[{','.join(stages)}]"]
-        with patch.dict(os.environ, MLFLOW_TRACKING_URI=server.address):
-            sys.exit(run("run_pipeline", STAGES, arguments))
+    Args:
+        server: The server.
+        folder: Folder of the data root.
+        said: File for what it writes to the terminal.
+        stages: Its stages.
+    """
+    arguments = [*WORLD, *SPLIT, f"data_root={folder / 'data'}", f"pipeline.stages=[{','.join(stages)}]"]
+    command = [sys.executable, "-m", "pipelines.run_pipeline", *arguments]
+    with said.open("wb") as file:
+        return subprocess.Popen(
+            command, stdout=file, stderr=file, env=os.environ | {"MLFLOW_TRACKING_URI": server.address}
+        )
 
-    return work
+
+def complete(server: Server, folder: Path, said: Path, *stages: str) -> None:
+    """Runs a pipeline that has to end well."""
+    assert begin(server, folder, said, *stages).wait(LONGEST_SECONDS) == 0, said.read_text()[-3000:]
 
 
 def lose(folder: Path, harm: signal.Signals, step: str, stop: bool) -> float:
@@ -119,19 +128,18 @@ def lose(folder: Path, harm: signal.Signals, step: str, stop: bool) -> float:
     """
     said = folder / "said.txt"
     with serving(folder / "server") as server:
-        work = pipeline(server, folder, *STEPS)
-        child = _begin(work, said)
-        while f"] {step} ..." not in (said.read_text() if said.exists() else "") and not _ended(child):
+        child = begin(server, folder, said, *STEPS)
+        while f"] {step} ..." not in said.read_text() and child.poll() is None:
             time.sleep(0.01)
         time.sleep(0.3)
         server.send(harm)
         if stop:
             time.sleep(1.0)
-            os.kill(child, signal.SIGTERM)
+            child.terminate()
         begun = time.monotonic()
-        _, status = os.waitpid(child, 0)
+        code = child.wait(LONGEST_SECONDS)
         seconds = time.monotonic() - begun
-        code, told = os.waitstatus_to_exitcode(status), said.read_text()
+        told = said.read_text()
         assert code == (143 if stop else 1), (code, told[-2000:])
         assert "Traceback" not in told, told
         if not stop:
@@ -139,7 +147,7 @@ def lose(folder: Path, harm: signal.Signals, step: str, stop: bool) -> float:
             assert f"http://ana:***@127.0.0.1:{server.port}" in told
         kept = contents(TableStore(folder / "data"))
         server.send(signal.SIGCONT) if harm == signal.SIGSTOP else server.start()
-        children.must(work, said)
+        complete(server, folder, said, *STEPS)
         after = contents(TableStore(folder / "data"))
         assert kept.items() <= after.items()
         assert "RUNNING" not in server.runs()
@@ -153,14 +161,3 @@ def canary_in(places: Sequence[Path]) -> list[str]:
     files = [file for place in places for file in ([place] if place.is_file() else sorted(place.rglob("*")))]
     assert files
     return [str(file) for file in files if file.is_file() and any(one in file.read_bytes() for one in needles)]
-
-
-def _begin(work: Callable[[], None], said: Path) -> int:
-    child = os.fork()
-    if not child:
-        children._work(work, said)
-    return child
-
-
-def _ended(child: int) -> bool:
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
