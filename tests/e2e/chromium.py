@@ -77,8 +77,14 @@ class Page:
         return told["result"].get("value")
 
     def wait(self, condition: str) -> None:
-        """Waits until an expression is true."""
-        self.tell(WAIT.format(condition=condition, seconds=PATIENCE))
+        """Waits until an expression is true, on the next page where this one is left meanwhile."""
+        for again in (True, True, False):
+            try:
+                self.tell(WAIT.format(condition=condition, seconds=PATIENCE))
+                return
+            except AssertionError as error:
+                if not again or "navigated" not in str(error):
+                    raise
 
     def click(self, x: float, y: float) -> None:
         """Clicks at a place of the window."""
