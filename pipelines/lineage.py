@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import pyarrow.parquet as pq
 from rich.console import Console
@@ -10,11 +11,13 @@ from rich.console import Console
 from pipelines._arguments import Arguments
 from pipelines._entry import guarded, load_settings
 from spanishgas.config import Settings
-from spanishgas.engine.lineage import Lineage, Node, render
-from spanishgas.engine.store import Publication, TableStore
+from spanishgas.contracts.decisions import RECOMMENDATIONS
+from spanishgas.engine.store import TableStore
 from spanishgas.errors import ConfigError, PublishError, TrackingError
 from spanishgas.registry.reading import Reader
 from spanishgas.stages.churn_models import registered_name
+from spanishgas.stages.lineage import Lineage, Node, render
+from spanishgas.stages.places import recommended_on
 
 NAME = "lineage"
 OWN = ("recommendation", "raw", "format")
@@ -45,11 +48,14 @@ def _lineage(arguments: Arguments, _: Console) -> int:
 def _of_recommendation(store: TableStore, asked: str) -> Node:
     """The decision run that has a customer's recommendation, and all that it was made of."""
     customer, _, day = asked.rpartition("@")
-    publication = Publication(layer="gold", name="recommendations", partition=f"run_date={day}")
+    try:
+        publication = recommended_on(date.fromisoformat(day))
+    except ValueError as error:
+        raise ConfigError(f"{day!r} is no date", where=f"recommendation={asked}", todo=USE) from error
     manifest = store.read(publication, made_by=f"recommend run_date={day}")
     rows = [
         row
-        for file in store.files(manifest, "recommendations")
+        for file in store.files(manifest, RECOMMENDATIONS.name)
         for row in pq.read_table(file, partitioning=None, filters=[("customer_id", "=", customer)]).to_pylist()
     ]
     if not rows:
@@ -61,8 +67,8 @@ def _of_raw(store: TableStore, raw: str) -> list[Node]:
     lineage = Lineage(store)
     found = lineage.forward(raw)
     if not found:
-        known = [key for one in lineage.manifests if one.publication.layer == "bronze" for key in one.inputs]
-        raise PublishError(f"no landing has the raw file {raw!r}", where=str(store.root), examples=known, todo=USE)
+        told = f"no landing has the raw file {raw!r}"
+        raise PublishError(told, where=str(store.root), examples=lineage.raw_files, todo=USE)
     return found
 
 

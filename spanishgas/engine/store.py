@@ -27,6 +27,7 @@ from spanishgas.engine.integrity import SEAL, digest_of, is_sound, is_unbroken, 
 from spanishgas.errors import LockTimeoutError, PublishError
 
 GRACE_SECONDS = 3600.0
+MENDS = "again as it was run then: it sees the damage and makes this again"
 LOCK_WAIT_SECONDS = 1800.0
 CURRENT = "current"
 EDITION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
@@ -103,7 +104,7 @@ class Manifest(_Record):
     def again(self) -> str:
         """What a person does to have it made again."""
         command = f"`python -m pipelines.{self.stage}`" if self.stage else "the stage that makes it"
-        return f"Run {command} again as it was run then: it sees the damage and makes this again"
+        return f"Run {command} {MENDS}"
 
     @property
     def content_hash(self) -> str:
@@ -516,7 +517,7 @@ def _damaged_manifest(file: Path) -> PublishError:
     return PublishError(
         "the manifest is damaged",
         where=str(file),
-        todo="Run the stage that makes it again as it was run then: it sees the damage and makes this again",
+        todo=f"Run the stage that makes it {MENDS}",
     )
 
 

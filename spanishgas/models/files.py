@@ -113,8 +113,18 @@ def scores(hazards: Floats, windows: tuple[str, ...], index: pd.Index | None = N
 
 def digest_of(folder: Path) -> str:
     """Digest of a model's files."""
+    files = (path for path in folder.iterdir() if path.is_file())
+    return digest_of_digests({file.name: hashlib.sha256(file.read_bytes()).digest() for file in files})
+
+
+def digest_of_digests(digests: Mapping[str, bytes]) -> str:
+    """The same where the SHA-256 of every file is known already.
+
+    Args:
+        digests: Name of each file -> its digest.
+    """
     total = hashlib.sha256()
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
-        total.update(file.name.encode())
-        total.update(hashlib.sha256(file.read_bytes()).digest())
+    for name, digest in sorted(digests.items()):
+        total.update(name.encode())
+        total.update(digest)
     return total.hexdigest()

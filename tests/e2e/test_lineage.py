@@ -48,4 +48,5 @@ def test_from_a_recommendation_to_the_raw_files_and_back(
     assert "champion" in tree
     assert main(asked(retailer, "raw=nothing.csv")) == 1
     assert main(asked(retailer, f"recommendation=nobody@{RUN_DATE}")) == 1
-    assert main(asked(retailer, "format=json")) == 2
+    for unclear in ("format=json", f"recommendation={customer}", f"recommendation={customer}@yesterday"):
+        assert main(asked(retailer, unclear)) == 2

@@ -1,7 +1,7 @@
 """The learned response on campaigns of known truth: found where it is, shrunk where little is known, and judged."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -343,6 +343,21 @@ def test_with_little_data_what_is_learned_lies_nearer_to_what_was_assumed_than_w
     assert away < 0.12
     # That customers differ is believed even less.
     assert np.mean(spread) < 0.08
+
+
+@pytest.mark.parametrize(
+    ("rows", "seeds", "least", "most"), [(1_000, range(1, 5), 0.5, 1.1), (20_000, (1, 2), 0.0, 0.4)]
+)
+def test_six_hundred_offers_hardly_overrule_an_assumption_that_is_wrong_and_twelve_thousand_do(
+    rows: int, seeds: Iterable[int], least: float, most: float
+) -> None:
+    """Offers do nothing, whatever is assumed: the share of what is assumed that is still believed."""
+    believed_still = []
+    for seed in seeds:
+        some = campaigns(rows, nothing, seed=seed)
+        some = replace(some, accepted=np.full(len(some), np.nan))
+        believed_still.append(np.log(ratios(learn(some, LEARNED, PRIOR), some)).mean() / ASSUMED.mean())
+    assert least < np.mean(believed_still) < most
 
 
 def test_ratios_stay_within_sense_far_from_what_was_seen() -> None:

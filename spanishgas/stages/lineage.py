@@ -1,11 +1,11 @@
 """What was made of what, as the manifests of published tables tell it by digests: back to raw files, and forward."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from spanishgas.engine.store import Manifest, PublishedTable, TableStore
+from spanishgas.models.files import digest_of_digests
 
 LAYERS = ("raw", "bronze", "silver", "gold")
 LANDED = "bronze"
@@ -76,6 +76,12 @@ class Lineage:
             for one in landings
             if (keys := [key for key in one.inputs if f"/{key}".endswith(f"/{raw}")])
         ]
+
+    @property
+    def raw_files(self) -> list[str]:
+        """Names of all raw files that were landed."""
+        landings = (one for one in self.manifests if one.publication.layer == LANDED)
+        return sorted({key for one in landings for key in one.inputs})
 
     def _back(self, manifest: Manifest, used: tuple[str, ...], seen: set[str]) -> Node:
         name = str(manifest.publication)
@@ -163,8 +169,6 @@ def _model_digest(table: PublishedTable) -> str:
     """The digest that a model's files are registered under; empty where a table is no folder of files."""
     if not table.files or not all(file.origin and file.digest for file in table.files) or table.columns:
         return ""
-    total = hashlib.sha256()
-    for file in sorted(table.files, key=lambda one: str(one.origin)):
-        total.update(str(file.origin).rpartition("/")[2].encode())
-        total.update(bytes.fromhex(str(file.digest)))
-    return total.hexdigest()
+    return digest_of_digests(
+        {str(file.origin).rpartition("/")[2]: bytes.fromhex(str(file.digest)) for file in table.files}
+    )
