@@ -379,7 +379,7 @@ def publish_silver(root: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, 
             written[name] = PublishedTable(
                 files=(DataFile(path=file.relative_to(draft.folder).as_posix()),),
                 rows=len(frame),
-                content_hash=f"{name}-{len(frame)}",
+                content_hash=hashlib.sha256(file.read_bytes()).hexdigest(),
                 contract_version=1,
                 columns={field.name: str(field.type) for field in table.schema},
             )
