@@ -51,27 +51,3 @@ def visible_at(dates: ir.Table, rows: ir.Table) -> ir.Table:
 def days_between(later: ir.DateValue, earlier: ir.DateValue) -> ir.IntegerValue:
     """Days from one date to another, negative when they stand the other way round."""
     return later.delta(earlier, unit="day")
-
-
-def carried_forward(table: ir.Table, columns: Sequence[str], *, within: Sequence[str], order: str) -> ir.Table:
-    """Fills missing values from the last known one before, never from a later one.
-
-    Args:
-        table: Rows; (within, order) is unique.
-        columns: What to fill.
-        within: Rows that belong together.
-        order: Column to go by.
-
-    Returns:
-        The table with ``<column>_carried`` for each column.
-    """
-    so_far = ibis.window(group_by=list(within), order_by=order, preceding=None, following=0)
-    # Every known value begins a run of its own; a run has no other.
-    runs = table.mutate(**{f"_run_{name}": table[name].count().over(so_far) for name in columns})
-    filled = runs.mutate(
-        **{
-            f"{name}_carried": runs[name].max().over(ibis.window(group_by=[*within, f"_run_{name}"]))
-            for name in columns
-        }
-    )
-    return filled.drop(*(f"_run_{name}" for name in columns))

@@ -5,3 +5,4 @@ GAS_KWH_PER_M3 = 11.0
 
 MONTHS_PER_YEAR = 12
 HOURS_PER_DAY = 24
+YEAR_DAYS = 365  # length of a window of a year

@@ -109,6 +109,33 @@ class Engine:
         """Computes an expression once; later uses read the result, which spills to disk when it is large."""
         return self._backend.create_table(self.fresh_name("step"), expression, temp=True)
 
+    def carried_forward(
+        self, table: ir.Table, columns: Sequence[str], *, within: Sequence[str], order: str
+    ) -> ir.Table:
+        """Fills missing values from the last known one before, never from a later one; computed when it is used.
+
+        Args:
+            table: Rows; (within, order) is unique.
+            columns: What to fill.
+            within: Columns that name rows that belong together.
+            order: Column to go by.
+
+        Returns:
+            The table with ``<column>_carried`` for each column.
+        """
+        # Ibis cannot say that nulls are passed over in a window.
+        filled = ", ".join(
+            f"last_value({identifier(name)} IGNORE NULLS) OVER so_far AS {identifier(name + '_carried')}"
+            for name in columns
+        )
+        name = self.fresh_name("carried")
+        self.run_sql(
+            f"CREATE TEMP VIEW {name} AS SELECT *, {filled} FROM ({self._backend.compile(table)}) "
+            f"WINDOW so_far AS (PARTITION BY {', '.join(map(identifier, within))} ORDER BY {identifier(order)} "
+            "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
+        )
+        return self._backend.table(name, database=("temp", "main"))
+
     def reshape(self, table: ir.Table, change: Callable[[ir.Table], ir.Table]) -> ir.Table:
         """A table from ``scan`` with other columns, as a table from ``scan``: ``map_chunks`` can read it.
 
@@ -163,7 +190,7 @@ class Engine:
         listed = "[" + ", ".join(quoted(str(file)) for file in files) + "]"
         source = f"read_parquet({listed}, {BY_NAME})"
         columns = self.run_sql(f"SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM {source}) ORDER BY 1")
-        names = ", ".join('"' + str(name).replace('"', '""') + '"' for name, _ in columns)
+        names = ", ".join(identifier(name) for name, _ in columns)
         ((rows, total, mixed),) = self.run_sql(
             f"SELECT count(*), sum(hash({names})::HUGEINT)::VARCHAR, bit_xor(hash({names}))::VARCHAR FROM {source}"
         )
@@ -198,6 +225,11 @@ def open_engine(settings: EngineSettings, scratch: Path) -> Iterator[Engine]:
         yield engine
     finally:
         engine.close()
+
+
+def identifier(name: str) -> str:
+    """A column's name in the engine's dialect; only for code inside this package."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def quoted(text: str) -> str:

@@ -4,41 +4,21 @@ Windows end at `as_of`. Missing hours are not zeros: amounts are what was metere
 window that is, and changes compare means per metered hour.
 """
 
-from dataclasses import dataclass
-
 import ibis
 import ibis.expr.types as ir
 
-from spanishgas.domain.exact import exact_mean, exact_sum, positive
+from spanishgas.domain.exact import from_steps, positive
 from spanishgas.domain.point_in_time import days_between
-from spanishgas.domain.units import GAS_KWH_PER_M3, HOURS_PER_DAY
-from spanishgas.features.context import YEAR_DAYS, Context
+from spanishgas.domain.units import GAS_KWH_PER_M3, HOURS_PER_DAY, YEAR_DAYS
+from spanishgas.features.context import Context
 from spanishgas.features.declaration import Family, Feature
+from spanishgas.features.spans import WINDOWS
 
 DAILY, EITHER = ("consumption_daily",), ("consumption_daily|consumption_periods",)
 DELAY_DAYS = 1
 MIN_COVERAGE = 0.5
-WEEKEND = 5
 # A metered period stands for a window when its length is within these days.
 PERIOD_LENGTHS = {30: (27, 32), YEAR_DAYS: (350, 380)}
-
-
-@dataclass(frozen=True)
-class Window:
-    """Days before `as_of`, from ``start`` (exclusive) to ``end`` (inclusive)."""
-
-    name: str
-    start: int
-    end: int = 0
-
-
-WINDOWS = (
-    Window("30d", 30),
-    Window("90d", 90),
-    Window("365d", YEAR_DAYS),
-    Window("before_90d", 180, 90),
-    Window("year_ago_90d", YEAR_DAYS + 90, YEAR_DAYS),
-)
 
 
 def _feature(**told: object) -> Feature:
@@ -146,41 +126,37 @@ def build(context: Context) -> ir.Table:
 
 
 def _from_days(context: Context) -> ir.Table:
-    joined = context.days_within(max(window.start for window in WINDOWS))
-    elec = joined.elec_p1_kwh + joined.elec_p2_kwh + joined.elec_p3_kwh
-    rows = joined.select(
-        "customer_id", "as_of", "elec_p1_kwh", "elec_p3_kwh", "gas_kwh", "hours_seen", "readings", "estimated_count",
-        "elec_negative_kwh", "supply_points", "day",
-        age=days_between(joined.as_of, joined.day),
-        elec=elec,
-        weekend=joined.day.day_of_week.index() >= WEEKEND,
-    )  # fmt: skip
+    joined = context.spans_within(max(window.start for window in WINDOWS))
+    rows = joined.mutate(age=days_between(joined.as_of, joined.end))
 
     def inside(name: str) -> ir.BooleanValue:
         window = next(window for window in WINDOWS if window.name == name)
         return (rows.age < window.start) & (rows.age >= window.end)
 
+    def amount(name: str, where: ir.BooleanValue) -> ir.FloatingScalar:
+        return from_steps(rows[f"{name}_steps"].sum(where=where))
+
     sums: dict[str, ir.Value] = {}
     for window in WINDOWS:
         where = inside(window.name)
-        sums[f"elec_kwh_{window.name}"] = exact_sum(rows.elec, where)
-        sums[f"gas_kwh_{window.name}"] = exact_sum(rows.gas_kwh, where)
+        sums[f"elec_kwh_{window.name}"] = amount("elec", where)
+        sums[f"gas_kwh_{window.name}"] = amount("gas_kwh", where)
         sums[f"hours_{window.name}"] = rows.hours_seen.sum(where=where)
     near, year = inside("90d"), inside("365d")
     sums |= {
-        "peak_kwh_90d": exact_sum(rows.elec_p1_kwh, near),
-        "off_peak_kwh_90d": exact_sum(rows.elec_p3_kwh, near),
-        "weekend_kwh_90d": exact_sum(rows.elec, near & rows.weekend),
+        "peak_kwh_90d": amount("p1", near),
+        "off_peak_kwh_90d": amount("p3", near),
+        "weekend_kwh_90d": amount("weekend", near),
         "estimated_90d": rows.estimated_count.sum(where=near),
         "readings_90d": rows.readings.sum(where=near),
-        "supply_points": rows.supply_points.last(where=year & rows.supply_points.notnull(), order_by=rows.day),
-        "surplus_kwh_365d": exact_sum(-rows.elec_negative_kwh, year),
+        "supply_points": rows.supply_points.last(where=year, order_by=rows.supply_points_day),
+        "surplus_kwh_365d": amount("surplus", year),
     }
     for name, where in (("90d", near), ("365d", year)):
         # Only days that were metered whole say how much a day takes.
-        whole = where & (rows.hours_seen >= HOURS_PER_DAY - 1)
-        sums[f"mean_{name}"] = exact_mean(rows.elec, whole)
-        sums[f"square_{name}"] = exact_mean(rows.elec * rows.elec, whole)
+        count = rows.whole_days.sum(where=where).nullif(0)
+        sums[f"mean_{name}"] = amount("whole", where) / count
+        sums[f"square_{name}"] = amount("whole_square", where) / count
     table = rows.group_by("customer_id", "as_of").aggregate(**sums)
     spread = {
         f"elec_volatility_{name}": ibis.greatest(table[f"square_{name}"] - table[f"mean_{name}"] ** 2, 0.0).sqrt()

@@ -13,9 +13,11 @@ import ibis.expr.types as ir
 
 from spanishgas.config import ExtraColumn, FeatureSettings
 from spanishgas.contracts.sources import CUSTOMER_ATTRIBUTES
-from spanishgas.domain.exact import exact_sum
+from spanishgas.domain.exact import exact_sum, from_steps
 from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
+from spanishgas.domain.units import YEAR_DAYS
 from spanishgas.engine.session import Engine
+from spanishgas.features.spans import sum_by_span
 
 STATIC = tuple(column.name for column in CUSTOMER_ATTRIBUTES.columns if column.static)
 MUTABLE = tuple(
@@ -23,7 +25,6 @@ MUTABLE = tuple(
     for column in CUSTOMER_ATTRIBUTES.columns
     if not column.static and column.name not in ("customer_id", "recorded_at")
 )
-YEAR_DAYS = 365
 POWER_BANDS_KW = (4.6, 10.0, 15.0)
 
 
@@ -111,23 +112,20 @@ class Context:
         return self.engine.materialize(everybody)
 
     @cached_property
-    def daily(self) -> ir.Table:
-        """Days of consumption with the `as_of` range in which their row holds."""
-        wanted = self.tables["consumption_daily"]
-        first = min(self.days)
-        recent = wanted.filter(wanted.day > ibis.literal(first) - ibis.interval(days=2 * YEAR_DAYS))
-        return self.engine.materialize(with_visibility(recent, event="day", key=("customer_id", "day")))
+    def spans(self) -> ir.Table:
+        """Days of consumption, summed by span."""
+        return sum_by_span(self.engine, self.tables["consumption_daily"], self.days, self.settings.margin_months)
 
-    def days_within(self, length: int) -> ir.Table:
-        """The population's days of consumption of some days up to `as_of`, as known then."""
-        population, daily = self.population, self.daily
+    def spans_within(self, length: int) -> ir.Table:
+        """The population's spans of the days of a window that ends at `as_of`, as known then."""
+        population, spans = self.population, self.spans
         return population.join(
-            daily,
+            spans,
             [
-                population.customer_id == daily.customer_id,
-                daily.visible_from <= population.as_of,
-                daily.visible_until > population.as_of,
-                daily.day > population.as_of - ibis.interval(days=length),
+                population.customer_id == spans.customer_id,
+                spans.known_from <= population.as_of,
+                spans.known_until > population.as_of,
+                spans.begin > population.as_of - ibis.interval(days=length),
             ],
             rname="{name}_right",
         )
@@ -146,12 +144,12 @@ class Context:
     def gas(self) -> ir.Table:
         """Whether a customer has gas: some was used in the last 365 days; null where nothing was metered."""
         population = self.population
-        seen = self.days_within(YEAR_DAYS)
-        by_day = seen.group_by("customer_id", "as_of").aggregate(m3=exact_sum(seen.gas_m3))
+        seen = self.spans_within(YEAR_DAYS)
+        by_span = seen.group_by("customer_id", "as_of").aggregate(m3=from_steps(seen.gas_m3_steps.sum()))
         periods = self.periods.semi_join(population, ["customer_id", "as_of"])
         recent = periods.filter(days_between(periods.as_of, periods.period_end) < YEAR_DAYS)
         by_period = recent.group_by("customer_id", "as_of").aggregate(m3=exact_sum(recent.consumption_gas_m3))
-        both = by_day.union(by_period)
+        both = by_span.union(by_period)
         total = both.group_by("customer_id", "as_of").aggregate(m3=both.m3.sum())
         joined = population.left_join(total, ["customer_id", "as_of"]).drop("customer_id_right", "as_of_right")
         return self.engine.materialize(joined.select("customer_id", "as_of", has_gas=joined.m3 > 0))

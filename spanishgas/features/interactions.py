@@ -10,8 +10,9 @@ import ibis.expr.types as ir
 
 from spanishgas.domain.exact import exact_mean
 from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
+from spanishgas.domain.units import YEAR_DAYS
 from spanishgas.features import lexicon
-from spanishgas.features.context import YEAR_DAYS, Context
+from spanishgas.features.context import Context
 from spanishgas.features.declaration import Family, Feature
 
 MARK = "\x1f"

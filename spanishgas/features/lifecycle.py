@@ -4,7 +4,8 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.domain.point_in_time import days_between
-from spanishgas.features.context import YEAR_DAYS, Context
+from spanishgas.domain.units import YEAR_DAYS
+from spanishgas.features.context import Context
 from spanishgas.features.declaration import Family, Feature
 
 CONTRACTS, CUSTOMERS = ("contracts",), ("customers",)

@@ -4,8 +4,8 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.domain.exact import exact_mean, exact_sum
-from spanishgas.domain.units import MONTHS_PER_YEAR
-from spanishgas.features.context import YEAR_DAYS, Context
+from spanishgas.domain.units import MONTHS_PER_YEAR, YEAR_DAYS
+from spanishgas.features.context import Context
 from spanishgas.features.declaration import Family, Feature
 
 SOURCES = ("consumption_daily", "prices", "costs", "customers")

@@ -4,9 +4,10 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.domain.point_in_time import days_between
-from spanishgas.features.context import YEAR_DAYS, Context
+from spanishgas.domain.units import YEAR_DAYS
+from spanishgas.features.context import Context
 from spanishgas.features.declaration import Family, Feature
-from spanishgas.features.price import build as build_price
+from spanishgas.features.price import energy_price
 
 # Costs are settled ten days after their month.
 DELAY_DAYS = 10
@@ -41,11 +42,10 @@ FEATURES = (
 def build(context: Context) -> ir.Table:
     """Features of the province's costs and of its known departures."""
     who = context.attributes.select("customer_id", "as_of", "province_code", "is_high_competition_province")
-    price = build_price(context).select("customer_id", "as_of", "price_energy_eur_kwh")
     joined = (
         who.left_join(_costs(context), ["as_of", "province_code"]).drop("as_of_right", "province_code_right")
         .left_join(_departures(context), ["as_of", "province_code"]).drop("as_of_right", "province_code_right")
-        .left_join(price, ["customer_id", "as_of"]).drop("customer_id_right", "as_of_right")
+        .left_join(energy_price(context), ["customer_id", "as_of"]).drop("customer_id_right", "as_of_right")
     )  # fmt: skip
     cost = ibis.ifelse(joined.market_elec_cost_eur_kwh > 0, joined.market_elec_cost_eur_kwh, ibis.null("float64"))
     return joined.mutate(

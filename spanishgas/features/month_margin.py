@@ -11,9 +11,8 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.domain.civil_time import add_months, day_end, month_end, month_start
-from spanishgas.domain.exact import exact_sum
+from spanishgas.domain.exact import from_steps
 from spanishgas.domain.margin import electricity_margin_eur, fixed_fee_eur_month, gas_margin_eur
-from spanishgas.domain.point_in_time import carried_forward
 from spanishgas.features.context import Context
 
 TIERS = tuple(f"variable_price_tier{tier}_eur_kwh" for tier in (1, 2, 3))
@@ -21,6 +20,7 @@ FEE, FIXED_COST = "elec_fixed_fee_eur_month", "elec_fixed_cost_eur_month"
 GAS_PRICES = ("gas_variable_price_eur_m3", "gas_fixed_revenue_eur_year", "gas_fixed_cost_eur_year")
 PRICES = (*TIERS, FEE, FIXED_COST, *GAS_PRICES)
 COSTS = ("elec_var_cost_eur_kwh", "peaje_elec_eur_kwh", "gas_var_cost_eur_m3")
+METERED = ("p1_steps", "p2_steps", "p3_steps", "surplus_steps", "gas_m3_steps", "hours_seen")
 KEY = ["customer_id", "as_of", "month"]
 
 
@@ -116,27 +116,22 @@ def _grid(context: Context, months: ir.Table) -> ir.Table:
 
 def _consumption(context: Context, months: ir.Table) -> ir.Table:
     """Metered energy by month; months without a single reading are left out."""
-    daily, population = context.daily, context.population
-    begin = months.group_by("as_of").aggregate(begin=months.month.min(), end=months.month_end.max())
-    bounds = population.join(begin, "as_of")
-    joined = bounds.join(
-        daily,
-        [
-            bounds.customer_id == daily.customer_id,
-            daily.visible_from <= bounds.as_of,
-            daily.visible_until > bounds.as_of,
-            daily.day >= bounds.begin,
-            daily.day <= bounds.end,
-        ],
-        rname="{name}_right",
+    spans = context.spans
+    known = ["customer_id", "month", "known_from", "known_until"]
+    # No span reaches from one month into the next.
+    monthly = spans.mutate(month=spans.begin.truncate("M").cast("date")).group_by(*known)
+    monthly = context.engine.materialize(monthly.aggregate(**{name: spans[name].sum() for name in METERED}))
+    bounds = context.population.join(months, "as_of")
+    rows = bounds.join(
+        monthly,
+        ["customer_id", "month", monthly.known_from <= bounds.as_of, monthly.known_until > bounds.as_of],
     )
-    rows = joined.mutate(month=joined.day.truncate("M").cast("date"))
     grouped = rows.group_by(*KEY).aggregate(
-        p1_kwh=exact_sum(rows.elec_p1_kwh),
-        p2_kwh=exact_sum(rows.elec_p2_kwh),
-        p3_kwh=exact_sum(rows.elec_p3_kwh),
-        surplus_kwh=exact_sum(rows.elec_negative_kwh),
-        used_gas_m3=exact_sum(rows.gas_m3),
+        p1_kwh=from_steps(rows.p1_steps.sum()),
+        p2_kwh=from_steps(rows.p2_steps.sum()),
+        p3_kwh=from_steps(rows.p3_steps.sum()),
+        surplus_kwh=from_steps(-rows.surplus_steps.sum()),
+        used_gas_m3=from_steps(rows.gas_m3_steps.sum()),
         hours_seen=rows.hours_seen.sum(),
     )
     return context.engine.materialize(grouped.filter(grouped.hours_seen > 0))
@@ -148,7 +143,7 @@ def _prices(context: Context, grid: ir.Table) -> ir.Table:
     # Months before the first of the grid only serve to carry prices forward.
     keys = grid.select(*KEY).union(own.select(*KEY), distinct=True)
     table = keys.left_join(own, KEY).drop(*(f"{name}_right" for name in KEY))
-    carried = carried_forward(
+    carried = context.engine.carried_forward(
         table.mutate(**{f"{name}_own": table[name].notnull() for name in PRICES}),
         PRICES,
         within=["customer_id", "as_of"],

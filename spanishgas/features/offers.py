@@ -3,7 +3,8 @@
 import ibis.expr.types as ir
 
 from spanishgas.domain.point_in_time import days_between, visible_at, with_visibility
-from spanishgas.features.context import YEAR_DAYS, Context
+from spanishgas.domain.units import YEAR_DAYS
+from spanishgas.features.context import Context
 from spanishgas.features.declaration import Family, Feature
 
 NONE = "none"

@@ -5,8 +5,9 @@ import ibis.expr.types as ir
 from ibis import _
 
 from spanishgas.domain.exact import positive
-from spanishgas.domain.point_in_time import carried_forward, days_between
-from spanishgas.features.context import YEAR_DAYS, Context
+from spanishgas.domain.point_in_time import days_between
+from spanishgas.domain.units import YEAR_DAYS
+from spanishgas.features.context import Context
 from spanishgas.features.declaration import Family, Feature
 
 TIERS = ("variable_price_tier1_eur_kwh", "variable_price_tier2_eur_kwh", "variable_price_tier3_eur_kwh")
@@ -59,11 +60,9 @@ FEATURES = (
 
 def build(context: Context) -> ir.Table:
     """Features of the prices known at each `as_of`."""
-    prices = context.prices
-    # A price of zero says that the tariff has no such period.
-    energy = _mean_of_known([positive(prices[name]) for name in TIERS])
-    rows = prices.mutate(energy=energy, age=days_between(prices.as_of, prices.pricing_date))
-    rows = carried_forward(rows, ["energy"], within=["customer_id", "as_of"], order="pricing_date")
+    prices = _with_energy(context)
+    rows = prices.mutate(age=days_between(prices.as_of, prices.pricing_date))
+    rows = context.engine.carried_forward(rows, ["energy"], within=["customer_id", "as_of"], order="pricing_date")
     before = ibis.window(group_by=["customer_id", "as_of"], order_by="pricing_date")
     rows = rows.mutate(previous=rows.energy_carried.lag().over(before))
     step = rows.energy / positive(rows.previous) - 1
@@ -100,6 +99,19 @@ def build(context: Context) -> ir.Table:
         price_over_new_terms=joined.price_energy_eur_kwh / positive(joined.offered) - 1,
         term_peers_over_new_terms=joined.same_terms / positive(joined.offered) - 1,
     ).select("customer_id", "as_of", *(feature.name for feature in FEATURES))
+
+
+def energy_price(context: Context) -> ir.Table:
+    """Feature ``price_energy_eur_kwh`` of everybody who has a price: the one that applies at `as_of`."""
+    rows = _with_energy(context)
+    last = rows.energy.last(order_by=rows.pricing_date)
+    return rows.group_by("customer_id", "as_of").aggregate(price_energy_eur_kwh=last)
+
+
+def _with_energy(context: Context) -> ir.Table:
+    """Prices with the mean of a row's energy prices; a price of zero says that the tariff has no such period."""
+    prices = context.prices
+    return prices.mutate(energy=_mean_of_known([positive(prices[name]) for name in TIERS]))
 
 
 def _same_terms(context: Context, prices: ir.Table) -> ir.Table:

@@ -10,7 +10,7 @@ from spanishgas.errors import ConfigError
 from spanishgas.features import FAMILIES, declared, manifest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "spanishgas" / "features"
-OTHER_MODULES = {"__init__", "__main__", "context", "declaration", "lexicon", "month_margin", "table"}
+OTHER_MODULES = {"spans", "__init__", "__main__", "context", "declaration", "lexicon", "month_margin", "table"}
 EXTRAS = {"rate": ExtraColumn(column="r", type="float", unit="EUR", description="Rate.", documented=False)}
 NAMES = [family.name for family in FAMILIES]
 
