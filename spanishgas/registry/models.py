@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ from spanishgas.registry.patience import trouble
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 CODE = Path(__file__).with_name("pyfunc_code.py")
 DIGEST_TAG = "files_digest"
@@ -173,13 +175,7 @@ class ModelRegistry:
             pip_requirements=pinned(package.requirements, code.parent / "constraints.txt"),
         )
         self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-        for key, value in package.metrics.items():
-            table, digest = next(
-                (rows for begin, rows in package.measured_on.items() if key.startswith(begin)), (None, None)
-            )
-            self._client.log_metric(
-                run_id, key, value, model_id=logged.model_id, dataset_name=table, dataset_digest=digest
-            )
+        self._client.log_batch(run_id, metrics=list(_measured(package, logged.model_id)))
         return str(info.model_uri), str(logged.model_id)
 
     def fetch(self, version: ModelVersion, folder: Path, *, loader: str, digest: Callable[[Path], str]) -> Path:
@@ -247,6 +243,18 @@ class ModelRegistry:
                 todo="Restore the artifacts, or train again",
             )
         return files
+
+
+def _measured(package: ModelPackage, model_id: str) -> Iterator["Metric"]:
+    """The figures of a logged model, each linked to the table that it was measured on."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    for key, value in package.metrics.items():
+        table, digest = next(
+            (rows for begin, rows in package.measured_on.items() if key.startswith(begin)), (None, None)
+        )
+        yield Metric(key, value, now, 0, model_id=model_id, dataset_name=table, dataset_digest=digest)
 
 
 def _downloaded(version: ModelVersion, folder: Path) -> Path:
