@@ -80,12 +80,14 @@ class Plan:
         return max(self.bound - self.total, 0.0)
 
 
-def allocate(options: Options, limits: Limits) -> Plan:
+def allocate(options: Options, limits: Limits, *, precision: float = TOLERANCE) -> Plan:
     """The plan; the same for the same customers in any order, but for customers who are alike in every number.
 
     Args:
         options: What may be done.
         limits: Budget and capacities.
+        precision: Share of the bound that the plan may fall short of it before the closest choices are decided
+            together, which takes most of the time of a small plan.
     """
     bounds = limits.bounds
     customers, some = worthwhile(options)
@@ -95,7 +97,7 @@ def allocate(options: Options, limits: Limits) -> Plan:
     chosen = _repair(some, bounds, prices, solved.choose(some))
     # Once more, as sums that were rounded on the way may exceed the budget by a hair.
     chosen = _repair(some, bounds, prices, _fill(some, bounds, prices, chosen))
-    chosen, core = _decide_core(some, bounds, prices, bound, chosen)
+    chosen, core = _decide_core(some, bounds, prices, bound, chosen, precision)
     flat = np.full(len(options), NONE)
     flat[customers] = chosen
     taken = np.flatnonzero(chosen != NONE)
@@ -194,13 +196,15 @@ def _fitting(usage: Floats, room: Floats) -> Ints:
     return np.concatenate(taken)
 
 
-def _decide_core(options: Options, bounds: Floats, prices: Floats, bound: float, chosen: Ints) -> tuple[Ints, int]:
+def _decide_core(
+    options: Options, bounds: Floats, prices: Floats, bound: float, chosen: Ints, precision: float
+) -> tuple[Ints, int]:
     """Decides the closest choices anew, all together, with the others as they are; the better of both plans."""
     taken = np.flatnonzero(chosen != NONE)
     value, usage = usage_of(options, taken, chosen[taken])
     total = math.fsum(value)
     gap = bound - total
-    if gap <= TOLERANCE * bound:
+    if gap <= precision * bound:
         return chosen, 0
     # First those whose choice is not the best at the prices, by what they lose; then those whose choice is close. One
     # that loses more than the gap is in no plan that is better than this one.

@@ -17,6 +17,8 @@ from spanishgas.policy.guardrails import Allowed, Facts
 Bools = npt.NDArray[np.bool_]
 HASH_BITS = 64
 NONE = -1
+# A plan to compare with may fall short of its bound by this share: far less than chance moves any comparison.
+COMPARED = 1e-3
 
 
 @dataclass(frozen=True)
@@ -167,9 +169,9 @@ def holdout_split(candidates: Candidates, plan: Plan, settings: PolicySettings) 
 
 
 def plan_for(candidates: Candidates, values: Values, limits: Limits, settings: PolicySettings) -> Plan:
-    """The plan that somebody would make who believed in other values."""
+    """The plan that somebody would make who believed in other values: to compare with, not to carry out."""
     _, options = guard(candidates, values, settings)
-    return allocate(options, limits)
+    return allocate(options, limits, precision=COMPARED)
 
 
 def draw_holdout(ids: npt.NDArray[np.object_], campaign: str, settings: PolicySettings) -> Bools:
