@@ -87,35 +87,51 @@ def _calibration(rows: FollowUps, ratio: Floats, place_by: Floats) -> pd.DataFra
     return pd.DataFrame(found)
 
 
-def _ratio(rows: FollowUps, some: npt.NDArray[np.bool_], times: Floats | None = None) -> float:
-    """Observed over expected leavers among the offers, over the same among the controls, weighted.
+def _parts(rows: FollowUps, some: npt.NDArray[np.bool_]) -> Floats:
+    """What the ratio is made of, of each row: weighted left and expected, of offers and of controls, by window.
+
+    Returns:
+        Shape (rows chosen, windows, offer or control, left or expected).
+    """
+    chosen = np.flatnonzero(some)
+    parts = np.zeros((len(chosen), len(WINDOWS), 2, 2))
+    counted = np.column_stack([rows.left[chosen], rows.expected[chosen]]) * rows.weight[chosen, None]
+    parts[np.arange(len(chosen)), rows.window[chosen], (rows.action[chosen] == CONTROL).astype(int)] = counted
+    return parts
+
+
+def _ratios(sums: Floats) -> Floats:
+    """Observed over expected leavers among the offers, over the same among the controls.
 
     Windows are compared each with its own controls, and weighed by what the offers were expected to lose in them.
+
+    Args:
+        sums: Sums of ``_parts``, shape (replicates, windows, 2, 2).
+
+    Returns:
+        Shape (replicates,); NaN where there is nobody to compare.
     """
-    weight = rows.weight if times is None else rows.weight * times
-    treated = rows.action != CONTROL
-    total = expected = 0.0
-    for window in range(len(WINDOWS)):
-        inside = some & (rows.window == window)
-        offers, controls = inside & treated, inside & ~treated
-        base = (weight * rows.expected)[controls].sum()
-        if base <= 0:  # nobody to compare with
-            continue
-        level = (weight * rows.left)[controls].sum() / base
-        total += (weight * rows.left)[offers].sum()
-        expected += level * (weight * rows.expected)[offers].sum()
-    return float(total / expected) if expected > 0 else float("nan")
+    left, expected, control_left, base = (sums[:, :, arm, kind] for arm in (0, 1) for kind in (0, 1))
+    # A window without controls has nobody to compare with.
+    level = np.divide(control_left, base, out=np.zeros_like(base), where=base > 0)
+    total, foreseen = np.where(base > 0, left, 0.0).sum(axis=1), (level * expected).sum(axis=1)
+    ratios: Floats = np.divide(total, foreseen, out=np.full(len(sums), np.nan), where=foreseen > 0)
+    return ratios
+
+
+def _ratio(rows: FollowUps, some: npt.NDArray[np.bool_]) -> float:
+    return float(_ratios(_parts(rows, some).sum(axis=0)[None])[0])
 
 
 def _interval(rows: FollowUps, some: npt.NDArray[np.bool_], seed: int) -> tuple[float, float]:
     """95 % interval from a bootstrap over customers (Poisson draws)."""
-    codes, _ = pd.factorize(rows.customers)
-    generator = np.random.default_rng(seed)
-    drawn = [
-        _ratio(rows, some, generator.poisson(1.0, codes.max() + 1)[codes].astype(np.float64)) for _ in range(REPLICATES)
-    ]
-    known = [value for value in drawn if np.isfinite(value)]
-    if not known:
+    codes, customers = pd.factorize(rows.customers[some])
+    sums = np.zeros((len(customers), len(WINDOWS) * 4))
+    np.add.at(sums, codes, _parts(rows, some).reshape(len(codes), -1))
+    times = np.random.default_rng(seed).poisson(1.0, (REPLICATES, len(customers))).astype(np.float64)
+    drawn = _ratios((times @ sums).reshape(REPLICATES, len(WINDOWS), 2, 2))
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
         return float("nan"), float("nan")
     lo, hi = np.percentile(known, [2.5, 97.5])
     return float(lo), float(hi)
