@@ -50,6 +50,7 @@ bench: $(READY) ## measure; CASE=name for one case
 	@$(BIN)/python -m tests.benchmarks $(CASE)
 
 ui: $(READY) ## open the MLflow UI on the local store
+	@echo "the runs: http://127.0.0.1:$(or $(PORT),5000)/#/experiments/1?workflowType=machine_learning"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" mlflow ui --backend-store-uri sqlite:///mlflow.db --port $(or $(PORT),5000)
 
 serve: $(READY) ## answer POST /score with the champion; settings: docs/serving.md

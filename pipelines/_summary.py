@@ -51,7 +51,7 @@ def closing(outcomes: Sequence[Outcome], settings: Settings, folder_of: Callable
     dashboard = f"SPANISHGAS_DATA={settings.data.name} make dashboard" if extra else "make dashboard"
     commands = {
         dashboard: "customers, offers and the model at http://127.0.0.1:8501",
-        "make ui": "runs, reports and models at http://127.0.0.1:5000",
+        "make ui": "runs, reports and models; it names the address",
         serve: "POST /score at http://127.0.0.1:8080",
         f"python -m pipelines.run_pipeline pipeline=daily{extra}": "decide again with the champion",
         f"python -m pipelines.train model=logistic{extra}": f"a challenger; then python -m pipelines.promote{extra}",
