@@ -73,17 +73,20 @@ def _work(work: Callable[[], object], said: Path) -> None:
     """The child's whole life; never returns."""
     code = 1
     try:
-        with said.open("w", buffering=1) as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-            sys.stdout = sys.stderr = file  # under pytest they are others
-            work()
-            code = 0
+        # Never closed: this process ends without cleaning up, as what there is to clean up is its parent's.
+        file = said.open("w", buffering=1)  # noqa: SIM115
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.stdout = sys.stderr = file  # under pytest they are others
+        work()
+        code = 0
     except SystemExit as left:
         code = int(left.code or 0)
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
