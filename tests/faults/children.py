@@ -74,7 +74,7 @@ def _work(work: Callable[[], object], said: Path) -> None:
     code = 1
     try:
         # Never closed: this process ends without cleaning up, as what there is to clean up is its parent's.
-        file = said.open("w", buffering=1)  # noqa: SIM115
+        file = said.open("w", buffering=1)
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = file  # under pytest they are others
