@@ -1,6 +1,8 @@
 """Faults of the machine around a stage: what readers see, what a person is told, and that the next run completes."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from spanishgas.registry.processes import STARTED_TAG, is_dead, process_tags
 from spanishgas.stages.runner import run_stage
 from tests.faults import disk
 from tests.faults.scenes import contents, published
+from tests.pages import ROOT
 from tests.stages.toy import Toy, settings_for
 
 
@@ -82,3 +85,22 @@ def test_a_run_at_work_is_not_taken_for_dead_when_the_clock_is_set(monkeypatch: 
     monkeypatch.setattr("psutil.Process.create_time", lambda _: 1.0)
     assert not is_dead(tags)
     assert is_dead({**tags, STARTED_TAG: "1 ticks"})
+
+
+DRILLS = {
+    "lost": (),
+    "password": (),
+    "full": (),
+    "kills": ("--seed", "4", "--per-stage", "1", "--pipelines", "2", "silver", "train", "recommend"),
+}
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("name", DRILLS)
+def test_long_drills_come_to_their_end(name: str, tmp_path: Path) -> None:
+    """Each in a process of its own: they make copies of themselves, which a worker of the tests must not."""
+    if name == "full" and not disk.may_mount(tmp_path):
+        pytest.skip("needs the right to mount a disk")
+    command = [sys.executable, "-m", "tests.faults", name, *DRILLS[name]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
