@@ -107,7 +107,9 @@ class Silver(PlainStage):
         tags |= accepted_tags(verdicts, view.quality)
         metrics |= figures_of(verdicts)
         tables = {**result.tables, DELIVERY_FIGURES.name: figures}
-        product = Product(tables=tables, contracts=CONTRACTS, metrics=metrics, tags=tags)
+        # What is in order already is not sorted again.
+        order: dict[str, Sequence[str]] = dict.fromkeys(result.in_order, ())
+        product = Product(tables=tables, contracts=CONTRACTS, order_by=order, metrics=metrics, tags=tags)
         report = Report(
             markdown=render_quality(quality),
             figures={"quality": plot_quality(quality)},
