@@ -14,8 +14,8 @@ class EngineSettings(SettingsModel):
     Attributes:
         kind: ``duckdb``, embedded.
         threads: Worker threads; None takes all cores.
-        memory_limit_mib: Memory of the engine before it spills to disk; long tables are worked on in ranges of customers
-            that fit into it.
+        memory_limit_mib: Memory of the engine before it spills to disk; readings that do not fit into it are worked on
+            in ranges of customers.
         workers: Processes that work on ranges side by side; they share the threads and the memory.
     """
 

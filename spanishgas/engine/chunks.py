@@ -26,7 +26,7 @@ class RowGroup:
         origin: Name of the raw file behind it.
         place: Its place in the file, from 0.
         first_line: Row within the file's data of its first row, from 1.
-        rows: Its rows.
+        rows: Rows to read of it, from its first.
         number: What its chunks are known by; unique among the row groups that are read together.
     """
 
@@ -118,9 +118,12 @@ def _work_on(group: RowGroup, columns: Sequence[str], work: Callable[[Chunk], Re
     with pq.ParquetFile(group.file, read_dictionary=texts) as opened:
         present = [name for name in columns if name in schema.names]
         results = []
-        for batch in opened.iter_batches(CHUNK_ROWS, row_groups=[group.place], columns=present, use_threads=False):
+        rows = min(CHUNK_ROWS, max(group.rows, 1))
+        for batch in opened.iter_batches(rows, row_groups=[group.place], columns=present, use_threads=False):
             results.append(work(Chunk(group.origin, first_line, batch, group.number)))
             first_line += batch.num_rows
+            if first_line - group.first_line >= group.rows:
+                break
     return results
 
 

@@ -107,14 +107,14 @@ def map_partitions(
                 raise WorkerError(
                     "a worker process ended before its work was done",
                     where=f"partition {number + 1} of {len(jobs)}",
-                    todo="Where the system was out of memory, set engine.workers or engine.memory_limit_mib lower; then "
-                    "run again. Nothing of it was published",
+                    todo="Nothing was published. If the system was out of memory, lower engine.workers or "
+                    "engine.memory_limit_mib; then run again",
                 ) from error
         pool.shutdown()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         if not all(future.done() and not future.cancelled() for future in waiting):
-            # Whoever does not want the results any more does not wait for them either.
+            # The caller failed or stopped: results that nobody reads are not waited for.
             for worker in set(multiprocessing.active_children()) - before:
                 worker.terminate()
 

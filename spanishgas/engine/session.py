@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+from ibis.backends.duckdb import Backend
 
 from spanishgas.config import EngineSettings
 from spanishgas.engine.chunks import Chunk, Result, RowGroup, Spool, map_chunks, row_groups
@@ -36,17 +38,22 @@ class Engine:
         self.settings = settings
         self.threads = settings.threads or os.cpu_count() or 1
         self._scratch = scratch
-        self._backend = ibis.duckdb.connect(
-            threads=self.threads,
-            memory_limit=f"{settings.memory_limit_mib}MiB",
-            temp_directory=str(scratch),
-        )
         self._names = 0
         self._scanned: dict[str, tuple[tuple[Path, ...], tuple[str, ...]]] = {}
 
+    @cached_property
+    def _backend(self) -> Backend:
+        """Opened when it is first used: a session that only reads chunks needs none."""
+        return ibis.duckdb.connect(
+            threads=self.threads,
+            memory_limit=f"{self.settings.memory_limit_mib}MiB",
+            temp_directory=str(self._scratch),
+        )
+
     def close(self) -> None:
         """Ends the session and frees its memory."""
-        self._backend.disconnect()
+        if "_backend" in self.__dict__:
+            self._backend.disconnect()
 
     def fresh_name(self, stem: str) -> str:
         """A name that nothing in the session has yet; only for code inside this package."""
@@ -145,10 +152,10 @@ class Engine:
     def map_partitions(
         self, partitions: Sequence[Partition], work: Callable[["Engine", Partition], Result]
     ) -> Iterator[Result]:
-        """Applies a function to partitions of work, each in a session of its own, so that nothing of one is left in
-        memory with the next; with ``engine.workers`` above 1 side by side in worker processes.
+        """Applies a function to partitions of work, with ``engine.workers`` above 1 in worker processes.
 
-        See ``partitions.map_partitions``.
+        Each has a session of its own, so that nothing of one stays in memory with the next; see
+        ``partitions.map_partitions``.
         """
         shares = 2 * self.settings.workers
         settings = self.settings.model_copy(

@@ -217,9 +217,7 @@ def _keys(names: list[str], wanted: Ints) -> pa.Table:
     )
 
 
-def _plain_rows(
-    engine: Engine, collected: Collected, plain: npt.NDArray[np.bool_]
-) -> tuple[ir.Table, Counter[str]]:
+def _plain_rows(engine: Engine, collected: Collected, plain: npt.NDArray[np.bool_]) -> tuple[ir.Table, Counter[str]]:
     """Plain days in the contract's columns, as a view of the arrays, and their findings."""
     names = pa.array(collected.names, pa.string())
     batches: list[pa.RecordBatch] = []

@@ -1,8 +1,8 @@
-"""The pass in ranges of customers: readings are read once and reduced, their runs sorted into ranges on disk, and each
-range made to days by itself, so that memory is bounded by a range whatever the size.
+"""The hourly pass in ranges of customers: memory is bounded by a range, whatever the number of readings.
 
-What is sorted are runs, not readings: they are a twentieth of the rows, and carry the one spelling of an identifier,
-which a raw file's own order and statistics do not know.
+Readings are read once and reduced to runs, the runs are written to one file per range, and each range is made to days
+by itself. Runs are moved, not readings: they are a twentieth of the rows, and they carry the one spelling of an
+identifier, which the order and the statistics of a raw file do not know.
 """
 
 from collections import Counter
@@ -38,8 +38,8 @@ SHARE_OF_ONE, SHARE_OF_RANGE = 0.5, 0.25
 WORTH_WORKERS = 4_000_000
 # Readings that are sorted into files of their own: what a worker is given at a time.
 BLOCK_ROWS = 32_000_000
-# Row groups that are looked into for the bounds of the ranges.
-SAMPLED_PER_RANGE, SAMPLED_ROWS = 16, 20_000_000
+# Row groups that are looked into for the bounds of the ranges, and their first rows.
+SAMPLED_PER_RANGE, SAMPLED_ROWS = 16, 65_536
 GROUP, CUSTOMER = "group", "customer"
 
 
@@ -114,7 +114,7 @@ def ranges_needed(engine: Engine, readings: Sequence[Reading]) -> int:
 
 
 def find_ranges(engine: Engine, readings: Sequence[Reading], count: int) -> Ranges:
-    """Ranges of customers with about equally many readings, by a sample of row groups.
+    """Ranges of customers with about equally many readings, by a sample of the readings.
 
     Args:
         engine: The engine.
@@ -122,12 +122,11 @@ def find_ranges(engine: Engine, readings: Sequence[Reading], count: int) -> Rang
         count: Ranges wanted.
     """
     places = [(reading.reader, group) for reading in readings for group in reading.groups if group.rows]
-    rows = sum(group.rows for _, group in places) / max(len(places), 1)
-    wanted = min(max(int(SAMPLED_ROWS / max(rows, 1)), 4 * count), SAMPLED_PER_RANGE * count, len(places))
     found: Counter[str] = Counter()
-    for at in np.linspace(0, len(places) - 1, wanted).astype(int) if wanted else ():
+    for at in np.unique(np.linspace(0, len(places) - 1, SAMPLED_PER_RANGE * count).astype(int)) if places else ():
         reader, group = places[at]
-        for counted in engine.map_chunks([group], reader.needed(), _Counting(reader)):
+        sampled = replace(group, rows=min(group.rows, SAMPLED_ROWS))
+        for counted in engine.map_chunks([sampled], reader.needed(), _Counting(reader)):
             found.update(counted)
     return Ranges.of(found, count)
 
@@ -293,9 +292,7 @@ def _batch(columns: dict[str, npt.NDArray[Any]], units: pa.Array, group: int) ->
     used, codes = np.unique(columns[CUSTOMER], return_inverse=True)
     named = pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), units.take(pa.array(used)))
     told = {name: pa.array(values) for name, values in columns.items() if name != CUSTOMER}
-    return pa.RecordBatch.from_pydict(
-        {CUSTOMER: named, GROUP: pa.array(np.full(len(codes), group, np.int32)), **told}
-    )
+    return pa.RecordBatch.from_pydict({CUSTOMER: named, GROUP: pa.array(np.full(len(codes), group, np.int32)), **told})
 
 
 @dataclass(frozen=True)
@@ -318,7 +315,13 @@ class RangeDays:
 
 
 def days_of_ranges(
-    engine: Engine, readings: Sequence[Reading], blocks: Sequence[SortedBlock], count: int, folder: Path, *, by_point: bool
+    engine: Engine,
+    readings: Sequence[Reading],
+    blocks: Sequence[SortedBlock],
+    count: int,
+    folder: Path,
+    *,
+    by_point: bool,
 ) -> Iterator[RangeDays]:
     """Makes the days of every range.
 

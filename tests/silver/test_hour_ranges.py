@@ -126,9 +126,7 @@ def test_ranges_blocks_chunks_and_order_change_nothing(
     # The quarantine tells where rows stand, so it is of the order.
     at_once = passed(found[::-1] if swapped else found)
     pd.testing.assert_frame_equal(at_once[0], wanted[0], check_exact=True)
-    in_ranges = passed(
-        found[::-1] if swapped else found, ranges=ranges, block_rows=block_rows, chunk_rows=chunk_rows
-    )
+    in_ranges = passed(found[::-1] if swapped else found, ranges=ranges, block_rows=block_rows, chunk_rows=chunk_rows)
     assert_same(in_ranges, at_once)
 
 
