@@ -25,7 +25,6 @@ CASE = Case(
     what="silver: two billion hourly readings to customer x day x version, in ranges of customers, sorted and written",
     reference="DuckDB sum of both energies",
     repeats=1,
-    limit=8.0,
     limit_mib=4096.0,
 )
 YEAR = (date(2024, 1, 1), date(2024, 12, 31))
