@@ -90,6 +90,10 @@ class LockTimeoutError(PublishError):
     exit_code = 75
 
 
+class WorkerError(SpanishGasError):
+    """A worker process was ended from outside, so that its part of the work is missing."""
+
+
 class TrackingError(SpanishGasError):
     """The tracking store cannot be reached or prepared."""
 

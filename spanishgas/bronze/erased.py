@@ -230,10 +230,11 @@ def _without(engine: Engine, file: LandedRawFile, erased: Suppression, held: Hel
     digest, rows = file.content_hash, content.rows
     if len(rejects) != len(content.rejects):
         digest = hashlib.sha256(f"{digest} {sorted(one.line for one in rejects)}".encode()).hexdigest()
-    scratch = file.path.with_suffix(".erased.parquet")
+    scratch = file.draft.with_suffix(".erased.parquet")
     found = take_out(engine, file.path, file.raw.origin, file.raw.settings, erased, scratch, held)
     if found is not None:
-        scratch.replace(file.path)
+        scratch.replace(file.draft)
+        file = replace(file, path=file.draft, earlier=None)
         digest, rows = digest_without(digest, erased, found.customers), found.left
     left_out = len(content.rejects) - len(rejects) + (found.rows if found is not None else 0)
     notes = content.notes | ({"rows_of_erased_customers_left_out": str(left_out)} if left_out else {})

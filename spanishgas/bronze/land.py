@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spanishgas.bronze.differences import Difference, compare_schema
+from spanishgas.bronze.earlier import Earlier
 from spanishgas.bronze.locate import RawFile
 from spanishgas.config import ExtraTable, SourcePart
 from spanishgas.contracts import Contract
 from spanishgas.engine.session import Engine
+from spanishgas.engine.store import DataFile
 from spanishgas.errors import SourceError
 from spanishgas.readers import Fault, FileContent, HashCache, Progress, land_file, quiet, shape_of
 
@@ -30,6 +32,10 @@ class LandedRawFile:
         content: Rows, rejects, inferred schema, and how the file had to be read.
         differences: Differences to the contract, with the mapping applied.
         seconds: Seconds that landing took.
+        made_from: Digest of the raw file, how it is read and the code that reads it.
+        draft: Where the Parquet file goes if it has to be written, which ``path`` is unless an earlier landing has it.
+        seen: Day on which a landing before first had these contents; None where none has.
+        earlier: The file as an earlier landing published it, where it is named again.
     """
 
     raw: RawFile
@@ -40,6 +46,10 @@ class LandedRawFile:
     content: FileContent
     differences: tuple[Difference, ...]
     seconds: float
+    made_from: str
+    draft: Path
+    seen: str | None = None
+    earlier: DataFile | None = None
 
 
 @dataclass(frozen=True)
@@ -80,9 +90,10 @@ def land_source(
     contract: Contract | None,
     hashes: HashCache,
     extras: ExtraTable | None = None,
+    earlier: Earlier | None = None,
     progress: Progress = quiet,
 ) -> Landed:
-    """Lands the raw files of one source.
+    """Lands the raw files of one source; a file that an earlier landing has is not written again.
 
     Args:
         engine: The engine that reads and writes.
@@ -91,18 +102,21 @@ def land_source(
         contract: The source's contract; None for extra attributes.
         hashes: Digests of raw files.
         extras: The extra attributes, where the dataset holds them.
+        earlier: What was landed earlier; None to land everything anew.
         progress: Is told about long work.
 
     Raises:
         SourceError: Files cannot be read as configured; one error lists them all.
     """
     target.mkdir(parents=True, exist_ok=True)
+    earlier = earlier or Earlier()
     landed: list[LandedRawFile] = []
     broken: list[SourceError] = []
     for number, raw in enumerate(files):
         progress(f"landing {raw.origin}")
         try:
-            landed.append(_land(engine, raw, target / f"{number:05d}.parquet", contract, extras, hashes, progress))
+            file = target / f"{number:05d}.parquet"
+            landed.append(_land(engine, raw, file, contract, extras, hashes, earlier, progress))
         except SourceError as error:
             broken.append(error)
     if len(broken) == 1:
@@ -124,10 +138,34 @@ def _land(
     contract: Contract | None,
     extras: ExtraTable | None,
     hashes: HashCache,
+    earlier: Earlier,
     progress: Progress,
 ) -> LandedRawFile:
     started = time.perf_counter()
     sha256 = raw.digest or hashes.digest(raw.path, progress)
+    digest = content_hash(raw, sha256)
+    made_from = earlier.key(digest)
+    known = earlier.find(made_from)
+    content = known.content if known is not None else _content(engine, raw, path, sha256, hashes, progress)
+    return LandedRawFile(
+        raw=raw,
+        path=known.path if known is not None else path,
+        bytes=raw.path.stat().st_size,
+        sha256=sha256,
+        content_hash=str(known.file.content_hash) if known is not None else digest,
+        content=content,
+        differences=compare_schema(content.schema, raw.settings.columns, contract, extras),
+        seconds=time.perf_counter() - started,
+        made_from=made_from,
+        draft=path,
+        seen=earlier.seen.get((raw.dataset, sha256)),
+        earlier=known.file if known is not None else None,
+    )
+
+
+def _content(
+    engine: Engine, raw: RawFile, path: Path, sha256: str, hashes: HashCache, progress: Progress
+) -> FileContent:
     content = land_file(
         engine,
         raw.path,
@@ -140,16 +178,7 @@ def _land(
     )
     if raw.digest is None and hashes.digest(raw.path, progress) != sha256:
         raise SourceError("changed while it was landed", where=str(raw.path), todo="Run again when it is complete")
-    return LandedRawFile(
-        raw=raw,
-        path=path,
-        bytes=raw.path.stat().st_size,
-        sha256=sha256,
-        content_hash=content_hash(raw, sha256),
-        content=content,
-        differences=compare_schema(content.schema, raw.settings.columns, contract, extras),
-        seconds=time.perf_counter() - started,
-    )
+    return content
 
 
 def content_hash(raw: RawFile, sha256: str) -> str:

@@ -7,7 +7,7 @@ from datetime import date
 
 import pandas as pd
 
-from spanishgas.bronze.land import REJECTS_COLUMNS, Landed
+from spanishgas.bronze.land import REJECTS_COLUMNS, Landed, LandedRawFile
 
 
 def build_ingestion_log(run_date: date, landed: Sequence[Landed]) -> pd.DataFrame:
@@ -20,7 +20,8 @@ def build_ingestion_log(run_date: date, landed: Sequence[Landed]) -> pd.DataFram
     Returns:
         Columns run_date (ISO text), dataset, part, source_file, format, bytes, sha256, rows, rejected, schema
         (JSON object: raw column -> inferred type), differences (JSON list), faults (JSON list of reason, line and
-        detail: what is wrong with the file as a whole), notes (JSON object), contract_version.
+        detail: what is wrong with the file as a whole), notes (JSON object), contract_version, first_seen (ISO text:
+        day on which a file with these contents was first landed).
     """
     rows = [
         {
@@ -38,11 +39,17 @@ def build_ingestion_log(run_date: date, landed: Sequence[Landed]) -> pd.DataFram
             "faults": _text([asdict(fault) for fault in file.content.faults]),
             "notes": _text(file.content.notes),
             "contract_version": source.contract_version,
+            "first_seen": first_seen(file, run_date),
         }
         for source in landed
         for file in source.files
     ]
     return pd.DataFrame(rows, columns=list(LOG_TYPES)).astype(LOG_TYPES)
+
+
+def first_seen(file: LandedRawFile, run_date: date) -> str:
+    """Day (ISO 8601) on which a file with these contents was first landed, as far as landings before tell."""
+    return min(file.seen or run_date.isoformat(), run_date.isoformat())
 
 
 def build_rejects(landed: Sequence[Landed]) -> pd.DataFrame:
@@ -77,6 +84,7 @@ LOG_TYPES = {
     "faults": "string",
     "notes": "string",
     "contract_version": "int64",
+    "first_seen": "string",
 }
 
 

@@ -14,12 +14,15 @@ class EngineSettings(SettingsModel):
     Attributes:
         kind: ``duckdb``, embedded.
         threads: Worker threads; None takes all cores.
-        memory_limit_mib: Memory of the engine before it spills to disk.
+        memory_limit_mib: Memory of the engine before it spills to disk; readings that do not fit into it are worked on
+            in ranges of customers.
+        workers: Processes that work on ranges side by side; they share the threads and the memory.
     """
 
     kind: Literal["duckdb"] = "duckdb"
     threads: int | None = Field(default=None, ge=1)
     memory_limit_mib: int = Field(default=2048, ge=256)
+    workers: int = Field(default=1, ge=1)
 
 
 class FeatureSettings(SettingsModel):

@@ -27,7 +27,7 @@ REJECTS = Contract(
 INGESTION_LOG = Contract(
     name="ingestion_log",
     layer="bronze",
-    version=2,
+    version=3,
     grain="run_date x raw file",
     description="Every landed raw file: size, hash, rows, inferred schema, differences to the contract.",
     primary_key=("run_date", "dataset", "part", "source_file"),
@@ -59,6 +59,11 @@ INGESTION_LOG = Contract(
         ),
         Column(name="notes", type="string", description="JSON object: how the file had to be read."),
         Column(name="contract_version", type="int", description="Version of the contract it was compared with."),
+        Column(
+            name="first_seen",
+            type="string",
+            description="Day on which a file with these contents was first landed, ISO 8601; `run_date` for a new one.",
+        ),
     ),
 )
 

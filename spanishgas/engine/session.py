@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+from ibis.backends.duckdb import Backend
 
 from spanishgas.config import EngineSettings
-from spanishgas.engine.chunks import Chunk, Result, Spool, map_chunks
+from spanishgas.engine.chunks import Chunk, Result, RowGroup, Spool, map_chunks, row_groups
+from spanishgas.engine.partitions import Partition, map_partitions
 from spanishgas.errors import PublishError
 
 ROW_GROUP_ROWS = 122_880
+LEAST_MEMORY_MIB = 256
 BY_NAME = "union_by_name=true, hive_partitioning=false"
 
 
@@ -34,17 +38,22 @@ class Engine:
         self.settings = settings
         self.threads = settings.threads or os.cpu_count() or 1
         self._scratch = scratch
-        self._backend = ibis.duckdb.connect(
-            threads=self.threads,
-            memory_limit=f"{settings.memory_limit_mib}MiB",
-            temp_directory=str(scratch),
-        )
         self._names = 0
         self._scanned: dict[str, tuple[tuple[Path, ...], tuple[str, ...]]] = {}
 
+    @cached_property
+    def _backend(self) -> Backend:
+        """Opened when it is first used: a session that only reads chunks needs none."""
+        return ibis.duckdb.connect(
+            threads=self.threads,
+            memory_limit=f"{self.settings.memory_limit_mib}MiB",
+            temp_directory=str(self._scratch),
+        )
+
     def close(self) -> None:
         """Ends the session and frees its memory."""
-        self._backend.disconnect()
+        if "_backend" in self.__dict__:
+            self._backend.disconnect()
 
     def fresh_name(self, stem: str) -> str:
         """A name that nothing in the session has yet; only for code inside this package."""
@@ -152,10 +161,45 @@ class Engine:
             self.write(change(rows.order_by(rows.source_line)), made[-1])
         return self.scan(made, origins=origins)
 
-    def map_chunks(self, table: ir.Table, columns: Sequence[str], work: Callable[[Chunk], Result]) -> Iterator[Result]:
-        """Applies a function to consecutive rows of a table from ``scan``; see ``chunks.map_chunks``."""
+    def row_groups(self, table: ir.Table, first_number: int = 0) -> list[RowGroup]:
+        """Row groups of a table from ``scan``; see ``chunks.row_groups``."""
         files, origins = self._scanned[table.op().name]
-        return map_chunks(files, origins, columns, work, self.threads)
+        return row_groups(files, origins, first_number)
+
+    def map_chunks(
+        self, rows: ir.Table | Sequence[RowGroup], columns: Sequence[str], work: Callable[[Chunk], Result]
+    ) -> Iterator[Result]:
+        """Applies a function to consecutive rows of a table from ``scan``, or of some row groups of it.
+
+        See ``chunks.map_chunks``.
+        """
+        groups = self.row_groups(rows) if isinstance(rows, ir.Table) else rows
+        return map_chunks(groups, columns, work, self.threads)
+
+    def map_partitions(
+        self, partitions: Sequence[Partition], work: Callable[["Engine", Partition], Result]
+    ) -> Iterator[Result]:
+        """Applies a function to partitions of work, with ``engine.workers`` above 1 in worker processes.
+
+        Each has a session of its own, so that nothing of one stays in memory with the next; see
+        ``partitions.map_partitions``.
+        """
+        shares = 2 * self.settings.workers
+        settings = self.settings.model_copy(
+            update={
+                "workers": 1,
+                "threads": max(1, self.threads // self.settings.workers),
+                "memory_limit_mib": max(LEAST_MEMORY_MIB, self.settings.memory_limit_mib // shares),
+            }
+        )
+        return map_partitions(
+            partitions, work, open_engine, settings, self.scratch("partitions"), self.settings.workers
+        )
+
+    def scratch(self, stem: str) -> Path:
+        """A path below the scratch folder that nothing has yet."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return self._scratch / self.fresh_name(stem)
 
     @contextmanager
     def spool(self, schema: pa.Schema) -> Iterator[Spool]:

@@ -5,12 +5,13 @@ that are never used twice; its manifest names them. Readers open only what a man
 in one step is what makes a publication visible, all of it or nothing.
 """
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ GRACE_SECONDS = 3600.0
 MENDS = "again as it was run then: it sees the damage and makes this again"
 LOCK_WAIT_SECONDS = 1800.0
 CURRENT = "current"
+SHARING = "bronze"
 EDITION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
 
 
@@ -58,6 +60,11 @@ class Publication(_Record):
         """The partition's value, or an empty text."""
         return "" if self.partition is None else self.partition.partition("=")[2]
 
+    @property
+    def shares_files(self) -> bool:
+        """Whether its partitions name files of each other: landings do, where a raw file did not change."""
+        return self.layer == SHARING and self.partition is not None
+
 
 class DataFile(_Record):
     """One data file.
@@ -68,6 +75,10 @@ class DataFile(_Record):
         part: Which part of the source's configuration it belongs to.
         size: Its bytes.
         digest: Their SHA-256, or None in what releases published that took none; such a file is believed.
+        content_hash: Digest of what a landed file holds, by the raw file and how it was read.
+        made_from: Digest of the raw file, how it is read and the code that reads it: a later landing with the same one
+            names this file instead of writing it again. None where that must not be.
+        seen: Day (ISO 8601) on which a raw file with these contents was first landed.
     """
 
     path: str
@@ -75,6 +86,9 @@ class DataFile(_Record):
     part: int = 0
     size: int = 0
     digest: str | None = None
+    content_hash: str | None = None
+    made_from: str | None = None
+    seen: str | None = None
 
 
 class PublishedTable(_Record):
@@ -313,7 +327,16 @@ class TableStore:
         Returns:
             Files removed.
         """
-        return self._collect(manifest, 0.0)
+        with self._sharing(manifest.publication):
+            return self._collect(manifest, 0.0)
+
+    @contextmanager
+    def _sharing(self, publication: Publication) -> Iterator[None]:
+        """Of publications that share files one changes at a time: what it names must not be removed meanwhile."""
+        with ExitStack() as stack:
+            if publication.shares_files:
+                stack.enter_context(self._lock_one(publication.model_copy(update={"partition": None})))
+            yield
 
     def _point_current(self, layer: str, edition: str) -> None:
         """Lets the layer's ``current`` link point to a folder, in one step."""
@@ -327,17 +350,35 @@ class TableStore:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _collect(self, manifest: Manifest, grace_seconds: float) -> int:
-        """Removes data files of this publication that are no longer named, once readers have had time to finish."""
-        kept = {self.root / file.path for table in manifest.tables.values() for file in table.files}
+        """Removes data files that are no longer named, once readers have had time to finish."""
+        publication = manifest.publication
+        try:
+            sharing = self._others(publication) if publication.shares_files else []
+        except PublishError:  # nobody knows what a damaged manifest names
+            return 0
+        kept = {
+            self.root / file.path
+            for one in (manifest, *sharing)
+            for table in one.tables.values()
+            for file in table.files
+        }
         oldest = time.time() - grace_seconds
         removed = 0
         for table in manifest.tables:
-            folder = self.root / self.table_folder(manifest.publication, table)
-            for file in folder.glob("*-*.*"):
+            if publication.shares_files:
+                found = self.root.joinpath(publication.layer, table).glob("**/*-*.*")
+            else:
+                found = (self.root / self.table_folder(publication, table)).glob("*-*.*")
+            for file in found:
                 if file not in kept and (grace_seconds <= 0 or file.stat().st_mtime < oldest):
                     file.unlink(missing_ok=True)
                     removed += 1
         return removed
+
+    def _others(self, publication: Publication) -> list[Manifest]:
+        """The other partitions of a name."""
+        others = [one for one in self.partitions(publication.layer, publication.name) if one != publication]
+        return [found for one in others if (found := self.find(one)) is not None]
 
 
 class Draft:
@@ -377,41 +418,58 @@ class Draft:
         Args:
             fingerprint: Fingerprint of the publication.
             inputs: Digest of every input.
-            tables: The tables; the paths of their files are relative to the draft's folder.
+            tables: The tables; the paths of their files are relative to the draft's folder, those of files that are
+                published already (they have a digest) to the root: these are named as they are.
             metrics: Figures that a cached run repeats.
             tags: Tags that a cached run repeats.
             run_id: The run that made it.
             stage: The stage that makes it.
             named: Keep the names of the draft's files, in a folder of their own that the layer's ``current`` link
                 points to: for files that others address by name.
+
+        Raises:
+            PublishError: A file that is published already went meanwhile.
         """
         edition = f"{fingerprint[:16]}-{uuid4().hex[:8]}"
-        placed: dict[str, PublishedTable] = {}
-        for name, table in tables.items():
-            folder = self._store.table_folder(self.publication, name)
-            final: list[DataFile] = []
-            for number, file in enumerate(table.files):
-                if named:
-                    target = Path(self.publication.layer, edition, file.path)
-                else:
-                    target = folder / f"{edition}-{number:05d}{Path(file.path).suffix}"
-                final.append(self._place(file, target))
-            placed[name] = table.model_copy(update={"files": tuple(final)})
-        manifest = Manifest(
-            publication=self.publication,
-            fingerprint=fingerprint,
-            inputs=dict(inputs),
-            tables=placed,
-            metrics=dict(metrics),
-            tags=dict(tags),
-            run_id=run_id,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            stage=stage,
-        )
-        if named:
-            self._store._point_current(self.publication.layer, edition)
-        self._store._show(manifest)
+        with self._store._sharing(self.publication):
+            manifest = Manifest(
+                publication=self.publication,
+                fingerprint=fingerprint,
+                inputs=dict(inputs),
+                tables={name: self._placed(name, table, edition, named=named) for name, table in tables.items()},
+                metrics=dict(metrics),
+                tags=dict(tags),
+                run_id=run_id,
+                created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                stage=stage,
+            )
+            if named:
+                self._store._point_current(self.publication.layer, edition)
+            self._store._show(manifest)
         return manifest
+
+    def _placed(self, name: str, table: PublishedTable, edition: str, *, named: bool) -> PublishedTable:
+        """A table whose files stand at their final places."""
+        folder = self._store.table_folder(self.publication, name)
+        final: list[DataFile] = []
+        for number, file in enumerate(table.files):
+            if file.digest is not None:
+                final.append(self._published(file))
+            elif named:
+                final.append(self._place(file, Path(self.publication.layer, edition, file.path)))
+            else:
+                final.append(self._place(file, folder / f"{edition}-{number:05d}{Path(file.path).suffix}"))
+        return table.model_copy(update={"files": tuple(final)})
+
+    def _published(self, file: DataFile) -> DataFile:
+        """A file that another partition has published."""
+        if not (self._store.root / file.path).is_file():
+            raise PublishError(
+                "a file that was to be named again went meanwhile",
+                where=f"{self._store.root}: {file.path}",
+                todo="Run the same command again",
+            )
+        return file
 
     def amend(
         self, manifest: Manifest, tables: Mapping[str, PublishedTable], *, fingerprint: str, tags: Mapping[str, str]
@@ -427,25 +485,27 @@ class Draft:
         """
         edition = f"{manifest.fingerprint[:16]}-{uuid4().hex[:8]}"
         placed = dict(manifest.tables)
-        for name, table in tables.items():
-            folder = self._store.table_folder(self.publication, name)
-            final = [
-                self._place(file, folder / f"{edition}-{number:05d}{Path(file.path).suffix}")
-                if (self.folder / file.path).is_file()
-                else file
-                for number, file in enumerate(table.files)
-            ]
-            placed[name] = table.model_copy(update={"files": tuple(final)})
-        counts = {f"rows_{name}": float(table.rows) for name, table in tables.items()}
-        amended = manifest.model_copy(
-            update={
-                "fingerprint": fingerprint,
-                "tables": placed,
-                "metrics": manifest.metrics | {name: rows for name, rows in counts.items() if name in manifest.metrics},
-                "tags": manifest.tags | dict(tags),
-            }
-        )
-        self._store._show(amended, grace_seconds=0.0)
+        with self._store._sharing(self.publication):
+            for name, table in tables.items():
+                folder = self._store.table_folder(self.publication, name)
+                final = [
+                    self._place(file, folder / f"{edition}-{number:05d}{Path(file.path).suffix}")
+                    if (self.folder / file.path).is_file()
+                    else file
+                    for number, file in enumerate(table.files)
+                ]
+                placed[name] = table.model_copy(update={"files": tuple(final)})
+            counts = {f"rows_{name}": float(table.rows) for name, table in tables.items()}
+            known = manifest.metrics
+            amended = manifest.model_copy(
+                update={
+                    "fingerprint": fingerprint,
+                    "tables": placed,
+                    "metrics": known | {name: rows for name, rows in counts.items() if name in known},
+                    "tags": manifest.tags | dict(tags),
+                }
+            )
+            self._store._show(amended, grace_seconds=0.0)
         return amended
 
     def _place(self, file: DataFile, target: Path) -> DataFile:
@@ -456,6 +516,11 @@ class Draft:
         told = {"path": target.as_posix(), "size": draft.stat().st_size, "digest": digest_of(draft)}
         draft.replace(final)
         return file.model_copy(update=told)
+
+
+def joined_digest(files: Iterable[tuple[int, str]]) -> str:
+    """Digest of a landed table: of the parts and contents of its files, in no order."""
+    return hashlib.sha256("\n".join(sorted(f"{part}:{digest}" for part, digest in files)).encode()).hexdigest()
 
 
 def write_atomically(file: Path, text: str) -> None:

@@ -67,11 +67,13 @@ class SilverResult:
         tables: Silver table name -> rows in its contract's columns.
         facts: Figures and facts for the run.
         delivered: What became of the rows of each source that has files.
+        in_order: Tables whose rows are in the order of their contract's key already.
     """
 
     tables: Mapping[str, ir.Table]
     facts: Mapping[str, float | int | str]
     delivered: Mapping[str, DeliveredRows]
+    in_order: frozenset[str] = frozenset()
 
 
 def build_silver(
@@ -140,7 +142,8 @@ def build_silver(
     facts.update(
         {f"found_{finding.source}.{finding.check}": finding.affected for finding in findings if finding.affected}
     )
-    return SilverResult(tables, facts, delivered_rows(engine, sources, read, rejects, rejected, findings))
+    delivered = delivered_rows(engine, sources, read, rejects, rejected, findings)
+    return SilverResult(tables, facts, delivered, frozenset({"consumption_daily"} if daily.in_order else ()))
 
 
 def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *, absent: bool) -> list[Finding]:

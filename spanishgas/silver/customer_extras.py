@@ -32,7 +32,7 @@ def map_extras(engine: Engine, extras: Sequence[tuple[ExtraTable, RawPart]], ext
     Args:
         engine: The engine.
         extras: The tables and their landed files.
-        extracted_on: When they were extracted.
+        extracted_on: When they were extracted, those of files that were seen before left aside.
 
     Raises:
         ContractError: A declared column is not in the files.
@@ -96,7 +96,7 @@ def _long(part: RawPart, customer: ir.StringValue, name: str, column: ExtraColum
         name=ibis.literal(name),
         number=number,
         text=text,
-        known_at=ibis.literal(ALWAYS if column.known_at == "static" else extracted_on),
+        known_at=ibis.literal(ALWAYS) if column.known_at == "static" else part.extracted_on(part.table, extracted_on),
         source_file=part.table.source_file,
         source_line=part.table.source_line,
     )

@@ -58,6 +58,7 @@ class Runs:
         respelled: Rows whose identifiers were written otherwise.
         contrary: Reason and unit -> rows that contradict the settings.
         lost_kwh: Energy in the rejected rows.
+        group: Row group that the chunk is of.
     """
 
     customers: list[str]
@@ -70,6 +71,7 @@ class Runs:
     respelled: int
     contrary: Counter[tuple[str, str]]
     lost_kwh: float
+    group: int
 
     @property
     def energy_kwh(self) -> float:
@@ -124,7 +126,7 @@ def reduce_chunk(chunk: Chunk, reader: HourlyReader) -> Runs:
     """Reads, checks and reduces one chunk."""
     rows, rejected = accept(chunk, reader)
     told: dict[str, Any] = {"rejected": rejected, "read": chunk.batch.num_rows, "lost_kwh": rows.lost_kwh}
-    told |= {"sentinels": rows.sentinels, "respelled": rows.respelled, "contrary": rows.contrary}
+    told |= {"sentinels": rows.sentinels, "respelled": rows.respelled, "contrary": rows.contrary, "group": chunk.group}
     if not len(rows.codes):
         none = (np.zeros(0, np.int32), np.zeros(0, np.int32))
         return Runs([], {}, none, ROW_SCHEMA.empty_table(), **told)

@@ -188,7 +188,7 @@ def _typed(engine: Engine, part: RawPart, source: RawSource, timezone: str) -> i
             flags[f"flag_sentinel_{name}"] = none
         elif column.type == "float":
             flags[f"flag_missing_{name}"] = value.isnull()
-    known, is_snapshot = _known_at(source, values)
+    known, is_snapshot = _known_at(source, part.extracted_on(read, source.extracted_on), values)
     reasons = ibis.array(faults).filter(lambda reason: reason.notnull())
     return read.select(
         **values,
@@ -305,10 +305,12 @@ def _inside(value: ir.Value, column: Column) -> tuple[ir.Value, ir.BooleanValue 
     return value, outside
 
 
-def _known_at(source: RawSource, values: Mapping[str, ir.Value]) -> tuple[ir.DateValue, ir.BooleanValue]:
+def _known_at(
+    source: RawSource, extracted_on: ir.DateValue, values: Mapping[str, ir.Value]
+) -> tuple[ir.DateValue, ir.BooleanValue]:
     """Arrival where the source tells it, else as the contract derives it; and whether only the extraction is known."""
     rule = source.contract.known_at
-    derived: ir.DateValue = ibis.literal(source.extracted_on)
+    derived = extracted_on
     undated = ibis.literal(True)
     if rule.event is not None:
         event = values[rule.event].cast("date")

@@ -1,9 +1,11 @@
 """What silver reads: landed sources, with the configuration that says how to read them."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Self
 
+import ibis
 import ibis.expr.types as ir
 
 from spanishgas.config import SourcePart, SourceSettings
@@ -20,10 +22,24 @@ class RawPart:
     Attributes:
         settings: Where the files came from, and the column mapping.
         table: Raw columns beside ``source_file`` and ``source_line``; those of text formats are text.
+        seen: Day -> raw files that were first landed on it, before the extraction: they did not change since.
     """
 
     settings: SourcePart
     table: ir.Table
+    seen: Mapping[date, Sequence[str]] = field(default_factory=dict)
+
+    def extracted_on(self, rows: ir.Table, otherwise: date) -> ir.DateValue:
+        """Day on which every row was extracted.
+
+        Args:
+            rows: Rows of the table, with their ``source_file``.
+            otherwise: The day of files that are new or changed.
+        """
+        day: ir.DateValue = ibis.literal(otherwise)
+        for seen, files in sorted(self.seen.items()):
+            day = ibis.ifelse(rows.source_file.isin(list(files)), ibis.literal(seen), day)
+        return day
 
     @property
     def has_columns(self) -> bool:
@@ -39,7 +55,7 @@ class RawSource:
         contract: What the source promises.
         settings: Its configuration.
         parts: Its landed files; none where the source is absent.
-        extracted_on: When its undated rows were extracted.
+        extracted_on: When its undated rows were extracted, those of files that were seen before left aside.
     """
 
     contract: Contract

@@ -176,7 +176,7 @@ def _named(engine: Engine, source: RawSource, part: RawPart, points: ir.Table, d
     one = held.filter(held.customers == 1).drop("customers")
     named = part.table.left_join(one, list(PROVENANCE)).drop(*(f"{name}_right" for name in PROVENANCE))
     columns = {**settings.columns, "customer_id": ColumnMapping(column=HOLDER)}
-    return RawPart(settings.model_copy(update={"columns": columns}), engine.materialize(named))
+    return replace(part, settings=settings.model_copy(update={"columns": columns}), table=engine.materialize(named))
 
 
 def read_units(

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from spanishgas.config import Settings
 from spanishgas.contracts import Contract
 from spanishgas.engine.session import Engine
-from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.engine.store import DataFile, Manifest, Publication, TableStore
 from spanishgas.errors import SpanishGasError
 from spanishgas.registry import ModelRegistry, ModelVersion, RunLog
 
@@ -49,13 +49,34 @@ class Target:
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A file that the stage wrote into its draft, with what is known of it without reading it again."""
+    """A file that the stage wrote into its draft, with what is known of it without reading it again.
+
+    Attributes:
+        path: Where it is.
+        rows: Its rows.
+        content_hash: Digest of what it holds.
+        origin: Name of the raw file that it was landed from, or its own.
+        part: Which part of the source's configuration it belongs to.
+        made_from: See ``DataFile``.
+        seen: See ``DataFile``.
+        earlier: The file as another partition has published it; it is named again.
+    """
 
     path: Path
     rows: int
     content_hash: str
     origin: str
     part: int = 0
+    made_from: str | None = None
+    seen: str | None = None
+    earlier: DataFile | None = None
+
+    def data_file(self, folder: Path) -> DataFile:
+        """The file as its manifest will name it, from a draft's folder."""
+        found = self.earlier or DataFile(path=self.path.relative_to(folder).as_posix())
+        told = {"origin": self.origin, "part": self.part, "made_from": self.made_from, "seen": self.seen}
+        kept = self.content_hash if self.made_from is not None else None
+        return found.model_copy(update={**told, "content_hash": kept})
 
     @classmethod
     def of(cls, file: Path, folder: Path, *, rows: int = 0) -> "LandedFile":

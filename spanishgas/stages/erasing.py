@@ -2,15 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import ibis.expr.types as ir
 
-from spanishgas.bronze import HOLDINGS, Held, digest_without, extras_dataset, held_by, naming, take_out
+from spanishgas.bronze import HOLDINGS, Erased, Held, digest_without, extras_dataset, held_by, naming, take_out
 from spanishgas.config import DataSettings, SourcePart
 from spanishgas.contracts import Contract, find_contract
 from spanishgas.contracts.bronze import REJECTED_ROW
 from spanishgas.engine.session import Engine
-from spanishgas.engine.store import DataFile, Draft, Manifest, PublishedTable, TableStore
+from spanishgas.engine.store import DataFile, Draft, Manifest, PublishedTable, TableStore, joined_digest
 from spanishgas.engine.suppression import Suppression
 from spanishgas.stages.checks import check_table
 
@@ -70,6 +71,8 @@ class Erasing:
         run_id: The run that does it.
         dry: Count and change nothing.
         held: Supply points of the customers.
+        looked: What was found in landed files; several landings may name one.
+        written: Landed file -> the file without the customers that took its place.
     """
 
     engine: Engine
@@ -79,6 +82,8 @@ class Erasing:
     run_id: str
     dry: bool
     held: Held = field(default_factory=Held)
+    looked: dict[str, Erased | None] = field(default_factory=dict)
+    written: dict[str, DataFile] = field(default_factory=dict)
 
 
 def erase_everywhere(erasing: Erasing) -> Found:
@@ -141,6 +146,9 @@ def _erase_from(erasing: Erasing, manifest: Manifest, found: Found) -> None:
                 fingerprint=_fingerprint(manifest, erasing.run_id),
                 tags=tags,
             )
+            for name in parts:
+                files = zip(manifest.tables[name].files, after.tables[name].files, strict=False)
+                erasing.written.update({old.path: new for old, new in files if old.origin and old.path != new.path})
             found.amended += 1
             found.before.append(manifest)
             found.after.append(after)
@@ -233,25 +241,38 @@ def _landed(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found
             found.unread.append(f"{manifest.publication}/{name}: {file.origin}")
             files.append(file)
             continue
-        target = draft.file(name, number)
-        (path,) = erasing.store.checked(manifest, [file])
-        one = take_out(
-            erasing.engine,
-            path,
-            str(file.origin),
-            parts[file.part],
-            erasing.erased,
-            None if erasing.dry else target,
-            erasing.held,
-        )
-        if one is None:
-            files.append(file)
-            continue
-        files.append(file.model_copy(update={"path": target.relative_to(draft.folder).as_posix()}))
-        customers |= one.customers
-        taken += one.rows
-        digest = digest_without(digest, erasing.erased, one.customers)
+        one, after = _without(erasing, manifest, file, parts[file.part], draft.folder, draft.file(name, number))
+        files.append(after)
+        if one is not None:
+            customers |= one.customers
+            taken += one.rows
+            digest = digest_without(digest, erasing.erased, one.customers)
     if not taken:
         return None
-    after = table.model_copy(update={"files": tuple(files), "rows": table.rows - taken, "content_hash": digest})
-    return _Part(after, taken, frozenset(customers))
+    if all(file.content_hash is not None for file in files):
+        # As a landing of these files tells it.
+        digest = joined_digest((file.part, str(file.content_hash)) for file in files)
+    after_all = table.model_copy(update={"files": tuple(files), "rows": table.rows - taken, "content_hash": digest})
+    return _Part(after_all, taken, frozenset(customers))
+
+
+def _without(
+    erasing: Erasing, manifest: Manifest, file: DataFile, part: SourcePart, folder: Path, target: Path
+) -> tuple[Erased | None, DataFile]:
+    """What a landed file has of the customers, and the file without them; it is written once for all landings."""
+    known = file.path in erasing.looked
+    if not known:
+        (path,) = erasing.store.checked(manifest, [file])
+        where = None if erasing.dry else target
+        erasing.looked[file.path] = take_out(
+            erasing.engine, path, str(file.origin), part, erasing.erased, where, erasing.held
+        )
+    one = erasing.looked[file.path]
+    if one is None:
+        return None, file
+    digest = file.content_hash and digest_without(file.content_hash, erasing.erased, one.customers)
+    if known and not erasing.dry:
+        kept = erasing.written[file.path]
+        return one, kept.model_copy(update={"origin": file.origin, "part": file.part, "seen": file.seen})
+    place = {"path": target.relative_to(folder).as_posix(), "digest": None}
+    return one, file.model_copy(update={**place, "content_hash": digest})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,14 +11,17 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from spanishgas.bronze import (
+    Earlier,
     Landed,
     RawFile,
     build_ingestion_log,
     build_rejects,
     content_hash,
     drop_rows,
+    earlier_files,
     fetch_rows,
     fetched_rows,
+    first_seen,
     land_source,
     locate_sources,
     without_erased,
@@ -26,9 +30,11 @@ from spanishgas.bronze.locate import extras_dataset
 from spanishgas.config import DataSettings, QualitySettings, Settings, SettingsModel, SourceSettings
 from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
+from spanishgas.engine.fingerprint import code_digest, lock_digest
 from spanishgas.engine.session import open_engine
-from spanishgas.engine.store import Manifest, Publication, TableStore, write_frame_atomically
+from spanishgas.engine.store import DataFile, Manifest, Publication, TableStore, write_frame_atomically
 from spanishgas.engine.suppression import Suppression
+from spanishgas.errors import PublishError
 from spanishgas.quality import LANDING_GATES, LandingFacts, accepted_tags, figures_of, judge, refusal
 from spanishgas.readers import HashCache
 from spanishgas.registry import ModelRegistry, RunLog
@@ -47,6 +53,8 @@ class IngestSettings(SettingsModel):
 
     data: DataSettings
     quality: QualitySettings = Field(exclude=True)
+    # Whether files that an earlier landing has are landed again: the same comes out.
+    force: bool = Field(exclude=True)
 
 
 class Ingest(PlainStage):
@@ -74,11 +82,11 @@ class Ingest(PlainStage):
                 found = [fetch_rows(engine, raw, folder) if raw.settings.sql else raw for raw in found]
         inputs = {_key(raw): content_hash(raw, raw.digest or hashes.digest(raw.path)) for raw in found}
         hashes.save()
-        view = IngestSettings(data=_without_dates(settings.data), quality=settings.quality)
+        view = IngestSettings(data=_without_dates(settings.data), quality=settings.quality, force=settings.force)
         return [Target(landing_of(settings), view, inputs)]
 
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
-        """Lands the files, source by source, without the customers who were erased.
+        """Lands the files, source by source, without the customers who were erased; unchanged ones are named again.
 
         Raises:
             SourceError: Files cannot be read as configured.
@@ -91,6 +99,9 @@ class Ingest(PlainStage):
         hashes = HashCache(_hash_file(workspace.store))
         erased = Suppression.of(workspace.store.root)
         extras = {extras_dataset(number): extra for number, extra in enumerate(view.data.extras)}
+        earlier = _earlier(workspace.store, target.publication)
+        if view.force:
+            earlier = replace(earlier, files={})
         landed = [
             land_source(
                 workspace.engine,
@@ -99,17 +110,19 @@ class Ingest(PlainStage):
                 contract=CONTRACTS.get(dataset),
                 hashes=hashes,
                 extras=extras.get(dataset),
+                earlier=earlier,
                 progress=workspace.progress,
             )
             for dataset, files in locate_sources(view.data).items()
         ]
         landed = without_erased(workspace.engine, landed, erased)
         verdicts = judge(LANDING_GATES, _facts(workspace.store, view.data, landed, target.publication), view.quality)
-        log = build_ingestion_log(date.fromisoformat(target.publication.value), landed)
+        run_date = date.fromisoformat(target.publication.value)
+        log = build_ingestion_log(run_date, landed)
         product = Product(
             tables={REJECTS.name: build_rejects(landed), INGESTION_LOG.name: log},
             contracts={**CONTRACTS, REJECTS.name: REJECTS, INGESTION_LOG.name: INGESTION_LOG},
-            landed={source.dataset: list(_landed_files(source)) for source in landed},
+            landed={source.dataset: list(_landed_files(source, run_date)) for source in landed},
             landed_columns={source.dataset: _schema(source) for source in landed},
             metrics=_metrics(landed) | figures_of(verdicts),
             tags={"absent_sources": ", ".join(_absent(view.data, landed)) or "none"}
@@ -132,7 +145,9 @@ class Ingest(PlainStage):
                 if manifest is not None
                 for file in store.files(manifest, INGESTION_LOG.name)
             ]
-            whole = pd.concat([pq.read_table(file, partitioning=None).to_pandas() for file in files], ignore_index=True)
+            whole = pd.concat([_frame(file) for file in files], ignore_index=True)
+            # Logs of earlier releases do not know the column.
+            whole["first_seen"] = whole.get("first_seen", whole["run_date"]).fillna(whole["run_date"])
             write_frame_atomically(store.root / "bronze" / "_meta" / LOG, whole)
         return ""
 
@@ -172,7 +187,7 @@ def _all_files(found: Mapping[str, Sequence[RawFile]]) -> Iterator[RawFile]:
         yield from files
 
 
-def _landed_files(source: Landed) -> Iterator[LandedFile]:
+def _landed_files(source: Landed, run_date: date) -> Iterator[LandedFile]:
     for file in source.files:
         yield LandedFile(
             path=file.path,
@@ -180,7 +195,43 @@ def _landed_files(source: Landed) -> Iterator[LandedFile]:
             content_hash=file.content_hash,
             origin=file.raw.origin,
             part=file.raw.part,
+            made_from=file.made_from,
+            seen=first_seen(file, run_date),
+            earlier=file.earlier,
         )
+
+
+def _code() -> str:
+    """Digest of the code that decides what a raw file is landed as."""
+    return f"{code_digest(land_source.__module__)} {lock_digest()}"
+
+
+def _earlier(store: TableStore, publication: Publication) -> Earlier:
+    """Files of the landing before a run date, or of this run date where it is landed again."""
+    before = store.newest("bronze", LANDING, date.fromisoformat(publication.value))
+    try:
+        found = None if before is None else store.find(before)
+        if found is None:
+            return Earlier(code=_code())
+        log, rejects = (
+            pd.concat([_frame(file) for file in store.files(found, name)])
+            for name in (INGESTION_LOG.name, REJECTS.name)
+        )
+    except PublishError:  # damaged: whoever reads it is told so, and nothing of it is used here
+        return Earlier(code=_code())
+
+    def checked(file: DataFile) -> Path | None:
+        try:
+            return store.checked(found, [file])[0]
+        except PublishError:
+            return None
+
+    return earlier_files(found, log, rejects, _code(), checked)
+
+
+def _frame(file: Path) -> pd.DataFrame:
+    frame: pd.DataFrame = pq.read_table(file, partitioning=None).to_pandas()
+    return frame
 
 
 def _facts(

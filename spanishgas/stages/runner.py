@@ -4,7 +4,6 @@ What a stage publishes is decided by its fingerprint: where that is published al
 repeats the figures of the run that made it.
 """
 
-import hashlib
 import json
 import math
 import time
@@ -21,7 +20,15 @@ from spanishgas.config import Settings
 from spanishgas.contracts import Contract, find_contract
 from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.session import Engine, open_engine
-from spanishgas.engine.store import DataFile, Draft, Manifest, Publication, PublishedTable, TableStore
+from spanishgas.engine.store import (
+    DataFile,
+    Draft,
+    Manifest,
+    Publication,
+    PublishedTable,
+    TableStore,
+    joined_digest,
+)
 from spanishgas.errors import ContractError, PublishError, SpanishGasError
 from spanishgas.failures import STAGE, STEP, note
 from spanishgas.registry import ModelRegistry, RunLog, Tracker
@@ -312,13 +319,10 @@ def _write(engine: Engine, draft: Draft, product: Product, say: Progress) -> dic
             columns=engine.column_types(file),
         )
     for name, files in product.landed.items():
-        digests = sorted(f"{file.part}:{file.content_hash}" for file in files)
         written[name] = PublishedTable(
-            files=tuple(
-                DataFile(path=_relative(draft, file.path), origin=file.origin, part=file.part) for file in files
-            ),
+            files=tuple(file.data_file(draft.folder) for file in files),
             rows=sum(file.rows for file in files),
-            content_hash=_join(digests),
+            content_hash=joined_digest((file.part, file.content_hash) for file in files),
             contract_version=product.contracts[name].version if name in product.contracts else 0,
             columns=dict(product.landed_columns.get(name, {})),
         )
@@ -327,10 +331,6 @@ def _write(engine: Engine, draft: Draft, product: Product, say: Progress) -> dic
 
 def _relative(draft: Draft, file: Path) -> str:
     return file.relative_to(draft.folder).as_posix()
-
-
-def _join(digests: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _check_versions(target: Target) -> None:

@@ -58,6 +58,8 @@ def build_days(
     zones: pd.DataFrame | None = None,
     holders: Holders | None = None,
     threads: int = 1,
+    workers: int = 1,
+    row_group_size: int = 40,
     **told: Any,
 ) -> tuple[pd.DataFrame, DailyResult, pd.DataFrame]:
     """Days, the result that they are of, and rejected rows; ``told`` are settings of the source."""
@@ -65,9 +67,9 @@ def build_days(
     for number, frame in enumerate(files):
         paths.append(folder / f"hours-{number}.parquet")
         table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
-        pq.write_table(table, paths[-1], row_group_size=40)
+        pq.write_table(table, paths[-1], row_group_size=row_group_size)
     part = SourcePart(files="hours", columns=columns or {})
-    with open_engine(EngineSettings(threads=threads), folder / "scratch") as engine:
+    with open_engine(EngineSettings(threads=threads, workers=workers), folder / "scratch") as engine:
         table = engine.scan(paths, origins=[path.name for path in paths])
         source = RawSource(
             CONSUMPTION_HOURLY,
