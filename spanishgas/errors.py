@@ -90,6 +90,10 @@ class LockTimeoutError(PublishError):
     exit_code = 75
 
 
+class LaterReleaseError(SpanishGasError):
+    """What is there was written by a later release, and this one would misread it or write over it."""
+
+
 class TrackingError(SpanishGasError):
     """The tracking store cannot be reached or prepared."""
 
