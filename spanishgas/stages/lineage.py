@@ -124,21 +124,26 @@ class Lineage:
         return max(before, key=lambda one: one.created_at, default=None)
 
 
-def render(node: Node, names: Mapping[str, str], indent: str = "") -> Iterator[str]:
+def steps(node: Node, depth: int = 0) -> Iterator[tuple[int, Node]]:
+    """A tree line by line: how deep each node stands, and the node."""
+    yield depth, node
+    for one in node.next:
+        yield from steps(one, depth + 1)
+
+
+def render(top: Node, names: Mapping[str, str]) -> Iterator[str]:
     """A tree for the terminal, line by line.
 
     Args:
-        node: Its top.
+        top: Its top.
         names: Digest of a model -> its version in the registry, with its aliases.
-        indent: Before each line.
     """
-    facts = [node.digest[:16]] if node.kind != "publication" else [f"run {node.run_id}", node.created_at]
-    facts += [names.get(one, f"model {one[:16]}") for one in node.models]
-    facts += ["see above"] if node.told_before else []
-    kind = "" if node.kind == "publication" else f" ({node.kind})"
-    yield f"{indent}{node.name}{kind}: {', '.join(facts)}"
-    for one in node.next:
-        yield from render(one, names, indent + "  ")
+    for depth, node in steps(top):
+        facts = [node.digest[:16]] if node.kind != "publication" else [f"run {node.run_id}", node.created_at]
+        facts += [names.get(one, f"model {one[:16]}") for one in node.models]
+        facts += ["see above"] if node.told_before else []
+        kind = "" if node.kind == "publication" else f" ({node.kind})"
+        yield f"{'  ' * depth}{node.name}{kind}: {', '.join(facts)}"
 
 
 def _node(manifest: Manifest, used: Sequence[str], following: tuple[Node, ...], *, told_before: bool = False) -> Node:
