@@ -23,9 +23,9 @@ from spanishgas.registry import Tracker, copies
 from spanishgas.stages import backup
 from spanishgas.stages.backup import back_up, restore
 from spanishgas.stages.runner import run_stage
-from tests.faults.scenes import published
+from tests.faults.scenes import published, tracking_in
 from tests.stages.toy import Toy, settings_for
-from tests.support import quiet
+from tests.support import quiet, without_tracking_variables
 
 
 class Shop:
@@ -67,6 +67,12 @@ def there(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+def tracker_in(folder: Path) -> Tracker:
+    """The store in a folder; MLflow's variables would lead to the one that was used before."""
+    with without_tracking_variables():
+        return Tracker(tracking_in(folder))
+
+
 def names_in(archive: Path) -> list[str]:
     with pa.CompressedInputStream(archive.open("rb"), "zstd") as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
         return tar.getnames()
@@ -87,8 +93,7 @@ def test_what_is_put_back_is_what_was_there_and_needs_nothing_of_the_place_befor
     assert (after.small, after.links, after.manifests) == (before.small, before.links, before.manifests)
     (manifest,) = after.manifests
     assert TableStore(after.root).damaged_files(manifest) == []
-    tracker = Tracker(TrackingSettings(uri=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts=tmp_path, experiment="x"))
-    folder = tracker.folder_of(run_id)
+    folder = tracker_in(tmp_path / "new").folder_of(run_id)
     assert folder is not None
     assert folder.is_relative_to(tmp_path / "new" / "mlruns")
     assert (folder / "report.md").read_text() == "# Doubles\n"
@@ -98,8 +103,7 @@ def test_what_is_put_back_is_what_was_there_and_needs_nothing_of_the_place_befor
 def test_the_stages_find_their_work_done_where_it_was_put_back(shop: Shop, tmp_path: Path, archive: Path) -> None:
     shop.back_up(archive)
     restore(archive, tmp_path / "new", quiet)
-    tracking = TrackingSettings(uri=f"sqlite:///{tmp_path}/new/mlflow.db", artifacts=tmp_path / "a", experiment="toy")
-    again = run_stage(Toy(), settings_for(tmp_path / "new", tracking), Tracker(tracking))
+    again = run_stage(Toy(), settings_for(tmp_path / "new", shop.tracking), tracker_in(tmp_path / "new"))
     assert again.cached
 
 
