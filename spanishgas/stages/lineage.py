@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spanishgas.engine.store import Manifest, PublishedTable, TableStore
-from spanishgas.models.files import digest_of_digests
+from spanishgas.models.files import CARD, digest_of_digests
 
 LAYERS = ("raw", "bronze", "silver", "gold")
 LANDED = "bronze"
@@ -171,9 +171,8 @@ def _digests(manifest: Manifest) -> Iterator[str]:
 
 
 def _model_digest(table: PublishedTable) -> str:
-    """The digest that a model's files are registered under; empty where a table is no folder of files."""
-    if not table.files or not all(file.origin and file.digest for file in table.files) or table.columns:
+    """The digest that a model's files are registered under; empty where a table is no model."""
+    files = {str(file.origin).rpartition("/")[2]: file.digest for file in table.files}
+    if CARD not in files or not all(files.values()):
         return ""
-    return digest_of_digests(
-        {str(file.origin).rpartition("/")[2]: bytes.fromhex(str(file.digest)) for file in table.files}
-    )
+    return digest_of_digests({name: bytes.fromhex(str(digest)) for name, digest in files.items()})

@@ -76,7 +76,9 @@ def test_the_dashboard_shows_both_ways(retailer: Retailer, monkeypatch: pytest.M
     assert (top[step], top[name]) == (PUBLICATIONS["recommendations"][place], str(partition))
     assert top[run] == manifest.run_id
     assert list(back[name]) == [node.name for _, node in steps(lineage.back(manifest))]
-    assert "v1" in " ".join(back[model])
+    trained = back[back[model] != ""]
+    assert set(trained[name].str[:11]) == {"gold/model/"}
+    assert all(one.startswith("v1 · ") for one in trained[model])
     raw = back[back[step].str.strip() == NODES["raw file"][place]]
     assert set(raw[name]) == set(lineage.raw_files)
     assert set(raw[digest].str.len()) == {64}

@@ -216,9 +216,9 @@ def test_nothing_is_written_over(shop: Shop, tmp_path: Path, archive: Path) -> N
 def test_a_cut_or_damaged_archive_puts_nothing_in_place(shop: Shop, tmp_path: Path, archive: Path) -> None:
     shop.back_up(archive)
     whole, broken, into = archive.read_bytes(), tmp_path / "broken.tar.zst", tmp_path / "new"
-    step = len(whole) // 60
-    harmed = [whole[:at] for at in range(0, len(whole), step)]
-    harmed += [whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :] for at in range(0, len(whole), step)]
+    places = [len(whole) * number // 60 for number in range(60)]
+    harmed = [whole[:at] for at in places]
+    harmed += [whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :] for at in places]
     before = set(tmp_path.iterdir())
     for one in harmed:
         broken.write_bytes(one)

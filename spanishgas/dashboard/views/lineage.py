@@ -11,7 +11,7 @@ from spanishgas.dashboard.data import RECOMMENDED
 from spanishgas.dashboard.formatting import NOTHING, plain
 from spanishgas.dashboard.layout import facts, page_head, section
 from spanishgas.dashboard.view import View
-from spanishgas.dashboard.words import ACTIONS, NODES, PUBLICATIONS, ROLES, Pair
+from spanishgas.dashboard.words import ACTIONS, NODES, PUBLICATIONS, RESPONSES, ROLES
 from spanishgas.engine.store import TableStore
 from spanishgas.errors import TrackingError
 
@@ -86,12 +86,16 @@ def _back(view: View) -> None:
             (say("Recommended", "Recomendación"), view.word(ACTIONS, row["action"])),
             (say("Model", "Modelo"), f"v{row['model_version']} · {row['model_digest'][:16]}"),
             (say("Policy", "Política"), str(row["policy_version"])),
-            (say("Response to offers", "Respuesta a ofertas"), str(manifest.tags.get("response", NOTHING))),
+            (say("Response to offers", "Respuesta a ofertas"), _response(view, manifest.tags)),
             (say("Decided", "Decidida"), view.fmt.moment(manifest.created_at)),
             (say("Run in MLflow", "Ejecución en MLflow"), manifest.run_id),
         ]
     )
     _tree(view, _lineage(view).back(manifest))
+
+
+def _response(view: View, tags: Mapping[str, str]) -> str:
+    return view.word(RESPONSES, tags["response"]) if tags.get("response") else NOTHING
 
 
 def _forward(view: View) -> None:
@@ -134,8 +138,7 @@ def _tree(view: View, top: "Node") -> None:
 def _what(view: View, node: "Node") -> str:
     if node.kind != "publication":
         return view.word(NODES, node.kind)
-    words: Mapping[str, Pair] = PUBLICATIONS
-    told = view.word(words, node.name.split("/")[1])
+    told = view.word(PUBLICATIONS, node.name.split("/")[1])
     return told + (view.say(" (see above)", " (véase arriba)") if node.told_before else "")
 
 
