@@ -24,6 +24,8 @@ RUN groupadd --gid 10001 spanishgas \
     && install -d -o spanishgas -g spanishgas /srv/spanishgas /srv/spanishgas/cache
 COPY --from=build /opt/spanishgas /opt/spanishgas
 COPY LICENSE /usr/share/doc/spanishgas/
+# The bill of materials, where `make sbom` has made one.
+COPY sbom/spanishgas-serving /usr/share/doc/spanishgas/sbom
 ENV PATH=/opt/spanishgas/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -9,7 +9,7 @@ BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup demo test drill coverage lint format bench ui dashboard serve images audit lock dictionary notebook changelog
+.PHONY: setup demo test drill coverage lint format bench ui dashboard serve images audit sbom lock dictionary notebook changelog
 .PHONY: clean
 .DEFAULT_GOAL := help
 
@@ -67,6 +67,9 @@ images: ## build both images; BUILDER="buildah bud --format docker" and BASE_IMA
 audit: $(READY) ## look the locked dependencies up among known vulnerabilities
 	@$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
+sbom: $(READY) ## a bill of materials per image (CycloneDX), into sbom/; images built afterwards carry theirs
+	@$(BIN)/uv run --quiet --no-project --with cyclonedx-bom==7.5.0 python .ci/sbom
+
 dictionary: $(READY) ## generate the documents that are made from declarations
 	@$(BIN)/python -m spanishgas.contracts --write docs/DATA_DICTIONARY.md
 	@$(BIN)/python -m spanishgas.features --write docs/FEATURES.md
@@ -81,7 +84,7 @@ changelog: ## gather docs/changes into CHANGELOG.md and raise the version; VERSI
 	@.ci/changelog "$(VERSION)" "$(or $(DATE),$(shell date +%F))"
 
 clean: ## remove the environment, outputs and caches
-	@rm -rf $(VENV) data mlflow.db mlflow.db-* mlruns .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	@rm -rf $(VENV) data mlflow.db mlflow.db-* mlruns sbom/*/*.json .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	@rm -rf .import_linter_cache *.egg-info
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock, and the images' parts of it

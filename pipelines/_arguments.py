@@ -5,7 +5,7 @@
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from spanishgas.errors import ConfigError
@@ -106,6 +106,19 @@ def read_arguments(argv: list[str], entry: str = "") -> Arguments:
         tuple(folders),
         runs[-1] if runs else None,
         "traceback" in flags,
+    )
+
+
+def words_of(arguments: Arguments, own: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What a command that is no stage is told: words of its own, and the settings.
+
+    Args:
+        arguments: The command line.
+        own: Names of its own words.
+    """
+    split = [_split(one) for one in arguments.overrides]
+    return {name: value for name, value in split if name in own}, tuple(
+        one for one, (name, _) in zip(arguments.overrides, split, strict=True) if name not in own
     )
 
 

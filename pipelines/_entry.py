@@ -268,6 +268,17 @@ def load_settings(overrides: Sequence[str]) -> Settings:
         ) from error
 
 
+def data_root(overrides: Sequence[str]) -> Path:
+    """The folder of all published tables; one data set's own where that lies elsewhere.
+
+    Raises:
+        ConfigError: The settings are wrong.
+    """
+    own = load_settings(overrides).data.root
+    everything = Path(str(_compose(overrides)["data_root"]))
+    return everything if own.absolute().is_relative_to(everything.absolute()) else own
+
+
 def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """All combinations of the comma-separated values in some overrides, in the order given.
 

@@ -8,7 +8,7 @@ from datetime import date
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from pipelines._arguments import Arguments
+from pipelines._arguments import Arguments, words_of
 from pipelines._entry import guarded, load_settings
 from spanishgas.config import Settings
 from spanishgas.contracts.decisions import RECOMMENDATIONS
@@ -30,8 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _lineage(arguments: Arguments, _: Console) -> int:
-    own = {name: value for one in arguments.overrides for name, _, value in [one.partition("=")] if name in OWN}
-    others = [one for one in arguments.overrides if one.partition("=")[0] not in OWN]
+    own, others = words_of(arguments, OWN)
     if ("recommendation" in own) == ("raw" in own) or own.get("format", "tree") not in ("tree", "json"):
         raise ConfigError("what is asked for is not clear", where=NAME, examples=arguments.overrides, todo=USE)
     settings = load_settings(others)

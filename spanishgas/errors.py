@@ -94,6 +94,10 @@ class WorkerError(SpanishGasError):
     """A worker process was ended from outside, so that its part of the work is missing."""
 
 
+class LaterReleaseError(SpanishGasError):
+    """What is there was written by a later release, and this one would misread it or write over it."""
+
+
 class TrackingError(SpanishGasError):
     """The tracking store cannot be reached or prepared."""
 

@@ -206,6 +206,31 @@ STATUSES: dict[str, Pair] = {
 }
 REPORTS: dict[str, Pair] = {"drift": ("Drift", "Deriva"), "performance": ("Performance", "Rendimiento")}
 
+# What is published under a name, and what a line of a lineage may be else.
+PUBLICATIONS: dict[str, Pair] = {
+    "ingest": ("Landed raw files", "Ficheros cargados"),
+    "silver": ("Clean tables", "Tablas depuradas"),
+    "features": ("Features", "Variables"),
+    "training_set": ("Training set", "Conjunto de entrenamiento"),
+    "model": ("Trained model", "Modelo entrenado"),
+    "promotion": ("Comparison of models", "Comparación de modelos"),
+    "backtest": ("Backtest", "Prueba retrospectiva"),
+    "segments": ("Segments", "Segmentos"),
+    "scoring": ("Scores", "Puntuaciones"),
+    "response": ("Response to offers", "Respuesta a ofertas"),
+    "recommendations": ("Decision", "Decisión"),
+    "simulation": ("Simulation of the plan", "Simulación del plan"),
+    "measured": ("Measured effect", "Efecto medido"),
+    "replay_study": ("Replayed worlds", "Mundos repetidos"),
+    "drift": ("Drift", "Deriva"),
+    "performance": ("Performance", "Rendimiento"),
+    "retrain_signal": ("Whether to train again", "Si conviene reentrenar"),
+}
+NODES: dict[str, Pair] = {
+    "raw file": ("Raw file", "Fichero"),
+    "unknown": ("Not published any more", "Ya no está publicado"),
+}
+
 
 def word(words: Mapping[str, Pair], key: object, language: Language) -> str:
     """The word for a key; a key that has none yet is told as it is, without its underscores."""

@@ -24,14 +24,18 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
+from spanishgas import __version__
 from spanishgas.engine.integrity import SEAL, digest_of, is_sound, is_unbroken, sealed
-from spanishgas.errors import LockTimeoutError, PublishError
+from spanishgas.errors import LaterReleaseError, LockTimeoutError, PublishError
 
 GRACE_SECONDS = 3600.0
 MENDS = "again as it was run then: it sees the damage and makes this again"
+GO_BACK = "Use that release or a later one; to go back, restore the backup from before the upgrade (docs/backup.md)"
 LOCK_WAIT_SECONDS = 1800.0
 CURRENT = "current"
 SHARING = "bronze"
+# Raised when a release before would misread a manifest of this one; the seal is taken in the same way in every format.
+FORMAT = 1
 EDITION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
 
 
@@ -102,7 +106,10 @@ class PublishedTable(_Record):
 
 
 class Manifest(_Record):
-    """What a publication consists of, where it came from, and which stage and run made it."""
+    """What a publication consists of, where it came from, and which stage, run and release made it.
+
+    What releases before wrote has neither seal nor digests, stage, format or release, and is read all the same.
+    """
 
     publication: Publication
     fingerprint: str
@@ -113,6 +120,8 @@ class Manifest(_Record):
     run_id: str
     created_at: str
     stage: str = ""
+    format: int = 1
+    release: str = ""
 
     @property
     def again(self) -> str:
@@ -153,15 +162,36 @@ class TableStore:
 
         Raises:
             PublishError: The manifest is damaged.
+            LaterReleaseError: It is of a format that this release does not know.
         """
         file = self._manifest_file(publication)
         try:
-            told = json.loads(file.read_bytes())
-            whole = isinstance(told, dict) and is_unbroken(told)
-            if whole:
-                return Manifest.model_validate({name: value for name, value in told.items() if name != SEAL})
+            found = self.manifest_in(file.read_bytes(), file)
         except FileNotFoundError:
             return None
+        if found is None:
+            raise _damaged_manifest(file)
+        return found
+
+    @staticmethod
+    def manifest_in(content: bytes, file: Path) -> Manifest | None:
+        """The manifest in a file; None where the file is none: lists made from what is published lie there too.
+
+        Args:
+            content: The file's bytes.
+            file: Where it lies, for messages.
+
+        Raises:
+            PublishError: It is damaged.
+            LaterReleaseError: It is of a format that this release does not know.
+        """
+        try:
+            told = json.loads(content)
+            if not isinstance(told, dict) or "publication" not in told:
+                return None
+            if is_unbroken(told):
+                _know(told, file)
+                return Manifest.model_validate({name: value for name, value in told.items() if name != SEAL})
         except ValueError as error:  # no text, no JSON, or no manifest
             raise _damaged_manifest(file) from error
         raise _damaged_manifest(file)
@@ -442,6 +472,8 @@ class Draft:
                 run_id=run_id,
                 created_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 stage=stage,
+                format=FORMAT,
+                release=__version__,
             )
             if named:
                 self._store._point_current(self.publication.layer, edition)
@@ -503,6 +535,8 @@ class Draft:
                     "tables": placed,
                     "metrics": known | {name: rows for name, rows in counts.items() if name in known},
                     "tags": manifest.tags | dict(tags),
+                    "format": FORMAT,
+                    "release": __version__,
                 }
             )
             self._store._show(amended, grace_seconds=0.0)
@@ -576,6 +610,17 @@ def _is_manifest(file: Path) -> bool:
     """Whether a file beside the manifests is one: lists that are made from what is published lie there too."""
     found = read_json(file)
     return found is None or (isinstance(found, dict) and "publication" in found)
+
+
+def _know(told: dict[str, Any], file: Path) -> None:
+    """Refuses what a later release published: read as if it were ours it would be damaged, and made again over it."""
+    if isinstance(told.get("format"), int) and told["format"] > FORMAT:
+        raise LaterReleaseError(
+            f"was published in format {told['format']} by SpanishGas {told.get('release') or 'of a later release'}; "
+            f"this is {__version__}, which knows up to format {FORMAT}",
+            where=str(file),
+            todo=GO_BACK,
+        )
 
 
 def _damaged_manifest(file: Path) -> PublishError:

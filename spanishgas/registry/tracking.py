@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from spanishgas.config import TrackingSettings
-from spanishgas.errors import SpanishGasError, TrackingError
+from spanishgas.errors import LaterReleaseError, SpanishGasError, TrackingError
 from spanishgas.failures import KEPT, keep_in_a_file, note, noted, traceback_of
 from spanishgas.redaction import masked, without_secrets
 from spanishgas.registry.answering import ask, without_credentials
@@ -32,6 +32,7 @@ KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 # On a run: whether the working tree had changes that the commit does not have.
 COMMIT_TAG, CHANGED_TAG = "mlflow.source.git.commit", "git_changed"
 TRACEBACK = "traceback.txt"
+OUT_OF_DATE = "out-of-date database schema"
 
 
 class Tracker:
@@ -71,9 +72,15 @@ class Tracker:
                 _make_file(self.uri)
                 client = mlflow.MlflowClient(self.uri, self.uri)
                 client.search_experiments(max_results=1)
-        except TrackingError:  # the lock's own message is the right one
+        except SpanishGasError:  # its own message is the right one
             raise
         except Exception as error:
+            if OUT_OF_DATE in str(error):
+                raise TrackingError(
+                    "its tables are of an earlier MLflow",
+                    where=masked(self._address),
+                    todo=f"Take a backup (docs/backup.md), then run `mlflow db upgrade {masked(self._address)}`",
+                ) from error
             if (told := trouble(error, self._address)) is not None and self.uri.startswith(SQLITE):
                 raise told from error
             raise TrackingError(
@@ -257,23 +264,37 @@ def _make_file(uri: str) -> None:
 
 
 def is_prepared(uri: str) -> bool:
-    """Whether a database has MLflow's newest tables and its first experiment, so that opening it changes nothing."""
+    """Whether a database has MLflow's newest tables and its first experiment, so that opening it changes nothing.
+
+    Raises:
+        LaterReleaseError: Its tables are those of a later MLflow.
+    """
     import mlflow.store.model_registry.sqlalchemy_store
     import mlflow.store.tracking.sqlalchemy_store
     from alembic.script import ScriptDirectory
+    from alembic.util.exc import CommandError
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
-    newest = ScriptDirectory(str(Path(mlflow.store.__file__).with_name("db_migrations"))).get_current_head()
+    known = ScriptDirectory(str(Path(mlflow.store.__file__).with_name("db_migrations")))
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
         return False
     try:
         with create_engine(uri, poolclass=NullPool).connect() as connection:
             version = connection.execute(text("select version_num from alembic_version")).scalar()
-            return version == newest and connection.execute(text("select 1 from experiments")).first() is not None
+            if version is not None:
+                known.get_revision(str(version))
+            first = connection.execute(text("select 1 from experiments")).first()
+            return version == known.get_current_head() and first is not None
     except SQLAlchemyError:  # nothing is there yet, or what is wrong shows when it is opened
         return False
+    except CommandError as error:
+        raise LaterReleaseError(
+            f"its tables are of a later MLflow than {mlflow.__version__}: revision {version} is not known here",
+            where=masked(uri),
+            todo="Use the release that upgraded it; to go back, restore the backup from before (docs/backup.md)",
+        ) from error
 
 
 def _origin_tags(stage: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spanishgas.engine.store import Manifest, PublishedTable, TableStore
-from spanishgas.models.files import digest_of_digests
+from spanishgas.models.files import CARD, digest_of_digests
 
 LAYERS = ("raw", "bronze", "silver", "gold")
 LANDED = "bronze"
@@ -124,21 +124,26 @@ class Lineage:
         return max(before, key=lambda one: one.created_at, default=None)
 
 
-def render(node: Node, names: Mapping[str, str], indent: str = "") -> Iterator[str]:
+def steps(node: Node, depth: int = 0) -> Iterator[tuple[int, Node]]:
+    """A tree line by line: how deep each node stands, and the node."""
+    yield depth, node
+    for one in node.next:
+        yield from steps(one, depth + 1)
+
+
+def render(top: Node, names: Mapping[str, str]) -> Iterator[str]:
     """A tree for the terminal, line by line.
 
     Args:
-        node: Its top.
+        top: Its top.
         names: Digest of a model -> its version in the registry, with its aliases.
-        indent: Before each line.
     """
-    facts = [node.digest[:16]] if node.kind != "publication" else [f"run {node.run_id}", node.created_at]
-    facts += [names.get(one, f"model {one[:16]}") for one in node.models]
-    facts += ["see above"] if node.told_before else []
-    kind = "" if node.kind == "publication" else f" ({node.kind})"
-    yield f"{indent}{node.name}{kind}: {', '.join(facts)}"
-    for one in node.next:
-        yield from render(one, names, indent + "  ")
+    for depth, node in steps(top):
+        facts = [node.digest[:16]] if node.kind != "publication" else [f"run {node.run_id}", node.created_at]
+        facts += [names.get(one, f"model {one[:16]}") for one in node.models]
+        facts += ["see above"] if node.told_before else []
+        kind = "" if node.kind == "publication" else f" ({node.kind})"
+        yield f"{'  ' * depth}{node.name}{kind}: {', '.join(facts)}"
 
 
 def _node(manifest: Manifest, used: Sequence[str], following: tuple[Node, ...], *, told_before: bool = False) -> Node:
@@ -166,9 +171,8 @@ def _digests(manifest: Manifest) -> Iterator[str]:
 
 
 def _model_digest(table: PublishedTable) -> str:
-    """The digest that a model's files are registered under; empty where a table is no folder of files."""
-    if not table.files or not all(file.origin and file.digest for file in table.files) or table.columns:
+    """The digest that a model's files are registered under; empty where a table is no model."""
+    files = {str(file.origin).rpartition("/")[2]: file.digest for file in table.files}
+    if CARD not in files or not all(files.values()):
         return ""
-    return digest_of_digests(
-        {str(file.origin).rpartition("/")[2]: bytes.fromhex(str(file.digest)) for file in table.files}
-    )
+    return digest_of_digests({name: bytes.fromhex(str(digest)) for name, digest in files.items()})

@@ -21,6 +21,7 @@ from spanishgas.contracts import Contract, find_contract
 from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.session import Engine, open_engine
 from spanishgas.engine.store import (
+    GO_BACK,
     DataFile,
     Draft,
     Manifest,
@@ -29,7 +30,7 @@ from spanishgas.engine.store import (
     TableStore,
     joined_digest,
 )
-from spanishgas.errors import ContractError, PublishError, SpanishGasError
+from spanishgas.errors import ContractError, LaterReleaseError, PublishError, SpanishGasError
 from spanishgas.failures import STAGE, STEP, note
 from spanishgas.registry import ModelRegistry, RunLog, Tracker
 from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
@@ -126,6 +127,7 @@ def run_stage(
         if begun is not None:
             begun(stage.name, run, provenance)
         with store.lock(*(target.publication for target in targets)):
+            _refuse_later(store, targets)
             damaged: list[str] = []
             with console.status(f"{stage.name}: checking what is published"):
                 published = _published(store, prints, force=settings.force, damaged=damaged)
@@ -334,14 +336,15 @@ def _relative(draft: Draft, file: Path) -> str:
 
 
 def _check_versions(target: Target) -> None:
-    """An input published under another version of its contract must not be read as if it were of this one."""
-    stale = [
-        f"{manifest.publication} {name} v{table.contract_version} (now v{contract.version})"
-        for manifest in target.manifests.values()
-        for name, table in manifest.tables.items()
-        for contract in [_contract_or_none(manifest.publication.layer, name)]
-        if contract is not None and table.contract_version != contract.version
-    ]
+    """An input published under another version of its contract must not be read as if it were of this one.
+
+    Raises:
+        LaterReleaseError: A version is later than ours.
+        ContractError: A version is earlier.
+    """
+    other = [one for manifest in target.manifests.values() for one in _other_versions(manifest)]
+    _raise_later(str(target.publication), [told for told, is_later in other if is_later])
+    stale = [told for told, _ in other]
     if stale:
         raise ContractError(
             "inputs were published under another contract version",
@@ -349,6 +352,41 @@ def _check_versions(target: Target) -> None:
             count=len(stale),
             examples=stale,
             todo="Run the stages that make them again",
+        )
+
+
+def _refuse_later(store: TableStore, targets: Sequence[Target]) -> None:
+    """What a later release published must not be replaced by what this one would make of it.
+
+    Raises:
+        LaterReleaseError: It is of a later format, or a contract of it is of a later version.
+    """
+    for target in targets:
+        try:
+            manifest = store.find(target.publication)
+        except PublishError:  # damaged, so made again
+            continue
+        if manifest is not None:
+            _raise_later(str(target.publication), [told for told, is_later in _other_versions(manifest) if is_later])
+
+
+def _other_versions(manifest: Manifest) -> Iterator[tuple[str, bool]]:
+    """Tables whose contract had another version than now: in words, and whether it was a later one."""
+    for name, table in manifest.tables.items():
+        contract = _contract_or_none(manifest.publication.layer, name)
+        if contract is not None and table.contract_version != contract.version:
+            told = f"{manifest.publication} {name} v{table.contract_version} (now v{contract.version})"
+            yield told, table.contract_version > contract.version
+
+
+def _raise_later(where: str, later: Sequence[str]) -> None:
+    if later:
+        raise LaterReleaseError(
+            "tables were published under a later contract version than this release knows",
+            where=where,
+            count=len(later),
+            examples=later,
+            todo=GO_BACK,
         )
 
 

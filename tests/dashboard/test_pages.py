@@ -58,11 +58,11 @@ def test_a_page_without_anything_says_what_to_run(opened: Opened, page: str, tmp
 # Publication -> pages that read it.
 READERS = {
     "scoring": ("overview", "at_risk", "customer", "segments"),
-    "recommendations": ("overview", "at_risk", "customer", "segments", "offers"),
+    "recommendations": ("overview", "at_risk", "customer", "segments", "offers", "lineage"),
     "simulation": ("segments", "offers"),
     "segments": ("at_risk", "customer", "segments", "offers"),
     "features": ("customer",),
-    "silver": ("overview", "at_risk", "customer"),
+    "silver": ("overview", "at_risk", "customer", "lineage"),
     "promotion": ("model",),
     "training_set": ("model",),
     "backtest": ("model",),

@@ -1,5 +1,7 @@
 """There is a word in both languages for everything that tables may hold."""
 
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -17,6 +19,7 @@ from spanishgas.policy.reasons import REASONS
 from spanishgas.registry.champions import ROLLED_BACK, Action
 from tests.policy.worlds import delivered
 
+ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = {
     "ACTIONS": decisions.DECIDED,
     "WINDOWS": decisions.OFFERED_WINDOWS,
@@ -49,6 +52,13 @@ def test_every_value_has_a_word_in_both_languages(name: str) -> None:
     assert all(
         english and spanish for key, (english, spanish) in found.items() if (name, key) != ("CHECK_ROLES", "none")
     )
+
+
+def test_whatever_a_stage_publishes_has_a_name() -> None:
+    sources = "".join(file.read_text() for file in (ROOT / "spanishgas" / "stages").glob("*.py"))
+    named = set(re.findall(r'Publication\(\s*layer="gold", name="(\w+)"', sources))
+    assert named | {"ingest", "silver", "drift", "retrain_signal", "measured"} == set(words.PUBLICATIONS)
+    assert all(english and spanish for english, spanish in (*words.PUBLICATIONS.values(), *words.NODES.values()))
 
 
 def test_every_reason_is_told_as_a_sentence() -> None:

@@ -8,6 +8,11 @@ import pandas as pd
 import pytest
 
 from pipelines.lineage import main
+from spanishgas.dashboard import without_browser
+from spanishgas.dashboard.formatting import plain
+from spanishgas.dashboard.words import NODES, PUBLICATIONS
+from spanishgas.stages.lineage import Lineage, steps
+from tests.dashboard.conftest import sound
 from tests.e2e.worlds import Retailer
 
 RUN_DATE = "2024-12-09"
@@ -50,3 +55,42 @@ def test_from_a_recommendation_to_the_raw_files_and_back(
     assert main(asked(retailer, f"recommendation=nobody@{RUN_DATE}")) == 1
     for unclear in ("format=json", f"recommendation={customer}", f"recommendation={customer}@yesterday"):
         assert main(asked(retailer, unclear)) == 2
+
+
+@pytest.mark.decided
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_dashboard_shows_both_ways(retailer: Retailer, monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    monkeypatch.setenv("SPANISHGAS_DATA_ROOT", str(retailer.root))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", retailer.tracking.uri)
+    place = ("en", "es").index(language)
+    page = without_browser.page("lineage", timeout=120)
+    page.query_params["lang"] = language
+    page.run()
+    sound(page)
+    (partition,) = retailer.store.partitions("gold", "recommendations")
+    manifest = retailer.store.read(partition, made_by="recommend")
+    lineage = Lineage(retailer.store)
+    back, *forward = (one.value for one in page.dataframe)
+    step, name, _, model, run, digest = back.columns
+    top = back.iloc[0]
+    assert (top[step], top[name]) == (PUBLICATIONS["recommendations"][place], str(partition))
+    assert top[run] == manifest.run_id
+    assert list(back[name]) == [node.name for _, node in steps(lineage.back(manifest))]
+    trained = back[back[model] != ""]
+    assert set(trained[name].str[:11]) == {"gold/model/"}
+    assert all(one.startswith("v1 · ") for one in trained[model])
+    raw = back[back[step].str.strip() == NODES["raw file"][place]]
+    assert set(raw[name]) == set(lineage.raw_files)
+    assert set(raw[digest].str.len()) == {64}
+    known = {words[place] for words in (*PUBLICATIONS.values(), *NODES.values())}
+    assert {text.strip().partition(" (")[0] for text in back[step]} <= known
+    chosen = next(one for one in lineage.raw_files if one.startswith("price_history/"))
+    page.selectbox(key="raw_file").set_value(chosen).run()
+    sound(page)
+    _, *forward = (one.value for one in page.dataframe)
+    (wanted,) = lineage.forward(chosen)
+    assert [list(one[name]) for one in forward] == [[node.name for _, node in steps(wanted)]]
+    assert str(partition) in set(forward[0][name])
+    page.text_input(key="customer").set_value("<nobody>").run()
+    sound(page)
+    assert plain("<nobody>") in page.warning[0].value

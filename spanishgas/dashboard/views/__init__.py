@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spanishgas.dashboard.view import View
-from spanishgas.dashboard.views import at_risk, customer, model, monitoring, offers, overview, segments
+from spanishgas.dashboard.views import at_risk, customer, lineage, model, monitoring, offers, overview, segments
 from spanishgas.dashboard.words import Pair
 
 
@@ -35,4 +35,5 @@ VIEWS: tuple[Entry, ...] = (
     Entry("offers", ("Offers", "Ofertas"), ":material/sell:", offers.show),
     Entry("model", ("Model", "Modelo"), ":material/neurology:", model.show, needs_dates=False),
     Entry("monitoring", ("Monitoring", "Seguimiento"), ":material/monitoring:", monitoring.show, needs_dates=False),
+    Entry("lineage", ("Lineage", "Procedencia"), ":material/account_tree:", lineage.show),
 )

@@ -1,0 +1,284 @@
+"""Everything of a retailer in one archive, taken while stages publish, and put back elsewhere.
+
+What an archive holds is what was there at one moment: manifests are looked at before and after the tracking store is
+copied, until nothing was published between.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+from spanishgas import __version__
+from spanishgas.engine.archive import HEAD, ChangedError, Packer, packing, unpack
+from spanishgas.engine.snapshot import Snapshot, link_again, roots_in
+from spanishgas.engine.store import DataFile, Manifest, TableStore
+from spanishgas.engine.suppression import FOLDER, KEY, LIST, Suppression
+from spanishgas.errors import ConfigError, PublishError
+from spanishgas.registry.copies import (
+    artifact_roots,
+    copy_store,
+    end_runs,
+    move_artifacts,
+    store_file,
+    whole_folders,
+)
+
+DATA, STORE, ARTIFACTS = "data", "mlflow.db", "mlruns"
+# How often to look again while stages publish, and to begin again where files went meanwhile.
+LOOKS, BEGINNINGS = 100, 3
+Say = Callable[[str], None]
+
+
+class _MovedError(Exception):
+    """What was looked at has been published anew, and its files are gone."""
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What an archive holds, or what was put back.
+
+    Attributes:
+        place: The archive, or the folder.
+        publications: Publications.
+        files: Files.
+        size: Their bytes.
+        runs_ended: Runs that were at work when it was taken.
+        keys: Data roots whose key of erasures is in it, by their path below ``data``.
+        without_keys: Data roots with a list of erased customers whose key is not in it.
+    """
+
+    place: Path
+    publications: int
+    files: int
+    size: int
+    runs_ended: int = 0
+    keys: tuple[str, ...] = ()
+    without_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What was there at one moment: tables of all data roots, and a copy of the tracking store."""
+
+    tables: tuple[Snapshot, ...]
+    store: Path | None
+
+
+def back_up(root: Path, uri: str | None, archive: Path, say: Say, *, with_key: bool = False) -> Backup:
+    """Takes all data sets below a folder, the tracking store and its artifacts, whatever stages do meanwhile.
+
+    Args:
+        root: The folder of all published tables.
+        uri: Address of the tracking store; None takes the tables only.
+        archive: The file to make.
+        say: Is told what goes on.
+        with_key: Take the key of erasures too, where it is a file.
+
+    Raises:
+        PublishError: The archive is there already, nothing is published, or what is published is damaged.
+        TrackingError: The store is no local one, holds artifacts elsewhere, or cannot be copied.
+    """
+    for _ in range(BEGINNINGS):
+        try:
+            return _back_up(root, uri, archive.absolute(), say, with_key)
+        except _MovedError as moved:
+            say(f"{moved} was published anew and its files went; beginning again")
+    raise PublishError(
+        "files went while they were read, each time",
+        where=str(root),
+        todo="Take the backup while no erasure runs, and faster than within an hour",
+    )
+
+
+def _back_up(root: Path, uri: str | None, archive: Path, say: Say, with_key: bool) -> Backup:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.store-") as folder:
+        moment = _look(root, uri, Path(folder))
+        roots = [] if moment.store is None else artifact_roots(moment.store)
+        artifacts = {one: ARTIFACTS if not number else f"{ARTIFACTS}-{number + 1}" for number, one in enumerate(roots)}
+        names = {_below(root, one.root): one for one in moment.tables}
+        lists = [name for name, one in names.items() if f"{FOLDER}/{LIST}" in one.small]
+        keys = [name for name in lists if with_key and (names[name].root / FOLDER / KEY).is_file()]
+        head = {
+            "release": __version__,
+            "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "links": {name: one.links for name, one in names.items()},
+            "artifacts": {name: str(one) for one, name in artifacts.items()},
+        }
+        with packing(archive, head) as packer:
+            for name, one in names.items():
+                say(f"taking {one.root}")
+                _pack_tables(packer, name, one)
+            for name in keys:
+                packer.add(f"{name}/{FOLDER}/{KEY}", names[name].root / FOLDER / KEY)
+            ended = 0
+            if moment.store is not None:
+                say("taking the tracking store and its artifacts")
+                _pack_artifacts(packer, whole_folders(moment.store), artifacts)
+                ended = end_runs(moment.store)
+                packer.add(STORE, moment.store)
+        return Backup(
+            archive,
+            sum(len(one.manifests) for one in moment.tables),
+            packer.files,
+            packer.size,
+            ended,
+            tuple(keys),
+            tuple(name for name in lists if name not in keys),
+        )
+
+
+def _look(root: Path, uri: str | None, folder: Path) -> _Moment:
+    """What is there at one moment: nothing was published while the store was copied.
+
+    Raises:
+        PublishError: Stages publish faster than can be looked.
+    """
+    file = None if uri is None else store_file(uri)
+    copy = None if file is None else folder / STORE
+    for _ in range(LOOKS):
+        before = tuple(Snapshot.of(one) for one in roots_in(root))
+        if file is not None and copy is not None:
+            copy_store(file, copy)
+        if tuple(Snapshot.of(one) for one in roots_in(root)) == before:
+            return _Moment(before, copy)
+    raise PublishError(
+        f"something was published each of the {LOOKS} times that all was looked at",
+        where=str(root),
+        todo="Take the backup while fewer stages run",
+    )
+
+
+def _below(root: Path, one: Path) -> str:
+    return (Path(DATA) / one.relative_to(root)).as_posix()
+
+
+def _pack_tables(packer: Packer, name: str, taken: Snapshot) -> None:
+    for manifest in taken.manifests:
+        for file in _files(manifest):
+            try:
+                packer.add(f"{name}/{file.path}", taken.root / file.path, size=file.size or None, digest=file.digest)
+            except ChangedError as error:
+                if TableStore(taken.root).find(manifest.publication) != manifest:
+                    raise _MovedError(str(manifest.publication)) from error
+                raise PublishError(
+                    f"what is published is damaged: {error}",
+                    where=f"{taken.root}: {manifest.publication}",
+                    todo=f"{manifest.again}; then take the backup",
+                ) from error
+    for path, content in taken.small.items():
+        packer.add_bytes(f"{name}/{path}", content)
+
+
+def _files(manifest: Manifest) -> Iterator[DataFile]:
+    for table in manifest.tables.values():
+        yield from table.files
+
+
+def _pack_artifacts(packer: Packer, folders: Sequence[Path], roots: Mapping[Path, str]) -> None:
+    files = {file for folder in folders for file in folder.rglob("*") if file.is_file()}
+    for file in sorted(files):
+        root = next(one for one in roots if file.is_relative_to(one))
+        try:
+            packer.add(f"{roots[root]}/{file.relative_to(root).as_posix()}", file)
+        except ChangedError as error:
+            raise PublishError(
+                "an artifact went or changed while it was read",
+                where=str(file),
+                examples=[error],
+                todo="Take the backup again, while nobody deletes runs",
+            ) from error
+
+
+def restore(archive: Path, into: Path, say: Say, *, erased: Path | None = None) -> Backup:
+    """Puts an archive into an empty place, whole and checked, or not at all.
+
+    Args:
+        archive: What ``back_up`` made.
+        into: A folder that is empty or not there; it gets ``data``, ``mlflow.db`` and ``mlruns``.
+        say: Is told what goes on.
+        erased: A data root that is newer than the archive, whose list of erased customers is to hold.
+
+    Raises:
+        ConfigError: The folder is not empty, there is no list in that data root, or its key is another.
+        PublishError: The archive is cut, damaged, or of a later release; or the key of the list is missing.
+    """
+    into = into.absolute()
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise ConfigError("is not empty", where=str(into), todo="Name a folder that is empty or not there: into=DIR")
+    into.parent.mkdir(parents=True, exist_ok=True)
+    draft = into.with_name(f".{into.name}.unfinished-{uuid4().hex[:8]}")
+    draft.mkdir()
+    try:
+        say(f"unpacking and checking {archive}")
+        head = unpack(archive, draft)
+        found = _put_right(draft, into, head, erased)
+        os.sync()  # the rename must not be on the disk before what it shows
+        draft.replace(into)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return found
+
+
+def _put_right(draft: Path, into: Path, head: Mapping[str, Any], erased: Path | None) -> Backup:
+    """Makes of unpacked files what can be opened in the place where they are going to lie."""
+    publications, lists, taken_lists = 0, [], 0
+    for name, links in head["links"].items():
+        root = draft / name
+        link_again(root, links)
+        taken = Snapshot.of(root)
+        publications += len(taken.manifests)
+        missing = [path for one in taken.manifests for path in TableStore(root).missing_files(one)]
+        if missing:
+            raise PublishError(
+                "files that manifests name are not in the archive",
+                where=name,
+                count=len(missing),
+                examples=missing,
+                todo="Take another archive; nothing was put in place",
+            )
+        if erased is not None:
+            taken_lists += _take_list(erased / Path(name).relative_to(DATA), root)
+        if (root / FOLDER / LIST).is_file():
+            lists.append(name)
+    if erased is not None and not taken_lists:
+        raise ConfigError("has no list of erased customers", where=str(erased), todo="erased=DIR names a data root")
+    if (draft / STORE).is_file():
+        move_artifacts(draft / STORE, {Path(was): into / name for name, was in head["artifacts"].items()})
+    (draft / HEAD).unlink()
+    files = [file for file in draft.rglob("*") if file.is_file()]
+    keys = tuple(name for name in lists if (draft / name / FOLDER / KEY).is_file())
+    return Backup(
+        into,
+        publications,
+        len(files),
+        sum(file.stat().st_size for file in files),
+        keys=keys,
+        without_keys=tuple(name for name in lists if name not in keys),
+    )
+
+
+def _take_list(newer: Path, root: Path) -> bool:
+    """Puts the list of erased customers of a newer data root, and its key, in place of what came out of the archive.
+
+    Returns:
+        Whether there is one.
+
+    Raises:
+        ConfigError: Its key is another than that of the environment.
+        PublishError: It cannot be read, or its key is not to be found.
+    """
+    if not (newer / FOLDER / LIST).is_file():
+        return False
+    Suppression.of(newer)
+    (root / FOLDER).mkdir(exist_ok=True)
+    for name in (LIST, KEY):
+        if (newer / FOLDER / name).is_file():
+            shutil.copy2(newer / FOLDER / name, root / FOLDER / name)
+    return True
