@@ -448,6 +448,39 @@ class Draft:
         self._store._show(amended, grace_seconds=0.0)
         return amended
 
+    def amend_named(
+        self, manifest: Manifest, tables: Mapping[str, PublishedTable], *, tags: Mapping[str, str]
+    ) -> Manifest:
+        """The same for files that others address by name: they keep their names, in a folder of their own.
+
+        Args:
+            manifest: The visible manifest, published with ``named``.
+            tables: All its tables; a file is new where one of its name lies in the draft's folder.
+            tags: Further tags.
+        """
+        layer, edition = self.publication.layer, f"{manifest.fingerprint[:16]}-{uuid4().hex[:8]}"
+        placed: dict[str, PublishedTable] = {}
+        before: set[Path] = set()
+        for name, table in tables.items():
+            final: list[DataFile] = []
+            for file in table.files:
+                inside = Path(*Path(file.path).parts[2:])
+                before.add(self._store.root.joinpath(*Path(file.path).parts[:2]))
+                target = Path(layer, edition, inside)
+                if (self.folder / inside).is_file():
+                    final.append(self._place(file.model_copy(update={"path": inside.as_posix()}), target))
+                    continue
+                (self._store.root / target).parent.mkdir(parents=True, exist_ok=True)
+                os.link(self._store.root / file.path, self._store.root / target)
+                final.append(file.model_copy(update={"path": target.as_posix()}))
+            placed[name] = table.model_copy(update={"files": tuple(final)})
+        amended = manifest.model_copy(update={"tables": placed, "tags": manifest.tags | dict(tags)})
+        self._store._point_current(layer, edition)
+        self._store._show(amended, grace_seconds=0.0)
+        for folder in before:
+            shutil.rmtree(folder, ignore_errors=True)
+        return amended
+
     def _place(self, file: DataFile, target: Path) -> DataFile:
         """Moves a file of the draft to its final place, with the digest of what is to be found there."""
         draft, final = self.folder / file.path, self._store.root / target
