@@ -11,7 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +30,7 @@ GRACE_SECONDS = 3600.0
 MENDS = "again as it was run then: it sees the damage and makes this again"
 LOCK_WAIT_SECONDS = 1800.0
 CURRENT = "current"
+REMOVED = "_removed"
 EDITION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
 
 
@@ -110,6 +111,20 @@ class Manifest(_Record):
     def content_hash(self) -> str:
         """Digest of all tables, for the fingerprints of those who read them."""
         return "+".join(f"{name}:{table.content_hash}" for name, table in sorted(self.tables.items()))
+
+
+class Removed(_Record):
+    """What is left of a publication whose age was up: what it was, and no rows.
+
+    Attributes:
+        manifest: Its manifest as it was.
+        removed_at: UTC, ISO 8601.
+        removed_by: The run that removed it.
+    """
+
+    manifest: Manifest
+    removed_at: str
+    removed_by: str
 
 
 class TableStore:
@@ -306,6 +321,67 @@ class TableStore:
         file = self._manifest_file(manifest.publication)
         write_atomically(file, sealed(manifest.model_dump_json()))
         self._collect(manifest, self.grace_seconds if grace_seconds is None else grace_seconds)
+
+    def remove(self, manifest: Manifest, run_id: str) -> int:
+        """Removes a publication for good, all of it or nothing as readers see it; the caller holds its lock.
+
+        What it was is written down first, then nobody sees it any more, then its files go: whoever is killed between
+        leaves files that ``finish_removals`` knows.
+
+        Returns:
+            Bytes of its files.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        record = Removed(manifest=manifest, removed_at=now, removed_by=run_id)
+        write_atomically(self._removed_file(manifest.publication), sealed(record.model_dump_json()))
+        self._manifest_file(manifest.publication).unlink(missing_ok=True)
+        return self._remove_files(manifest, set())
+
+    def removed(self) -> list[Removed]:
+        """Publications that were removed and are not there again.
+
+        Raises:
+            PublishError: A record of one is damaged.
+        """
+        return [one for one in self._records_of_removals() if self.find(one.manifest.publication) is None]
+
+    def finish_removals(self) -> int:
+        """Removes files that a removal which was killed has left; returns their bytes."""
+        freed = 0
+        for one in self._records_of_removals():
+            with self.lock(one.manifest.publication):
+                visible = self.find(one.manifest.publication)
+                tables = () if visible is None else visible.tables.values()
+                freed += self._remove_files(one.manifest, {file.path for table in tables for file in table.files})
+        return freed
+
+    def _records_of_removals(self) -> Iterator[Removed]:
+        for file in sorted(self.root.glob(f"*/{REMOVED}/*/*.json")):
+            told = read_json(file)
+            if not isinstance(told, dict) or not is_unbroken(told):
+                raise PublishError(
+                    "the record of what was removed is damaged",
+                    where=str(file),
+                    todo="Restore it, or delete it: then lineage tells of unknown inputs",
+                )
+            yield Removed.model_validate({name: value for name, value in told.items() if name != SEAL})
+
+    def _removed_file(self, publication: Publication) -> Path:
+        return self.root / publication.layer / REMOVED / publication.name / f"{publication.partition or 'whole'}.json"
+
+    def _remove_files(self, manifest: Manifest, kept: set[str]) -> int:
+        freed = 0
+        for table in manifest.tables.values():
+            for file in table.files:
+                path = self.root / file.path
+                if file.path not in kept and path.is_file():
+                    freed += path.stat().st_size
+                    path.unlink()
+        for name in manifest.tables:
+            folder = self.root / self.table_folder(manifest.publication, name)
+            with suppress(OSError):  # another publication's files are there, or it is gone
+                folder.rmdir()
+        return freed
 
     def tidy(self, manifest: Manifest) -> int:
         """Removes at once what a publication does not name any more; the caller holds its lock.

@@ -161,8 +161,8 @@ def _erase_beside(erasing: Erasing, found: Found) -> None:
             if not erasing.dry:
                 shutil.rmtree(folder, ignore_errors=True)
     for file in sorted((root / REQUESTS).rglob("*.jsonl")):
-        with TemporaryDirectory() as folder:
-            gone = clean_file(finder, file, Path(folder) / file.name if erasing.dry else None)
+        with TemporaryDirectory() as scratch:
+            gone = clean_file(finder, file, Path(scratch) / file.name if erasing.dry else None)
             found.requests += gone.records if gone else 0
 
 
