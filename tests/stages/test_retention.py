@@ -48,8 +48,8 @@ class Noted:
 
 
 def publish(
-    store: TableStore, name: str, partition: str | None, layer: str = "gold", *, inputs: Mapping[str, str] | None = None,
-    tags: Mapping[str, str] | None = None, is_model: bool = False,
+    store: TableStore, name: str, partition: str | None, layer: str = "gold", *,
+    inputs: Mapping[str, str] | None = None, tags: Mapping[str, str] | None = None, is_model: bool = False,
 ) -> Manifest:  # fmt: skip
     publication = Publication(layer=layer, name=name, partition=partition)
     with store.lock(publication), store.draft(publication) as draft:
