@@ -166,6 +166,8 @@ def _beyond(found: Found, kept: Kept, naming: Sequence[str], *, dry: bool) -> li
 
 def _left_to_do(file: str) -> str:
     """What to do about a file that still names somebody."""
+    if "/bronze/_meta/" in file or "/ingestion_log/" in file:
+        return "a raw file has the name. Have it renamed, delete the partition, and land the date again."
     if any(f"/{layer}/" in file for layer in LAYERS):
         return "published, and no table. Make it again with force=true."
     return "no stage makes it. Look at it, and delete it or take them out."
