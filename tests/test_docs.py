@@ -78,6 +78,7 @@ CHOSEN_BY_OTHERS = {
     "promote": {"features", "labels"},
     "drift": {"features"},
     "simulate": {"labels"},
+    "retention": {"labels", "policy"},
     "response": {"policy"},
     "replay": {"run_date", "promotion"},
 }

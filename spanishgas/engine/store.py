@@ -335,7 +335,7 @@ class TableStore:
         record = Removed(manifest=manifest, removed_at=now, removed_by=run_id)
         write_atomically(self._removed_file(manifest.publication), sealed(record.model_dump_json()))
         self._manifest_file(manifest.publication).unlink(missing_ok=True)
-        return self._remove_files(manifest, set())
+        return self._remove_files(manifest)
 
     def removed(self) -> list[Removed]:
         """Publications that were removed and are not there again.
@@ -350,9 +350,7 @@ class TableStore:
         freed = 0
         for one in self._records_of_removals():
             with self.lock(one.manifest.publication):
-                visible = self.find(one.manifest.publication)
-                tables = () if visible is None else visible.tables.values()
-                freed += self._remove_files(one.manifest, {file.path for table in tables for file in table.files})
+                freed += self._remove_files(one.manifest)
         return freed
 
     def _records_of_removals(self) -> Iterator[Removed]:
@@ -369,12 +367,13 @@ class TableStore:
     def _removed_file(self, publication: Publication) -> Path:
         return self.root / publication.layer / REMOVED / publication.name / f"{publication.partition or 'whole'}.json"
 
-    def _remove_files(self, manifest: Manifest, kept: set[str]) -> int:
+    def _remove_files(self, manifest: Manifest) -> int:
+        """Files of a publication that nobody sees; names are never used twice, so none is of a later one."""
         freed = 0
         for table in manifest.tables.values():
             for file in table.files:
                 path = self.root / file.path
-                if file.path not in kept and path.is_file():
+                if path.is_file():
                     freed += path.stat().st_size
                     path.unlink()
         for name in manifest.tables:

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spanishgas.engine.store import Manifest, PublishedTable, TableStore
-from spanishgas.models.files import digest_of_digests
 
 LAYERS = ("raw", "bronze", "silver", "gold")
 LANDED = "bronze"
@@ -179,6 +178,8 @@ def _digests(manifest: Manifest) -> Iterator[str]:
 
 def _model_digest(table: PublishedTable) -> str:
     """The digest that a model's files are registered under; empty where a table is no folder of files."""
+    from spanishgas.models.files import digest_of_digests
+
     if not table.files or not all(file.origin and file.digest for file in table.files) or table.columns:
         return ""
     return digest_of_digests(

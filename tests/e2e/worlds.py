@@ -113,7 +113,7 @@ def with_own_artifacts(retailer: Retailer, folder: Path) -> Retailer:
     target = folder / "artifacts"
     with closing(sqlite3.connect(database)) as store, store:
         (shared,) = {
-            Path(address.removeprefix("file://")).parent
+            Path(address.removeprefix("file://"))
             for (address,) in store.execute("select artifact_location from experiments where experiment_id <> 0")
         }
         shutil.copytree(shared, target)
