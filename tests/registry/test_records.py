@@ -90,6 +90,7 @@ def test_through_a_server_what_it_lets_and_the_rest_in_its_database(
         assert len(served) >= 2
         assert not any(finder.in_file(file) for file in served)
         assert list(values_naming(database)) == [f"params.value: {WHO}"]
+    with without_tracking_variables():  # MLflow has set the server's address
         direct = Tracker(TrackingSettings(uri=database, artifacts=tmp_path / "none", experiment="spanishgas"))
         with direct.run("erase", tags={}) as erasing:
             assert erasing.records.clean(finder, dry=False).rows == {"params.value": 1}
