@@ -17,6 +17,8 @@ from spanishgas.bronze.land import Landed, LandedRawFile
 from spanishgas.config import SourcePart
 from spanishgas.domain.civil_time import NUMBERED
 from spanishgas.domain.identifiers import one_spelling_of
+from spanishgas.engine.cleaning import clean_file
+from spanishgas.engine.finding import Finder
 from spanishgas.engine.json_fields import json_field
 from spanishgas.engine.session import Engine
 from spanishgas.engine.suppression import Suppression
@@ -218,12 +220,14 @@ def without_erased(engine: Engine, landed: Sequence[Landed], erased: Suppression
     held = Held()
     for file in (file for source in landed if source.dataset == HOLDINGS for file in source.files):
         held = held.joined(held_by(engine, file.path, file.raw.origin, file.raw.settings, erased))
+    finder = Finder(erased)
     return [
-        replace(source, files=tuple(_without(engine, file, erased, held) for file in source.files)) for source in landed
+        replace(source, files=tuple(_without(engine, file, erased, held, finder) for file in source.files))
+        for source in landed
     ]
 
 
-def _without(engine: Engine, file: LandedRawFile, erased: Suppression, held: Held) -> LandedRawFile:
+def _without(engine: Engine, file: LandedRawFile, erased: Suppression, held: Held, finder: Finder) -> LandedRawFile:
     content = file.content
     named = naming(erased, held)
     rejects = tuple(one for one in content.rejects if not named.named_in(f"{one.row}\n{one.detail}"))
@@ -236,6 +240,8 @@ def _without(engine: Engine, file: LandedRawFile, erased: Suppression, held: Hel
         scratch.replace(file.draft)
         file = replace(file, path=file.draft, earlier=None)
         digest, rows = digest_without(digest, erased, found.customers), found.left
+    elif finder.in_file(file.path):  # landed byte by byte, with a word that no row has
+        clean_file(finder, file.path)
     left_out = len(content.rejects) - len(rejects) + (found.rows if found is not None else 0)
     notes = content.notes | ({"rows_of_erased_customers_left_out": str(left_out)} if left_out else {})
     told = replace(content, rows=rows, rejects=rejects, notes=notes)

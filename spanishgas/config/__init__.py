@@ -24,6 +24,7 @@ from spanishgas.config.data import (
     WideRows,
 )
 from spanishgas.config.erasure import ErasureSettings
+from spanishgas.config.export import ExportSettings
 from spanishgas.config.models import (
     AnyModelSettings,
     BacktestSettings,
@@ -55,6 +56,7 @@ from spanishgas.config.policy import (
     SimulationSettings,
 )
 from spanishgas.config.quality import QualitySettings
+from spanishgas.config.retention import RetentionSettings
 from spanishgas.config.tables import EngineSettings, FeatureSettings, LabelSettings, SplitRange, SplitSettings
 
 
@@ -124,6 +126,8 @@ class Settings(SettingsModel):
         tracking: Where runs are recorded.
         pipeline: Which stages one command runs.
         erasure: Whom to erase.
+        export: Which tables to export without names.
+        retention: How long what is published is kept.
         quality: Gates that a delivery has to pass.
         onboarding: Which files `onboard` looks at.
     """
@@ -146,6 +150,8 @@ class Settings(SettingsModel):
     tracking: TrackingSettings
     pipeline: PipelineSettings
     erasure: ErasureSettings = ErasureSettings()
+    export: ExportSettings = ExportSettings()
+    retention: RetentionSettings = RetentionSettings()
     quality: QualitySettings
     onboarding: OnboardingSettings = OnboardingSettings()
 
@@ -165,6 +171,7 @@ __all__ = [
     "EngineSettings",
     "ErasureSettings",
     "EvaluationSettings",
+    "ExportSettings",
     "ExtraColumn",
     "ExtraTable",
     "FeatureSettings",
@@ -186,6 +193,7 @@ __all__ = [
     "QualitySettings",
     "ReplaySettings",
     "ResponseSettings",
+    "RetentionSettings",
     "ScoringSettings",
     "SearchRange",
     "SegmentationSettings",

@@ -29,6 +29,8 @@ class Column(_Frozen):
             the value replaced by ``unknown`` (text) or null (number) and ``count`` it.
         minimum: Smallest allowed value, or None.
         maximum: Largest allowed value, or None.
+        personal: ``identifier`` names a person or their supply point; ``free`` may hold anything, names too. An export
+            replaces the former by pseudonyms and leaves the latter out.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Column(_Frozen):
     outside: Literal["quarantine", "count"] = "quarantine"
     minimum: float | None = None
     maximum: float | None = None
+    personal: Literal["identifier", "free"] | None = None
 
 
 class KnownAt(_Frozen):

@@ -4,11 +4,13 @@ from spanishgas.contracts.base import Column, Contract, KnownAt
 
 REJECTED_ROW = (
     Column(name="source", type="string", description="Source contract."),
-    Column(name="source_file", type="string", description="Name of the raw file."),
+    Column(name="source_file", type="string", description="Name of the raw file.", personal="free"),
     Column(name="source_line", type="int", description="Row within the file's data, from 1."),
     Column(name="reason", type="string", description="Stable code of the reason, e.g. `missing_customer_id`."),
-    Column(name="detail", type="string", description="What was wrong, in words.", nullable=True),
-    Column(name="row", type="string", description="The row: JSON text, or the raw line.", nullable=True),
+    Column(name="detail", type="string", description="What was wrong, in words.", nullable=True, personal="free"),
+    Column(
+        name="row", type="string", description="The row: JSON text, or the raw line.", nullable=True, personal="free"
+    ),
 )
 
 REJECTS = Contract(
@@ -38,7 +40,12 @@ INGESTION_LOG = Contract(
         Column(name="run_date", type="string", description="Day of the ingestion, ISO 8601."),
         Column(name="dataset", type="string", description="Source contract, or `customer_extras_<n>`."),
         Column(name="part", type="int", description="Part of the source's configuration, from 0.", minimum=0),
-        Column(name="source_file", type="string", description="Name of the raw file, with the member of an archive."),
+        Column(
+            name="source_file",
+            type="string",
+            description="Name of the raw file, with the member of an archive.",
+            personal="free",
+        ),
         Column(
             name="format",
             type="string",

@@ -95,7 +95,7 @@ DRIFT_BINS = Contract(
         RUN_DATE,
         _text("subject", "Feature, or `risk`."),
         count("place", "Order of the bin, from 0; the bin of missing values comes last."),
-        _text("label", "Range of values, category, `missing` or `new`."),
+        _text("label", "Range of values, category, `missing` or `new`.").model_copy(update={"personal": "free"}),
         _share("reference_share", "Share of the baseline's rows.", nullable=False),
         _share("current_share", "Share of today's rows.", nullable=False),
     ),

@@ -212,8 +212,10 @@ CUSTOMER_EXTRAS = Contract(
     columns=(
         sources.CUSTOMER_ID,
         Column(name="name", type="string", description="Name of the attribute."),
-        Column(name="number", type="float", description="Value of a numeric attribute.", nullable=True),
-        Column(name="text", type="string", description="Value of a text attribute.", nullable=True),
+        Column(
+            name="number", type="float", description="Value of a numeric attribute.", nullable=True, personal="free"
+        ),
+        Column(name="text", type="string", description="Value of a text attribute.", nullable=True, personal="free"),
         KNOWN_AT,
     ),
 )

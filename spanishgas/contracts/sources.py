@@ -16,11 +16,14 @@ OFFER_CHANNELS = ("phone", "email", "letter", "sms", "none")
 TIMING_WINDOWS = ("immediate", "30_60", "60_90", "none")
 CHURN_REASONS = ("switch", "move_out", "unknown")
 
-CUSTOMER_ID = Column(name="customer_id", type="string", description="Stable identifier of the customer.")
+CUSTOMER_ID = Column(
+    name="customer_id", type="string", description="Stable identifier of the customer.", personal="identifier"
+)
 SUPPLY_POINT_ID = Column(
     name="supply_point_id",
     type="string",
     description="Identifier of the supply point, such as its CUPS; a customer may have several.",
+    personal="identifier",
 )
 RECORDED_AT = Column(
     name="recorded_at",
@@ -380,7 +383,9 @@ CUSTOMER_INTERACTIONS = Contract(
             domain=CONTACT_CHANNELS,
             outside="count",
         ),
-        Column(name="interaction_summary", type="string", description="The agent's note.", nullable=True),
+        Column(
+            name="interaction_summary", type="string", description="The agent's note.", nullable=True, personal="free"
+        ),
         RECORDED_AT,
     ),
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanishgas.engine.store import CURRENT, EDITION, Manifest, TableStore
+from spanishgas.engine.store import CURRENT, EDITION, REMOVED, Manifest, TableStore
 from spanishgas.engine.suppression import FOLDER, LIST
 from spanishgas.errors import PublishError
 
@@ -82,11 +82,12 @@ def link_again(root: Path, links: dict[str, str]) -> None:
 
 
 def _small_files(root: Path) -> Iterator[Path]:
-    """Manifests, and lists that are made from what is published."""
+    """Manifests, lists that are made from what is published, and records of what was removed."""
     for meta in sorted(root.glob(f"*/{META}")):
         for pattern in ("*", "*/*.json"):
             yield from _plain(meta, pattern)
         yield from _plain(meta.parent, "*")
+        yield from _plain(meta.parent / REMOVED, "*/*.json")
     yield from (file for file in [root / FOLDER / LIST] if file.is_file())
 
 

@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +36,7 @@ CURRENT = "current"
 SHARING = "bronze"
 # Raised when a release before would misread a manifest of this one; the seal is taken in the same way in every format.
 FORMAT = 1
+REMOVED = "_removed"
 EDITION = re.compile(r"[0-9a-f]{16}-[0-9a-f]{8}")
 
 
@@ -133,6 +134,20 @@ class Manifest(_Record):
     def content_hash(self) -> str:
         """Digest of all tables, for the fingerprints of those who read them."""
         return "+".join(f"{name}:{table.content_hash}" for name, table in sorted(self.tables.items()))
+
+
+class Removed(_Record):
+    """What is left of a publication whose age was up: what it was, and no rows.
+
+    Attributes:
+        manifest: Its manifest as it was.
+        removed_at: UTC, ISO 8601.
+        removed_by: The run that removed it.
+    """
+
+    manifest: Manifest
+    removed_at: str
+    removed_by: str
 
 
 class TableStore:
@@ -351,6 +366,72 @@ class TableStore:
         write_atomically(file, sealed(manifest.model_dump_json()))
         self._collect(manifest, self.grace_seconds if grace_seconds is None else grace_seconds)
 
+    def remove(self, manifest: Manifest, run_id: str) -> int:
+        """Removes a publication for good, all of it or nothing as readers see it; the caller holds its lock.
+
+        What it was is written down first, then nobody sees it any more, then its files go: whoever is killed between
+        leaves files that ``finish_removals`` knows.
+
+        Returns:
+            Bytes of its files.
+        """
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        record = Removed(manifest=manifest, removed_at=now, removed_by=run_id)
+        write_atomically(self._removed_file(manifest.publication), sealed(record.model_dump_json()))
+        self._manifest_file(manifest.publication).unlink(missing_ok=True)
+        return self._remove_files(manifest)
+
+    def removed(self) -> list[Removed]:
+        """Publications that were removed and are not there again.
+
+        Raises:
+            PublishError: A record of one is damaged.
+        """
+        return [one for one in self._records_of_removals() if self.find(one.manifest.publication) is None]
+
+    def finish_removals(self) -> int:
+        """Removes files that a removal which was killed has left; returns their bytes."""
+        freed = 0
+        for one in self._records_of_removals():
+            with self.lock(one.manifest.publication):
+                freed += self._remove_files(one.manifest)
+        return freed
+
+    def _records_of_removals(self) -> Iterator[Removed]:
+        for file in sorted(self.root.glob(f"*/{REMOVED}/*/*.json")):
+            told = read_json(file)
+            if not isinstance(told, dict) or not is_unbroken(told):
+                raise PublishError(
+                    "the record of what was removed is damaged",
+                    where=str(file),
+                    todo="Restore it, or delete it: then lineage tells of unknown inputs",
+                )
+            yield Removed.model_validate({name: value for name, value in told.items() if name != SEAL})
+
+    def _removed_file(self, publication: Publication) -> Path:
+        return self.root / publication.layer / REMOVED / publication.name / f"{publication.partition or 'whole'}.json"
+
+    def _remove_files(self, manifest: Manifest) -> int:
+        """Files of a publication that nobody sees and no other names; no name of a file is used twice.
+
+        Raises:
+            PublishError: Another manifest is damaged, so that nobody knows what it names.
+        """
+        publication, freed = manifest.publication, 0
+        with self._sharing(publication):
+            visible = self.partitions(publication.layer, publication.name) if publication.shares_files else []
+            named = {path for one in visible if (found := self.find(one)) is not None for path in _paths(found)}
+            for path in _paths(manifest) - named:
+                file = self.root / path
+                if file.is_file():
+                    freed += file.stat().st_size
+                    file.unlink()
+        for name in manifest.tables:
+            folder = self.root / self.table_folder(publication, name)
+            with suppress(OSError):  # another publication's files are there, or it is gone
+                folder.rmdir()
+        return freed
+
     def tidy(self, manifest: Manifest) -> int:
         """Removes at once what a publication does not name any more; the caller holds its lock.
 
@@ -386,12 +467,7 @@ class TableStore:
             sharing = self._others(publication) if publication.shares_files else []
         except PublishError:  # nobody knows what a damaged manifest names
             return 0
-        kept = {
-            self.root / file.path
-            for one in (manifest, *sharing)
-            for table in one.tables.values()
-            for file in table.files
-        }
+        kept = {self.root / path for one in (manifest, *sharing) for path in _paths(one)}
         oldest = time.time() - grace_seconds
         removed = 0
         for table in manifest.tables:
@@ -542,6 +618,39 @@ class Draft:
             self._store._show(amended, grace_seconds=0.0)
         return amended
 
+    def amend_named(
+        self, manifest: Manifest, tables: Mapping[str, PublishedTable], *, tags: Mapping[str, str]
+    ) -> Manifest:
+        """The same for files that others address by name: they keep their names, in a folder of their own.
+
+        Args:
+            manifest: The visible manifest, published with ``named``.
+            tables: All its tables; a file is new where one of its name lies in the draft's folder.
+            tags: Further tags.
+        """
+        layer, edition = self.publication.layer, f"{manifest.fingerprint[:16]}-{uuid4().hex[:8]}"
+        placed: dict[str, PublishedTable] = {}
+        before: set[Path] = set()
+        for name, table in tables.items():
+            final: list[DataFile] = []
+            for file in table.files:
+                inside = Path(*Path(file.path).parts[2:])
+                before.add(self._store.root.joinpath(*Path(file.path).parts[:2]))
+                target = Path(layer, edition, inside)
+                if (self.folder / inside).is_file():
+                    final.append(self._place(file.model_copy(update={"path": inside.as_posix()}), target))
+                    continue
+                (self._store.root / target).parent.mkdir(parents=True, exist_ok=True)
+                os.link(self._store.root / file.path, self._store.root / target)
+                final.append(file.model_copy(update={"path": target.as_posix()}))
+            placed[name] = table.model_copy(update={"files": tuple(final)})
+        amended = manifest.model_copy(update={"tables": placed, "tags": manifest.tags | dict(tags)})
+        self._store._point_current(layer, edition)
+        self._store._show(amended, grace_seconds=0.0)
+        for folder in before:
+            shutil.rmtree(folder, ignore_errors=True)
+        return amended
+
     def _place(self, file: DataFile, target: Path) -> DataFile:
         """Moves a file of the draft to its final place, with the digest of what is to be found there."""
         draft, final = self.folder / file.path, self._store.root / target
@@ -550,6 +659,11 @@ class Draft:
         told = {"path": target.as_posix(), "size": draft.stat().st_size, "digest": digest_of(draft)}
         draft.replace(final)
         return file.model_copy(update=told)
+
+
+def _paths(manifest: Manifest) -> set[str]:
+    """Files that a manifest names, below the root."""
+    return {file.path for table in manifest.tables.values() for file in table.files}
 
 
 def joined_digest(files: Iterable[tuple[int, str]]) -> str:

@@ -14,13 +14,20 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spanishgas.domain.identifiers import one_spelling
 from spanishgas.engine.store import read_json, write_atomically
 from spanishgas.errors import ConfigError, PublishError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 KEY_VARIABLE = "SPANISHGAS_ERASURE_KEY"
 FOLDER, LIST, KEY = "_erased", "customers.json", "key"
+CUSTOMER = "customer_id"
+# How a customer is called on runs. 80 bits of the hash: two of ten million are called alike with a chance of 4e-11.
+PSEUDONYM, PSEUDONYM_LETTERS, UNNAMED = "p-", 20, "p-unknown"
 PROBE = "the key that the list was made with"
 # What an identifier stands between in a raw line or a JSON record.
 MARKS = re.compile(r"[,;|\t\"'{}\[\]:=]+")
@@ -77,6 +84,11 @@ class Suppression:
             return set()
         return {one for one in identifiers if _hash(self.key, one) in self.hashes}
 
+    def pseudonyms_in(self, words: Iterable[str]) -> set[str]:
+        """Those of the words that stand for an erased customer on a run, see ``Pseudonyms``."""
+        known = {PSEUDONYM + one[:PSEUDONYM_LETTERS] for one in self.hashes}
+        return {word for word in words if word.startswith(PSEUDONYM) and word in known}
+
     def named_in(self, text: str) -> bool:
         """Whether a raw line or record names an erased customer, as a field or a word of its own."""
         fields = {field.strip() for field in MARKS.split(text)}
@@ -100,12 +112,62 @@ class Suppression:
         """Puts the list in place of the one before; a key that is not in the environment is kept beside it."""
         folder = self.root / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / KEY
-        if not os.environ.get(KEY_VARIABLE) and not file.exists():
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-                handle.write(self.key.hex())
+        if not os.environ.get(KEY_VARIABLE) and not (folder / KEY).exists():
+            _make_key(self.root, self.key)
         listed = {"probe": _hash(self.key, PROBE), "customers": sorted(self.hashes)}
         write_atomically(folder / LIST, json.dumps(listed, indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """What runs say instead of a customer: the first letters of the keyed hash that a list of erased customers has.
+
+    Who has the key finds the row of a customer, and an erasure finds it by the list; nobody else finds anything.
+
+    Attributes:
+        key: The key; empty where a list was made with a key that is not here: then nobody is called anything.
+    """
+
+    key: bytes
+
+    @classmethod
+    def of(cls, root: Path) -> "Pseudonyms":
+        """Those of a data set; its key is made where there is none yet.
+
+        Args:
+            root: The data set's root folder.
+        """
+        key = _find_key(root)
+        if key is None and not (root / FOLDER / LIST).exists():
+            key = _make_key(root, secrets.token_bytes(32))
+        return cls(key or b"")
+
+    def of_customer(self, identifier: object) -> str:
+        """What a customer is called on runs."""
+        return PSEUDONYM + _hash(self.key, str(identifier))[:PSEUDONYM_LETTERS] if self.key else UNNAMED
+
+    def without_names(self, table: "pd.DataFrame") -> "pd.DataFrame":
+        """A table with the column ``pseudonym`` in the place of ``customer_id``; any other table as it is."""
+        if CUSTOMER not in table.columns:
+            return table
+        told = table.assign(**{CUSTOMER: [self.of_customer(one) for one in table[CUSTOMER]]})
+        return told.rename(columns={CUSTOMER: "pseudonym"})
+
+
+def _make_key(root: Path, key: bytes) -> bytes:
+    """Keeps a key in a file that only its owner can read, unless another was faster; returns the key that is kept."""
+    file = root / FOLDER / KEY
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{KEY}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+        handle.write(key.hex())
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        return bytes.fromhex(file.read_text(encoding="utf-8").strip())
+    finally:
+        draft.unlink()
+    return key
 
 
 def _find_key(root: Path) -> bytes | None:

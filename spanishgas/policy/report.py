@@ -93,7 +93,7 @@ def render(
     missing: Mapping[str, int],
     fallback: Sequence[str],
 ) -> str:
-    """The report in Markdown."""
+    """The report in Markdown; `table` has `pseudonym` in the place of `customer_id`."""
     settings = decisions.settings
     offers = table[table["action"] != "none"]
     lines = [
@@ -193,15 +193,15 @@ def render(
     lines += [
         "## The offers that matter most",
         "",
-        "| customer | risk | offer | window | channel | margin, EUR | why |",
+        "| pseudonym | risk | offer | window | channel | margin, EUR | why |",
         "| --- | ---: | --- | --- | --- | ---: | --- |",
     ]
     for row in (
-        offers.sort_values(["expected_margin_impact", "customer_id"], ascending=[False, True]).head(TOP).itertuples()
+        offers.sort_values(["expected_margin_impact", "pseudonym"], ascending=[False, True]).head(TOP).itertuples()
     ):
         why = " ".join(sentences(str(row.reason_codes), LANGUAGE))
         lines.append(
-            f"| {row.customer_id} | {row.risk_score:.1%} | {row.action} | {row.timing_window} | {row.channel} | "
+            f"| {row.pseudonym} | {row.risk_score:.1%} | {row.action} | {row.timing_window} | {row.channel} | "
             f"{row.expected_margin_impact:,.2f} | {why} |"
         )
     return "\n".join(lines) + "\n"

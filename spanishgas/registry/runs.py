@@ -15,6 +15,7 @@ from spanishgas.redaction import redacted
 from spanishgas.registry.champions import Champions
 from spanishgas.registry.limits import MAX_TAG, shorten
 from spanishgas.registry.models import ModelRegistry, ModelVersion
+from spanishgas.registry.records import Records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,6 +94,11 @@ class RunLog:
     def champions(self) -> Champions:
         """Who decides, and how that came about."""
         return Champions(self._client, self._lock)
+
+    @property
+    def records(self) -> Records:
+        """Everything that the tracking store keeps."""
+        return Records(self._client)
 
     def log_parameters(self, parameters: Mapping[str, str]) -> None:
         """Logs settings under their own names.

@@ -5,6 +5,7 @@ from spanishgas.stages import (
     demo_data,
     drift,
     erase,
+    export,
     features,
     ingest,
     measure,
@@ -13,6 +14,7 @@ from spanishgas.stages import (
     recommend,
     replay,
     response,
+    retention,
     retrain_signal,
     score,
     segment,
@@ -43,4 +45,6 @@ STAGES: tuple[Stage, ...] = (
     replay.STAGE,
     backtest.STAGE,
     erase.STAGE,
+    retention.STAGE,
+    export.STAGE,
 )

@@ -1,28 +1,26 @@
-"""Stage `erase`: customers taken out of everything that is published, and kept out."""
+"""Stage `erase`: customers taken out of everything that is published and of runs, and kept out; then looked for."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from spanishgas.config import Settings
+from spanishgas.engine.cleaning import clean_text
+from spanishgas.engine.finding import Finder
 from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.engine.suppression import FOLDER, Suppression
 from spanishgas.errors import ConfigError
 from spanishgas.registry import ModelRegistry, RunLog
+from spanishgas.registry.records import Kept, Records
 from spanishgas.stages.base import Build, PlainStage, Target, Workspace
 from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.erasing import LAYERS, Erasing, Found, erase_everywhere
 
 THE_LIST = Publication(layer=FOLDER, name="customers")  # nothing is published: its lock keeps two from writing at once
-MADE_UP = ("raw", "ground_truth")
-BESIDE = {
-    "serving": "a running server lays out what is published now within seconds and removes the old copies an hour "
-    "later, at the next change; while it is down, delete the folder.",
-    "request_log": "requests by day, with customer ids. Delete the days concerned.",
-}
 
 
 class Erase(PlainStage):
@@ -82,13 +80,24 @@ class Erase(PlainStage):
         scratch = store.root / FOLDER
         scratch.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=scratch) as folder, open_engine(settings.engine, Path(folder)) as engine:
-            found = erase_everywhere(
-                Erasing(engine, store, settings.data, erased, run.id, dry=wanted.mode == "dry_run")
-            )
-        beyond = _beyond(store, found)
-        strangers = len(set(named) - found.customers)
-        _log(run, store, found, beyond, settings, len(erased.hashes), len(set(named)), strangers)
-        return _headline(found, wanted.mode, len(set(named)), strangers)
+            dry, finder = wanted.mode == "dry_run", Finder(erased, named)
+            naming = _search(store, run.records, finder) if dry else []
+            found = erase_everywhere(Erasing(engine, store, settings.data, erased, run.id, dry=dry, finder=finder))
+            kept = run.records.clean(finder, dry=dry)
+        if not dry:
+            naming = _search(store, run.records, finder)
+        facts = _Facts(
+            found=found,
+            kept=kept,
+            naming=naming,
+            beyond=[clean_text(finder, one, ".md").text for one in _beyond(found, kept, naming, dry=dry)],
+            mode=wanted.mode,
+            listed=len(erased.hashes),
+            named=len(set(named)),
+            strangers=len(set(named) - found.customers),
+        )
+        _log(run, store, settings.data.name, facts)
+        return facts.headline
 
 
 def _read(file: Path) -> list[str]:
@@ -122,84 +131,116 @@ def _lift(listed: Suppression, named: Sequence[str], run: RunLog) -> str:
     return text
 
 
-def _beyond(store: TableStore, found: Found) -> list[str]:
+def _search(store: TableStore, records: Records, finder: Finder) -> list[str]:
+    """Files that name one of the customers: all that lie under the data root, and those of the tracking store."""
+    root = store.root.resolve()
+    here = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
+    listed = [*here, *(path for path in records.local_files() if not path.resolve().is_relative_to(root))]
+    return [str(file) for file in listed if file.exists() and finder.in_file(file)]
+
+
+def _beyond(found: Found, kept: Kept, naming: Sequence[str], *, dry: bool) -> list[str]:
     """What still holds them, or may, and what to do with it."""
-    told = [
-        "Raw files as the source delivers them. They are never changed; `ingest` leaves these customers out. Have the "
-        "source delete them."
-    ]
+    sealed = {one.removeprefix("file://") for one in kept.sealed}
+    told = [f"`{one}`: {_left_to_do(one)}" for one in naming if one not in sealed] if not dry else []
     told += [
-        f"`{store.root / layer}`: the demo retailer's own files, as good as raw ones."
-        for layer in MADE_UP
-        if store.publications(layer)
+        f"`{one}`: a file of a registered model, which would be refused if it changed. Train again, promote, and "
+        "delete the version and its logged model."
+        for one in kept.sealed
     ]
-    naming = _naming_files(store, found.customers)
-    if naming:
-        told.append(
-            f"{len(naming):,} published files that are no tables name one of them, as `{naming[0]}`. Make them again "
-            "with force=true."
-        )
     told += [
         f"`{one}`: the configuration tells no longer whose rows these are. Delete the partition."
         for one in found.unread
     ]
-    told += [f"`{store.root / name}`: {what}" for name, what in BESIDE.items() if (store.root / name).exists()]
-    told.append(
-        "Reports of runs that scored, trained or recommended name customers. Delete these runs, and earlier ones of "
-        f"the same dates, then `mlflow gc`: {', '.join(sorted(found.runs)) or 'none that is published now'}."
-    )
-    told.append("Back-ups. Erase again after restoring one that is older than the erasure.")
-    told.append(
-        "A model names nobody: it is coefficients or trees, and counts. What it learned stays until the next one."
-    )
-    return told
-
-
-def _naming_files(store: TableStore, customers: set[str]) -> list[str]:
-    """Published files that are no tables and that name one of the customers as a value of its own."""
-    needles = [mark + one.encode() + mark for one in customers for mark in (b'"', b",")]
+    told += [f"{one}." for one in kept.unreachable]
     return [
-        file.path
-        for manifest in _visible(store)
-        for table in manifest.tables.values()
-        for file in table.files
-        if not file.path.endswith(".parquet")
-        and any(needle in content for content in [(store.root / file.path).read_bytes()] for needle in needles)
+        *told,
+        "Raw files as the source delivers them, wherever they lie outside the data root. They are never changed; "
+        "`ingest` leaves these customers out. Have the source delete them.",
+        "Back-ups, and exports and explanations that were handed out. Erase again after restoring a back-up that is "
+        "older than the erasure.",
+        "A model names nobody: it is coefficients or trees, and counts. What it learned stays until the next one.",
+        "Pictures are not read: no stage draws the name of a customer.",
     ]
 
 
-def _visible(store: TableStore) -> Iterator[Manifest]:
-    for layer in LAYERS:
-        for publication in store.publications(layer):
-            manifest = store.find(publication)
-            if manifest is not None and not store.missing_files(manifest):
-                yield manifest
+def _left_to_do(file: str) -> str:
+    """What to do about a file that still names somebody."""
+    if "/bronze/_meta/" in file or "/ingestion_log/" in file:
+        return "a raw file has the name. Have it renamed, delete the partition, and land the date again."
+    if any(f"/{layer}/" in file for layer in LAYERS):
+        return "published, and no table. Make it again with force=true."
+    return "no stage makes it. Look at it, and delete it or take them out."
 
 
-def _log(
-    run: RunLog,
-    store: TableStore,
-    found: Found,
-    beyond: Sequence[str],
-    settings: Settings,
-    listed: int,
-    named: int,
-    strangers: int,
-) -> None:
+@dataclass(frozen=True)
+class _Facts:
+    """What one run found and did.
+
+    Attributes:
+        found: In published tables, and in what stands beside them.
+        kept: In runs and rows of the tracking store.
+        naming: Files that name one of the customers: at the end, or, where nothing is changed, now.
+        beyond: What is left to do.
+        mode: What was asked for.
+        listed: Customers on the list.
+        named: Customers in the file.
+        strangers: Those of them who are in no table.
+    """
+
+    found: Found
+    kept: Kept
+    naming: Sequence[str]
+    beyond: Sequence[str]
+    mode: str
+    listed: int
+    named: int
+    strangers: int
+
+    @property
+    def rows(self) -> int:
+        """Rows of published tables."""
+        return sum(self.found.rows.values())
+
+    @property
+    def headline(self) -> str:
+        """What came of it, in one line."""
+        who = f"{self.named:,} customers named, {self.strangers:,} of them in no table; " if self.named else ""
+        rows, tables, files = f"{self.rows:,}", len(self.found.rows), len(self.naming)
+        runs = (
+            f"{len(self.kept.artifacts):,} artifacts and {sum(self.kept.rows.values()):,} values of the tracking store"
+        )
+        if self.mode == "dry_run":
+            return (
+                f"{who}{rows} rows of {tables} tables would go, {runs} would be cleaned; {files:,} files name them; "
+                "erasure.mode=erase does it"
+            )
+        left = f"{files:,} files still name them, see the report" if files else "no file names them any more"
+        done = f"{rows} rows of {tables} tables erased, {self.found.amended} publications amended, {runs} cleaned"
+        return f"{who}{done}; {left}"
+
+
+def _log(run: RunLog, store: TableStore, data: str, facts: _Facts) -> None:
     """Counts, digests and what is left to do; no customer."""
+    found, kept = facts.found, facts.kept
     for manifests, context in ((found.before, "input"), (found.after, "output")):
         run.log_datasets(
             [facts_of(store, one, name) for one in manifests for name in one.tables],
             "input" if context == "input" else "output",
         )
-    rows = sum(found.rows.values())
     run.log_metrics(
         {
-            "customers_listed": float(listed),
-            "customers_named": float(named),
+            "customers_listed": float(facts.listed),
+            "customers_named": float(facts.named),
             "customers_found": float(len(found.customers)),
-            "customers_not_found": float(strangers),
-            "erased_rows": float(rows),
+            "customers_not_found": float(facts.strangers),
+            "erased_rows": float(facts.rows),
+            "erased_raw_records": float(sum(found.made_up.values())),
+            "erased_requests": float(found.requests),
+            "removed_look_up_tables": float(found.served),
+            "cleaned_artifacts": float(len(kept.artifacts)),
+            "cleaned_tracking_values": float(sum(kept.rows.values())),
+            "files_naming": float(len(facts.naming)),
             "amended_publications": float(found.amended),
             "removed_files": float(found.removed),
             **{f"erased_rows.{name.replace('/', '.')}": float(count) for name, count in found.rows.items()},
@@ -210,32 +251,31 @@ def _log(
         columns=["table", "publications", "rows"],
     )
     run.log_text(table.to_csv(index=False), "tables/erased.csv")
-    dry = settings.erasure.mode == "dry_run"
     lines = [
-        f"# {'What erasing would take out' if dry else 'Customers erased'} of {settings.data.name}",
+        f"# {'What erasing would take out' if facts.mode == 'dry_run' else 'Customers erased'} of {data}",
         "",
-        f"{_headline(found, settings.erasure.mode, named, strangers)}.",
+        f"{facts.headline}.",
         "",
         "| table | publications | rows |",
         "| --- | ---: | ---: |",
         *(f"| {row.table} | {row.publications} | {row.rows:,} |" for row in table.itertuples()),
         "",
+        "| elsewhere | what |",
+        "| --- | ---: |",
+        *(f"| {name}, the demo retailer's own files | {count:,} records |" for name, count in found.made_up.items()),
+        *(f"| tracking store: {place} | {count:,} values |" for place, count in kept.rows.items()),
+        f"| artifacts of runs | {len(kept.artifacts):,} files |",
+        f"| request log | {found.requests:,} lines |",
+        f"| look-up tables of a server | {found.served:,} folders |",
+        "",
         "## Beyond reach",
         "",
-        *(f"- {text}" for text in beyond),
+        *(f"- {text}" for text in facts.beyond),
         "",
     ]
     text = "\n".join(lines)
     run.log_text(text, "report.md")
     run.describe(text)
-
-
-def _headline(found: Found, mode: str, named: int, strangers: int) -> str:
-    who = f"{named:,} customers named, {strangers:,} of them in no table; " if named else ""
-    rows, tables = sum(found.rows.values()), len(found.rows)
-    if mode == "dry_run":
-        return f"{who}{rows:,} rows of {tables} tables would go; erasure.mode=erase does it"
-    return f"{who}{rows:,} rows of {tables} tables erased, {found.amended} publications amended"
 
 
 STAGE = Erase()

@@ -1,8 +1,10 @@
 """Customers taken out of what is published: one publication at a time, by amending it in place."""
 
 import hashlib
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ibis.expr.types as ir
 
@@ -10,8 +12,10 @@ from spanishgas.bronze import HOLDINGS, Erased, Held, digest_without, extras_dat
 from spanishgas.config import DataSettings, SourcePart
 from spanishgas.contracts import Contract, find_contract
 from spanishgas.contracts.bronze import REJECTED_ROW
+from spanishgas.engine.cleaning import clean_file
+from spanishgas.engine.finding import Finder
 from spanishgas.engine.session import Engine
-from spanishgas.engine.store import DataFile, Draft, Manifest, PublishedTable, TableStore, joined_digest
+from spanishgas.engine.store import EDITION, DataFile, Draft, Manifest, PublishedTable, TableStore, joined_digest
 from spanishgas.engine.suppression import Suppression
 from spanishgas.stages.checks import check_table
 
@@ -19,8 +23,9 @@ LAYERS = ("bronze", "silver", "gold")
 CUSTOMER = "customer_id"
 # Rows of these tables have the raw line, and no column of their own for the customer.
 REJECTED = {column.name for column in REJECTED_ROW}
-# Publications whose runs have reports that name customers.
-NAMING = ("model", "scoring", "recommendations")
+# The demo retailer's own files, and what is kept beside published tables.
+MADE_UP = ("raw", "ground_truth")
+SERVED, REQUESTS = "serving/tables", "request_log"
 
 
 @dataclass
@@ -32,7 +37,9 @@ class Found:
         partitions: Table -> publications with such rows.
         customers: Who was found.
         unread: Landed files whose customers the configuration does not tell any more.
-        runs: Runs whose reports may name them.
+        made_up: Records of the demo retailer's own files, by publication.
+        requests: Lines of the server's request log.
+        served: Look-up tables of the server that hold them.
         amended: Publications that were replaced.
         removed: Data files of earlier publishing that were removed.
         before: Publications as they were.
@@ -43,7 +50,9 @@ class Found:
     partitions: dict[str, int] = field(default_factory=dict)
     customers: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
-    runs: set[str] = field(default_factory=set)
+    made_up: dict[str, int] = field(default_factory=dict)
+    requests: int = 0
+    served: int = 0
     amended: int = 0
     removed: int = 0
     before: list[Manifest] = field(default_factory=list)
@@ -70,8 +79,10 @@ class Erasing:
         erased: Erased customers.
         run_id: The run that does it.
         dry: Count and change nothing.
+        finder: Knows the customers in files that are no tables.
         held: Supply points of the customers.
         looked: What was found in landed files; several landings may name one.
+        unused: Landed files that name a customer in no row, but among the words of a Parquet dictionary.
         written: Landed file -> the file without the customers that took its place.
     """
 
@@ -81,8 +92,10 @@ class Erasing:
     erased: Suppression
     run_id: str
     dry: bool
+    finder: Finder
     held: Held = field(default_factory=Held)
     looked: dict[str, Erased | None] = field(default_factory=dict)
+    unused: set[str] = field(default_factory=set)
     written: dict[str, DataFile] = field(default_factory=dict)
 
 
@@ -100,7 +113,63 @@ def erase_everywhere(erasing: Erasing) -> Found:
             manifest = erasing.store.find(publication)
             if manifest is not None:
                 _erase_from(erasing, manifest, found)
+    for publication in (one for layer in MADE_UP for one in erasing.store.publications(layer)):
+        with erasing.store.lock(publication):
+            manifest = erasing.store.find(publication)
+            if manifest is not None and not erasing.store.missing_files(manifest):
+                _erase_made_up(erasing, manifest, found)
+    _erase_beside(erasing, found)
     return found
+
+
+def _erase_made_up(erasing: Erasing, manifest: Manifest, found: Found) -> None:
+    """The demo retailer's own files, which are published under names that others know; the caller holds their lock."""
+    store, publication = erasing.store, manifest.publication
+    named = any(EDITION.fullmatch(Path(file.path).parts[1]) for one in manifest.tables.values() for file in one.files)
+    tables: dict[str, PublishedTable] = {}
+    taken = 0
+    with store.draft(publication) as draft:
+        for name, table in manifest.tables.items():
+            of_table, changed, files = 0, False, []
+            for number, file in enumerate(table.files):
+                path = store.root / file.path
+                inside = Path(*Path(file.path).parts[2:]) if named else Path(name, f"{number}{path.suffix}")
+                gone = clean_file(erasing.finder, path, draft.folder / inside) if erasing.finder.in_file(path) else None
+                of_table += gone.records if gone else 0
+                changed = changed or bool(gone)
+                files.append(file if named or not gone else file.model_copy(update={"path": inside.as_posix()}))
+            if changed:
+                digest = hashlib.sha256(
+                    f"{table.content_hash} without {of_table} {erasing.run_id}".encode()
+                ).hexdigest()
+                told = {"files": tuple(files), "rows": table.rows - of_table, "content_hash": digest}
+                tables[name] = table.model_copy(update=told)
+                taken += of_table
+        if not tables:
+            return
+        found.made_up[str(publication)] = taken
+        if erasing.dry:
+            return
+        tags = {"erased_by": erasing.run_id}
+        if named:
+            draft.amend_named(manifest, {**manifest.tables, **tables}, tags=tags)
+        else:
+            draft.amend(manifest, tables, fingerprint=manifest.fingerprint, tags=tags)
+        found.amended += 1
+
+
+def _erase_beside(erasing: Erasing, found: Found) -> None:
+    """What a server has laid out and written down: it lays out again what is published now."""
+    root, finder = erasing.store.root, erasing.finder
+    for folder in sorted((root / SERVED).glob("*")):
+        if any(finder.in_file(file) for file in sorted(folder.rglob("*")) if file.is_file()):
+            found.served += 1
+            if not erasing.dry:
+                shutil.rmtree(folder, ignore_errors=True)
+    for file in sorted((root / REQUESTS).rglob("*.jsonl")):
+        with TemporaryDirectory() as scratch:
+            gone = clean_file(finder, file, Path(scratch) / file.name if erasing.dry else None)
+            found.requests += gone.records if gone else 0
 
 
 def _held(erasing: Erasing) -> Held:
@@ -129,11 +198,10 @@ def _erase_from(erasing: Erasing, manifest: Manifest, found: Found) -> None:
                 parts[name] = part
         for name, part in parts.items():
             key = f"{manifest.publication.layer}/{name}"
-            found.rows[key] = found.rows.get(key, 0) + part.rows
-            found.partitions[key] = found.partitions.get(key, 0) + 1
+            if part.rows:
+                found.rows[key] = found.rows.get(key, 0) + part.rows
+                found.partitions[key] = found.partitions.get(key, 0) + 1
             found.customers |= part.customers
-        if parts and manifest.publication.name in NAMING:
-            found.runs.add(manifest.run_id)
         if erasing.dry:
             return
         after = manifest
@@ -235,7 +303,7 @@ def _landed(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found
     table, parts = manifest.tables[name], _parts_of(erasing.data, name)
     files: list[DataFile] = []
     customers: set[str] = set()
-    taken, digest = 0, table.content_hash
+    taken, unused, digest = 0, False, table.content_hash
     for number, file in enumerate(table.files):
         if file.part >= len(parts):
             found.unread.append(f"{manifest.publication}/{name}: {file.origin}")
@@ -243,11 +311,12 @@ def _landed(erasing: Erasing, draft: Draft, manifest: Manifest, name: str, found
             continue
         one, after = _without(erasing, manifest, file, parts[file.part], draft.folder, draft.file(name, number))
         files.append(after)
+        unused = unused or file.path in erasing.unused
         if one is not None:
             customers |= one.customers
             taken += one.rows
             digest = digest_without(digest, erasing.erased, one.customers)
-    if not taken:
+    if not taken and not unused:
         return None
     if all(file.content_hash is not None for file in files):
         # As a landing of these files tells it.
@@ -264,13 +333,16 @@ def _without(
     if not known:
         (path,) = erasing.store.checked(manifest, [file])
         where = None if erasing.dry else target
-        erasing.looked[file.path] = take_out(
-            erasing.engine, path, str(file.origin), part, erasing.erased, where, erasing.held
-        )
+        one = take_out(erasing.engine, path, str(file.origin), part, erasing.erased, where, erasing.held)
+        erasing.looked[file.path] = one
+        if one is None and erasing.finder.in_file(path) and clean_file(erasing.finder, path, target):
+            erasing.unused.add(file.path)  # it was landed byte by byte
     one = erasing.looked[file.path]
-    if one is None:
+    if one is None and file.path not in erasing.unused:
         return None, file
-    digest = file.content_hash and digest_without(file.content_hash, erasing.erased, one.customers)
+    digest = file.content_hash
+    if one is not None and digest is not None:
+        digest = digest_without(digest, erasing.erased, one.customers)
     if known and not erasing.dry:
         kept = erasing.written[file.path]
         return one, kept.model_copy(update={"origin": file.origin, "part": file.part, "seen": file.seen})

@@ -25,6 +25,7 @@ class Node:
         used: Names of the inputs by which the node above read it, or this one read the node above.
         models: Digests of the models whose files it holds.
         told_before: Whether what follows from it stands further up.
+        removed: When and by which run it was removed because its age was up; empty for what is still there.
         next: What it was made of, or what was made of it.
     """
 
@@ -37,6 +38,7 @@ class Node:
     used: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     told_before: bool = False
+    removed: str = ""
     next: tuple["Node", ...] = ()
 
     def record(self) -> dict[str, Any]:
@@ -53,7 +55,9 @@ class Lineage:
 
     def __init__(self, store: TableStore) -> None:
         found = (store.find(publication) for layer in LAYERS for publication in store.publications(layer))
-        self.manifests = [manifest for manifest in found if manifest is not None]
+        self._removed = {str(one.manifest.publication): one for one in store.removed()}
+        gone = [one.manifest for one in self._removed.values()]
+        self.manifests = [*(manifest for manifest in found if manifest is not None), *gone]
         self._made: dict[str, list[Manifest]] = {}
         for manifest in self.manifests:
             for digest in dict.fromkeys(_digests(manifest)):
@@ -83,10 +87,14 @@ class Lineage:
         landings = (one for one in self.manifests if one.publication.layer == LANDED)
         return sorted({key for one in landings for key in one.inputs})
 
+    def models_in(self, manifest: Manifest) -> list[str]:
+        """Digests of the models whose files a publication holds."""
+        return [one for table in manifest.tables.values() if (one := _model_digest(table))]
+
     def _back(self, manifest: Manifest, used: tuple[str, ...], seen: set[str]) -> Node:
         name = str(manifest.publication)
         if name in seen:
-            return _node(manifest, used, (), told_before=True)
+            return self._node(manifest, used, (), told_before=True)
         seen.add(name)
         grouped: dict[str, list[str]] = {}
         strangers: list[Node] = []
@@ -101,12 +109,12 @@ class Lineage:
                 grouped.setdefault(str(source.publication), []).append(key)
         named = {str(one.publication): one for one in self.manifests}
         below = [self._back(named[one], tuple(keys), seen) for one, keys in grouped.items()]
-        return _node(manifest, used, (*below, *strangers))
+        return self._node(manifest, used, (*below, *strangers))
 
     def _forward(self, manifest: Manifest, used: tuple[str, ...], seen: set[str]) -> Node:
         name = str(manifest.publication)
         if name in seen:
-            return _node(manifest, used, (), told_before=True)
+            return self._node(manifest, used, (), told_before=True)
         seen.add(name)
         above = [
             self._forward(other, tuple(keys), seen)
@@ -115,13 +123,31 @@ class Lineage:
             and other.publication.layer != LANDED
             and (keys := [key for key, digest in other.inputs.items() if self._source(other, digest) is manifest])
         ]
-        return _node(manifest, used, tuple(above))
+        return self._node(manifest, used, tuple(above))
 
     def _source(self, reader: Manifest, digest: str) -> Manifest | None:
         """The publication with some contents; of several with equal contents the last that the reader can have seen."""
         found = [one for one in self._made.get(digest, ()) if one is not reader]
         before = [one for one in found if one.created_at <= reader.created_at] or found
         return max(before, key=lambda one: one.created_at, default=None)
+
+    def _node(
+        self, manifest: Manifest, used: Sequence[str], following: tuple[Node, ...], *, told_before: bool = False
+    ) -> Node:
+        gone = self._removed.get(str(manifest.publication))
+        return Node(
+            kind="publication",
+            name=str(manifest.publication),
+            digest=manifest.content_hash,
+            stage=manifest.stage,
+            run_id=manifest.run_id,
+            created_at=manifest.created_at,
+            used=tuple(used),
+            models=tuple(one for table in manifest.tables.values() if (one := _model_digest(table))),
+            told_before=told_before,
+            removed="" if gone is None else f"removed {gone.removed_at} by run {gone.removed_by}",
+            next=following,
+        )
 
 
 def steps(node: Node, depth: int = 0) -> Iterator[tuple[int, Node]]:
@@ -141,24 +167,10 @@ def render(top: Node, names: Mapping[str, str]) -> Iterator[str]:
     for depth, node in steps(top):
         facts = [node.digest[:16]] if node.kind != "publication" else [f"run {node.run_id}", node.created_at]
         facts += [names.get(one, f"model {one[:16]}") for one in node.models]
+        facts += [node.removed] if node.removed else []
         facts += ["see above"] if node.told_before else []
         kind = "" if node.kind == "publication" else f" ({node.kind})"
         yield f"{'  ' * depth}{node.name}{kind}: {', '.join(facts)}"
-
-
-def _node(manifest: Manifest, used: Sequence[str], following: tuple[Node, ...], *, told_before: bool = False) -> Node:
-    return Node(
-        kind="publication",
-        name=str(manifest.publication),
-        digest=manifest.content_hash,
-        stage=manifest.stage,
-        run_id=manifest.run_id,
-        created_at=manifest.created_at,
-        used=tuple(used),
-        models=tuple(one for table in manifest.tables.values() if (one := _model_digest(table))),
-        told_before=told_before,
-        next=following,
-    )
 
 
 def _digests(manifest: Manifest) -> Iterator[str]:

@@ -195,6 +195,18 @@ PAGES: Mapping[str, Page] = {
         ("features", "evaluation"),
     ),
     "erase": Page(settings=("erasure",)),
+    "retention": Page(
+        settings=("run_date", "retention"),
+        depends=(
+            "policy.holdout.days",
+            "policy.measured_together_days",
+            "policy.guardrails.rest_days_after_offer",
+            "policy.budget.period",
+            "labels.horizon_days",
+            "labels.registration_lag_days",
+        ),
+    ),
+    "export": Page(settings=("run_date", "export")),
     "onboard": Page(settings=("onboarding",)),
     "run_pipeline": Page(settings=("pipeline", "monitoring.signal.obey"), depends=("run_date", "as_of", "data.name")),
 }

@@ -11,6 +11,7 @@ from spanishgas.contracts.decisions import (
     RECOMMENDATIONS,
 )
 from spanishgas.engine.store import TableStore
+from spanishgas.engine.suppression import Pseudonyms
 from spanishgas.policy.reasons import causes_of_risk
 from spanishgas.policy.recommendations import limit_rows, recommendation_rows, standing_rows, veto_rows
 from spanishgas.policy.report import metrics_of, plot_reasons, render, winners_curse
@@ -101,10 +102,11 @@ class Recommend(PlainStage):
                 "campaign": found.basis.campaign,
             },
         )
-        offers = table[table["action"] != "none"]
+        told = Pseudonyms.of(workspace.store.root).without_names(table)
+        offers = told[told["action"] != "none"]
         later = later_runs(view.policy, view.run_date, workspace.store)
         report = Report(
-            markdown=render(decisions, table, limits, found.basis, metrics, found.table.missing, found.fallback),
+            markdown=render(decisions, told, limits, found.basis, metrics, found.table.missing, found.fallback),
             figures={"reasons": plot_reasons(table)},
             texts={"tables/offers.csv": offers.to_csv(index=False)},
             headline=(

@@ -14,6 +14,7 @@ from spanishgas.config import EconomicsSettings, Settings
 from spanishgas.contracts.decisions import CUSTOMER_SCORES
 from spanishgas.contracts.gold import CUSTOMER_FEATURES
 from spanishgas.engine.store import TableStore
+from spanishgas.engine.suppression import Pseudonyms
 from spanishgas.errors import PublishError
 from spanishgas.registry import ModelRegistry
 from spanishgas.scoring.batch import ranked, score_table
@@ -138,6 +139,7 @@ class Score(PlainStage):
                 "features_hash": target.inputs["features"],
             },
         )
+        told = Pseudonyms.of(workspace.store.root).without_names(top)
         lines = [
             f"# Scores of {view.run_date}",
             "",
@@ -148,9 +150,9 @@ class Score(PlainStage):
             f"{metrics['rows_per_second']:,.0f} rows a second, "
             f"{latency.metrics.get('latency_ms_per_thousand_p50', 0):.1f} ms per thousand in the model.",
             "",
-            "| rank | customer | risk |",
+            "| rank | pseudonym | risk |",
             "| ---: | --- | ---: |",
-            *(f"| {row.risk_rank} | {row.customer_id} | {row.risk:.1%} |" for row in top.itertuples()),
+            *(f"| {row.risk_rank} | {row.pseudonym} | {row.risk:.1%} |" for row in told.itertuples()),
             "",
         ]
         report = Report(

@@ -14,6 +14,7 @@ from spanishgas.config import AnyModelSettings, BlendSettings, EvaluationSetting
 from spanishgas.config.flat import flat, spelled
 from spanishgas.contracts.gold import CHURN_TRAINING_DATASET, MODEL_PREDICTIONS
 from spanishgas.engine.store import Manifest, Publication, TableStore
+from spanishgas.engine.suppression import Pseudonyms
 from spanishgas.evaluation import METRICS
 from spanishgas.features import declared
 from spanishgas.registry import ModelPackage, ModelRegistry, RunLog
@@ -171,7 +172,7 @@ class Train(PlainStage):
             metrics={**run.metrics, **(_no_gain(run) if baseline is None else {})},
             tags=run.tags,
         )
-        return Build({target.publication: product}, _report(run))
+        return Build({target.publication: product}, _report(run, Pseudonyms.of(workspace.store.root)))
 
     def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Registers the published model unless its version is there, and lets the role's alias point to it."""
@@ -273,11 +274,11 @@ def _package(files: Path, beside: Path, manifest: Manifest, measured_on: Mapping
     )
 
 
-def _report(run: "TrainingRun") -> Report:
+def _report(run: "TrainingRun", called: Pseudonyms) -> Report:
     return Report(
         markdown=run.report,
         figures=run.figures,
-        texts={f"tables/{name}": table.to_csv(index=False) for name, table in run.tables.items()},
+        texts={f"tables/{name}": called.without_names(table).to_csv(index=False) for name, table in run.tables.items()},
         headline=run.headline,
     )
 

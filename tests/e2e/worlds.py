@@ -1,6 +1,8 @@
 """A small demo retailer, made once as far as tests need it, and copied for every test."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -103,3 +105,26 @@ def copy_of(world: Path, folder: Path) -> Retailer:
     hand_out(world / "data", folder / "data")
     shutil.copy(world / "mlflow.db", folder / "mlflow.db")
     return Retailer.at(folder, world / "mlruns")
+
+
+def with_own_artifacts(retailer: Retailer, folder: Path) -> Retailer:
+    """The same copy with artifacts of its own, for tests that change those of runs that were there before."""
+    database = Path(retailer.tracking.uri.removeprefix("sqlite:///"))
+    target = folder / "artifacts"
+    with closing(sqlite3.connect(database)) as store, store:
+        (shared,) = {
+            Path(address.removeprefix("file://"))
+            for (address,) in store.execute("select artifact_location from experiments where experiment_id <> 0")
+        }
+        shutil.copytree(shared, target)
+        places = [
+            (table, column[1])
+            for (table,) in store.execute("select name from sqlite_master where type = 'table'").fetchall()
+            for column in store.execute(f"pragma table_info({table})").fetchall()
+            if "CHAR" in column[2] or "TEXT" in column[2]
+        ]
+        for table, name in places:
+            told = (str(shared), str(target), f"%{shared}%")
+            store.execute(f'update "{table}" set "{name}" = replace("{name}", ?, ?) where "{name}" like ?', told)
+    tracking = retailer.tracking.model_copy(update={"artifacts": target})
+    return Retailer(retailer.root, tracking)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from spanishgas.engine.finding import Finder
 from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import TableStore
 from spanishgas.engine.suppression import Suppression
@@ -57,7 +58,7 @@ def test_rows_that_name_only_a_supply_point_are_erased_and_kept_out(data: Any, t
     erased = Suppression.of(data.root).including(["C1"])
     erased.save()
     with open_engine(settings.engine, tmp_path / "scratch") as engine:
-        found = erase_everywhere(Erasing(engine, store, data, erased, "run", dry=False))
+        found = erase_everywhere(Erasing(engine, store, data, erased, "run", dry=False, finder=Finder(erased)))
     assert found.rows == {"bronze/consumption_hourly": 1, "bronze/supply_points": 1, "bronze/rejects": 1}
     assert landed(store, "consumption_hourly") == landed(store, "supply_points") == both[1:]
     run_stage(ingest.STAGE, settings, tracker, console=quiet)
