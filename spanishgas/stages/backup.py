@@ -160,8 +160,12 @@ def _below(root: Path, one: Path) -> str:
 
 
 def _pack_tables(packer: Packer, name: str, taken: Snapshot) -> None:
+    packed: set[str] = set()
     for manifest in taken.manifests:
         for file in _files(manifest):
+            if file.path in packed:  # landings name each other's files
+                continue
+            packed.add(file.path)
             try:
                 packer.add(f"{name}/{file.path}", taken.root / file.path, size=file.size or None, digest=file.digest)
             except ChangedError as error:
