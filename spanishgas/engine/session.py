@@ -44,11 +44,14 @@ class Engine:
     @cached_property
     def _backend(self) -> Backend:
         """Opened when it is first used: a session that only reads chunks needs none."""
-        return ibis.duckdb.connect(
+        backend = ibis.duckdb.connect(
             threads=self.threads,
             memory_limit=f"{self.settings.memory_limit_mib}MiB",
             temp_directory=str(self._scratch),
         )
+        # Workers would draw their bars over each other, and over the stage's own line.
+        backend.raw_sql("SET enable_progress_bar_print = false")
+        return backend
 
     def close(self) -> None:
         """Ends the session and frees its memory."""

@@ -11,6 +11,7 @@ import pytest
 from spanishgas.config import Settings
 from spanishgas.engine.store import DataFile, Manifest, Publication, PublishedTable, TableStore
 from spanishgas.errors import ConfigError
+from spanishgas.models.files import CARD
 from spanishgas.stages.lineage import Lineage, render
 from spanishgas.stages.retention import STAGE
 from tests.support import settings_at
@@ -55,7 +56,7 @@ def publish(
     with store.lock(publication), store.draft(publication) as draft:
         file = draft.file(name)
         file.write_text(f"{publication}" * 10)
-        origin = f"{name}/model.json" if is_model else None
+        origin = f"{name}/{CARD}" if is_model else None
         table = PublishedTable(
             files=(DataFile(path=file.relative_to(draft.folder).as_posix(), origin=origin),),
             rows=1,
@@ -190,3 +191,26 @@ def test_without_any_age_nothing_is_done(store: TableStore) -> None:
     none = [f"retention.{name}=null" for name in ("bronze_days", "gold_days", "models_days", "request_log_days")]
     with pytest.raises(ConfigError, match="no age is set"):
         STAGE.plan(settings(store, *none), store, models(store))
+
+
+def test_a_landed_file_goes_with_the_last_landing_that_names_it(tmp_path: Path) -> None:
+    store = TableStore(tmp_path / "data")
+    old = publish(store, "ingest", "run_date=2030-01-01", "bronze")
+    for day in ("2030-01-02", RUN_DATE):
+        publication = Publication(layer="bronze", name="ingest", partition=f"run_date={day}")
+        with store.lock(publication), store.draft(publication) as draft:
+            draft.commit(fingerprint=day, inputs={}, tables=old.tables, metrics={}, tags={}, run_id=day)
+    file = store.root / old.tables["ingest"].files[0].path
+    for removed_day in ("2030-01-01", "2030-01-02"):
+        found = store.find(Publication(layer="bronze", name="ingest", partition=f"run_date={removed_day}"))
+        assert found is not None
+        with store.lock(found.publication):
+            assert store.remove(found, "a-run") == 0
+        assert store.finish_removals() == 0
+        assert file.is_file()
+    last = store.find(Publication(layer="bronze", name="ingest", partition=f"run_date={RUN_DATE}"))
+    assert last is not None
+    size = file.stat().st_size
+    with store.lock(last.publication):
+        assert store.remove(last, "a-run") == size
+    assert not file.exists()
