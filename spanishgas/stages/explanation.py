@@ -1,4 +1,4 @@
-"""What a customer is told of their data and of the decision: gathered from published tables, lineage and registry."""
+"""What a customer is told of their data and of the decision: gathered from published tables and the registry."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from spanishgas.engine.suppression import PSEUDONYM, Pseudonyms, Suppression
 from spanishgas.errors import PublishError
 from spanishgas.registry.champions import SWITCHES, Decision
 from spanishgas.registry.reading import RegisteredVersion
-from spanishgas.stages.lineage import Lineage, Node
 from spanishgas.stages.places import segments_at
 
 CUSTOMER = "customer_id"
@@ -72,7 +71,7 @@ class Explanation:
     Attributes:
         customer: Whom it is about.
         delivered: Run date of the delivery that the data were read from.
-        files: Raw files of that delivery.
+        files: Raw files of that delivery; 0 where its landing is gone.
         kept: Data by table.
         derived: Name of what was computed -> dates that it was computed for.
         learned_from: Rows of the customer that the present model's training set holds.
@@ -157,7 +156,7 @@ def gather(
     return Explanation(
         customer=customer,
         delivered=silver.tags["bronze_run_date"],
-        files=sum(1 for one in _below(Lineage(store).back(silver)) if one.kind == "raw file"),
+        files=_raw_files(store, silver.tags["bronze_run_date"]),
         kept=kept,
         derived={name: days for name in DERIVED if (days := _dates(store, name, customer))},
         learned_from=learned,
@@ -168,11 +167,10 @@ def gather(
     )
 
 
-def _below(node: Node) -> Iterable[Node]:
-    """A node of the lineage, and all that it was made of."""
-    yield node
-    for one in node.next:
-        yield from _below(one)
+def _raw_files(store: TableStore, delivered: str) -> int:
+    """Raw files that the landing of a run date was made of."""
+    landing = store.find(Publication(layer="bronze", name="ingest", partition=f"run_date={delivered}"))
+    return 0 if landing is None else len(landing.inputs)
 
 
 def _customers(store: TableStore) -> Iterable[str]:

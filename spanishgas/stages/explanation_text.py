@@ -111,9 +111,9 @@ def render(explanation: Explanation, language: str, written: date, contact: str 
         *(_kept_line(one, place) for one in explanation.kept),
         "",
         say(
-            f"Proceden de los sistemas de la comercializadora: {explanation.files} ficheros, entregados el "
+            f"Proceden de los sistemas de la comercializadora, entregados {_files(explanation.files, place)}el "
             f"{_day(explanation.delivered, place)}. De ellos se ha calculado:",
-            f"They come from the retailer's own systems: {explanation.files} files, delivered on "
+            f"They come from the retailer's own systems, delivered {_files(explanation.files, place)}on "
             f"{_day(explanation.delivered, place)}. From them was computed:",
         ),
         "",
@@ -232,6 +232,10 @@ def _kept_line(kept: Kept, place: int) -> str:
     what = DATA[kept.table][place] if kept.table in DATA else f"`{kept.table}`"
     days = (_day(one, place) if one else "–" for one in (kept.first, kept.last, kept.known))
     return f"| {what} | {kept.rows:,} | {' | '.join(days)} |"
+
+
+def _files(count: int, place: int) -> str:
+    return (f"en {count} ficheros ", f"in {count} files ")[place] if count else ""
 
 
 def _days(days: object, place: int) -> str:

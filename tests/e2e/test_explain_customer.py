@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipelines.explain_customer import main
+from spanishgas.engine.store import Publication
 from spanishgas.engine.suppression import Pseudonyms, Suppression
 from spanishgas.policy.reasons import sentences
 from spanishgas.stages.places import recommended_on
@@ -53,6 +54,9 @@ def test_data_decision_reasons_and_model_in_both_languages_and_no_run(
     assert f"The model is version {champion.version}, trained and registered on" in english
     assert "Reason on record: small" in english  # what the one who promoted it gave as reason
     assert "privacidad@empresa.es" in spanish
+    landing = retailer.store.find(Publication(layer="bronze", name="ingest", partition=f"run_date={RUN_DATE}"))
+    assert landing is not None
+    assert f"delivered in {len(landing.inputs)} files on {RUN_DATE}" in english
 
     # Under the pseudonym that runs know, in one language, with a review on record.
     retailer.tracker.client.set_model_version_tag("churn", champion.version, "reviewed_by", "Ana, risk committee")
