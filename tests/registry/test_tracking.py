@@ -256,7 +256,7 @@ def test_a_store_is_prepared_once_all_is_there(fresh_tracking: TrackingSettings)
     assert not file.exists()
     assert Tracker(fresh_tracking).client is not None
     assert is_prepared(uri)
-    for change in ("delete from experiments", "update alembic_version set version_num = 'older'"):
+    for change in ("delete from experiments", "update alembic_version set version_num = '451aebb31d03'"):
         copy = file.with_name("copy.db")
         shutil.copy(file, copy)
         with closing(sqlite3.connect(copy)) as connection:
