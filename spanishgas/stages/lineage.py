@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spanishgas.engine.store import Manifest, PublishedTable, TableStore
-from spanishgas.models.files import CARD, digest_of_digests
 
 LAYERS = ("raw", "bronze", "silver", "gold")
 LANDED = "bronze"
@@ -184,6 +183,8 @@ def _digests(manifest: Manifest) -> Iterator[str]:
 
 def _model_digest(table: PublishedTable) -> str:
     """The digest that a model's files are registered under; empty where a table is no model."""
+    from spanishgas.models.files import CARD, digest_of_digests
+
     files = {str(file.origin).rpartition("/")[2]: file.digest for file in table.files}
     if CARD not in files or not all(files.values()):
         return ""

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from spanishgas.config import TrackingSettings
+from spanishgas.engine.finding import Finder
 from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.engine.suppression import Suppression
@@ -203,7 +204,9 @@ def test_who_is_erased_goes_from_all_days_and_does_not_come_back(retailer: Retai
     erased = Suppression.of(retailer.store.root).including([customer])
     erased.save()
     with open_engine(settings.engine, retailer.folder / "scratch") as engine:
-        found = erase_everywhere(Erasing(engine, retailer.store, settings.data, erased, "run", dry=False))
+        found = erase_everywhere(
+            Erasing(engine, retailer.store, settings.data, erased, "run", dry=False, finder=Finder(erased))
+        )
     monday, tuesday = landing(retailer, MONDAY), landing(retailer, TUESDAY)
     # Both days have lost the same rows, and share one file of what is left.
     assert found.partitions[f"bronze/{ATTRIBUTES}"] == 2
