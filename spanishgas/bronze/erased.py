@@ -240,8 +240,9 @@ def _without(engine: Engine, file: LandedRawFile, erased: Suppression, held: Hel
         scratch.replace(file.draft)
         file = replace(file, path=file.draft, earlier=None)
         digest, rows = digest_without(digest, erased, found.customers), found.left
-    elif finder.in_file(file.path):  # landed byte by byte, with a word that no row has
-        clean_file(finder, file.path)
+    elif finder.in_file(file.path) and clean_file(finder, file.path, file.draft):
+        # It was landed byte by byte, with a word that no row has.
+        file = replace(file, path=file.draft, earlier=None)
     left_out = len(content.rejects) - len(rejects) + (found.rows if found is not None else 0)
     notes = content.notes | ({"rows_of_erased_customers_left_out": str(left_out)} if left_out else {})
     told = replace(content, rows=rows, rejects=rejects, notes=notes)

@@ -203,10 +203,16 @@ def test_who_is_erased_goes_from_all_days_and_does_not_come_back(retailer: Retai
     settings = retailer.settings(TUESDAY)
     erased = Suppression.of(retailer.store.root).including([customer])
     erased.save()
+    delivered = {
+        file.name: file.read_bytes() for file in raw_file(retailer, ATTRIBUTES).parent.iterdir() if file.is_file()
+    }
     with open_engine(settings.engine, retailer.folder / "scratch") as engine:
         found = erase_everywhere(
             Erasing(engine, retailer.store, settings.data, erased, "run", dry=False, finder=Finder(erased))
         )
+    # Raw files of the demo retailer are erased from, too; a real source goes on delivering what it did.
+    for name, content in delivered.items():
+        raw_file(retailer, ATTRIBUTES).with_name(name).write_bytes(content)
     monday, tuesday = landing(retailer, MONDAY), landing(retailer, TUESDAY)
     # Both days have lost the same rows, and share one file of what is left.
     assert found.partitions[f"bronze/{ATTRIBUTES}"] == 2
