@@ -71,14 +71,16 @@ def _calibration(rows: FollowUps, ratio: Floats, place_by: Floats) -> pd.DataFra
     found = []
     for place in range(1, FIFTHS + 1):
         some = fifth == place
-        lo, hi = _interval(rows, some, seed=place)
         offers = some & treated
+        if not offers.any():  # customers are too alike for five fifths
+            continue
+        lo, hi = _interval(rows, some, seed=place)
         found.append(
             {
                 "fifth": place,
                 "offers": int(offers.sum()),
                 "leavers": int(rows.left[offers].sum()),
-                "predicted_ratio": float(ratio[offers].mean()) if offers.any() else float("nan"),
+                "predicted_ratio": float(ratio[offers].mean()),
                 "observed_ratio": _ratio(rows, some),
                 "lo": lo,
                 "hi": hi,

@@ -467,6 +467,17 @@ def test_the_ratio_of_each_window_is_taken_against_its_own_controls() -> None:
     assert assess(rows, quick, NO_PRIOR).metrics["response_observed_ratio"] == pytest.approx(0.7, abs=0.06)
 
 
+def test_a_fifth_that_no_offer_falls_into_is_left_out() -> None:
+    """Customers who are all alike: each half of them learns one effect for everybody."""
+    rows = campaigns(rows=2000)
+    alike = replace(rows, features=pd.DataFrame({"gap": np.zeros(len(rows.action))}))
+    table = assess(alike, LEARNED.model_copy(update={"features": ("gap",)}), NO_PRIOR).calibration
+    assert table["predicted_ratio"].notna().all()
+    assert len(table) == 2
+    assert table["offers"].min() > 0
+    assert table["offers"].sum() == (rows.action != CONTROL).sum()
+
+
 def curse_of(trust: Trust) -> float:
     """How much choosing flatters among customers like those of the campaigns."""
     rng = np.random.default_rng(11)
