@@ -1,6 +1,7 @@
 """Long drills of faults, each alone in a process that makes copies of itself and kills them.
 
-`python -m tests.faults kills --seed 1 --per-stage 6 --pipelines 20 [stages]`, and `lost`, `password`, `full`.
+`python -m tests.faults kills --seed 1 --per-stage 6 --pipelines 20 [stages]`; and `lost`, `password`, `full` and
+`several`.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.test_stages import ALONE
-from tests.faults import children, disk, kills, server
+from tests.faults import children, crowd, disk, kills, server
 from tests.support import without_tracking_variables
 
 
@@ -47,6 +48,16 @@ def full(folder: Path) -> None:
         assert len(failed) > 2
 
 
+def several(folder: Path) -> None:
+    """Two and five pipelines at once on one data root and one store, beside one alone."""
+    (folder / "1").mkdir()
+    alone = crowd.together(folder / "1", 1)
+    for count in (2, 5):
+        (folder / str(count)).mkdir()
+        assert crowd.together(folder / str(count), count) == alone
+        print(f"{count} pipelines at once: all came to their end, with the tables of one alone")
+
+
 def alone(drill: Callable[[Path], None]) -> None:
     """Does one drill in a folder of its own, which goes afterwards."""
     children.load()
@@ -63,7 +74,7 @@ def main() -> None:
     one.add_argument("--per-stage", type=int, default=6)
     one.add_argument("--pipelines", type=int, default=20)
     one.set_defaults(run=lambda given: kills.main(given.seed, given.per_stage, given.pipelines, given.only))
-    for name, drill in (("lost", lost), ("password", password), ("full", full)):
+    for name, drill in (("lost", lost), ("password", password), ("full", full), ("several", several)):
         drills.add_parser(name, help=drill.__doc__).set_defaults(run=lambda _, drill=drill: alone(drill))
     given = parser.parse_args()
     given.run(given)

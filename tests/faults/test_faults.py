@@ -91,6 +91,7 @@ DRILLS = {
     "lost": (),
     "password": (),
     "full": (),
+    "several": (),
     "kills": ("--seed", "4", "--per-stage", "1", "--pipelines", "2", "silver", "train", "recommend"),
 }
 
