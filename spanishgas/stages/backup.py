@@ -100,7 +100,8 @@ def _back_up(root: Path, uri: str | None, archive: Path, say: Say, with_key: boo
     archive.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.store-") as folder:
         moment = _look(root, uri, Path(folder))
-        roots = [] if moment.store is None else artifact_roots(moment.store)
+        # Those that are there first: MLflow's own experiment names a folder that it may never have made.
+        roots = [] if moment.store is None else sorted(artifact_roots(moment.store), key=lambda one: not one.is_dir())
         artifacts = {one: ARTIFACTS if not number else f"{ARTIFACTS}-{number + 1}" for number, one in enumerate(roots)}
         names = {_below(root, one.root): one for one in moment.tables}
         lists = [name for name, one in names.items() if f"{FOLDER}/{LIST}" in one.small]

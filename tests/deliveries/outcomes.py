@@ -162,7 +162,9 @@ class Drill:
         return COUNTED, f"{told}; " + ", ".join(f"{name} {value:,.0f}" for name, value in sorted(counted.items()))
 
     def _settings(self, name: str, run_date: str, raw: Path | None = None) -> Settings:
-        overrides = [*WORLD, f"run_date={run_date}", f"data_root={self.folder / name}"]
+        # Rows without a date of their own are known from the day that their file's contents were first landed: a file
+        # with one more space would be known later. Here only what is in the rows counts.
+        overrides = [*WORLD, f"run_date={run_date}", f"data.extracted_on={run_date}", f"data_root={self.folder / name}"]
         return load_settings((*overrides, f"data.raw={raw or self.folder / 'whole' / 'raw' / 'current'}"))
 
     def _deliver(self, settings: Settings) -> Manifest:

@@ -29,7 +29,7 @@ from tests.e2e.worlds import SIZE, WIDE, Retailer, copy_of, later, settings_of
 from tests.pages import crowded, hidden_settings
 
 # They plan something in other worlds only.
-LOOKED_AT_ELSEWHERE = ("promote", "measure", "replay", "erase")
+LOOKED_AT_ELSEWHERE = ("promote", "measure", "replay", "erase", "retention", "export")
 
 
 def artifacts(retailer: Retailer, outcome: Outcome, folder: str = "") -> set[str]:

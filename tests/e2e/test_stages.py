@@ -50,9 +50,9 @@ AFTER_A_CHAMPION = (
     *("score", "response", "recommend", "simulate", "measure", "replay"),
     *("drift", "performance", "retrain_signal"),
 )
-# Takes out of what others publish, and wants to be told whom: see test_erase.
-NAMES_SOMEBODY = ("erase",)
-ALONE = tuple(stage for stage in STAGES if stage.name not in (*AFTER_A_CHAMPION, *NAMES_SOMEBODY))
+# Take out of what others publish, or hand it out, and are told what: see test_erase, test_retention, test_export.
+ASKED_FOR = ("erase", "retention", "export")
+ALONE = tuple(stage for stage in STAGES if stage.name not in (*AFTER_A_CHAMPION, *ASKED_FOR))
 
 
 def settings_of(folder: Path, tracking: TrackingSettings, *overrides: str) -> Settings:

@@ -103,10 +103,9 @@ def begin(server: Server, folder: Path, said: Path, *stages: str) -> "subprocess
     """
     arguments = [*WORLD, *SPLIT, f"data_root={folder / 'data'}", f"pipeline.stages=[{','.join(stages)}]"]
     command = [sys.executable, "-m", "pipelines.run_pipeline", *arguments]
+    environment = {"MLFLOW_TRACKING_URI": server.address, "SPANISHGAS_LOCK_URI": (folder / "promote.lock").as_uri()}
     with said.open("wb") as file:
-        return subprocess.Popen(
-            command, stdout=file, stderr=file, env=os.environ | {"MLFLOW_TRACKING_URI": server.address}
-        )
+        return subprocess.Popen(command, stdout=file, stderr=file, env=os.environ | environment)
 
 
 def complete(server: Server, folder: Path, said: Path, *stages: str) -> None:
