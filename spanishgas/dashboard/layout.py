@@ -39,6 +39,17 @@ def page_head(view: View, title: str, lead: str) -> None:
     st.markdown(f":gray[{lead}]")
 
 
+def customer_input(view: View) -> str:
+    """The field for a customer's id, which pages share; what stands in it without blanks around it."""
+    return st.text_input(
+        view.say("Customer id", "Código de cliente"),
+        key="customer",
+        icon=":material/search:",
+        width=260,
+        persist_state="session",
+    ).strip()
+
+
 @contextmanager
 def section(
     view: View, title: str = "", note: str = "", *, border: bool = True, key: str | None = None

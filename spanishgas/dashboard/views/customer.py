@@ -9,7 +9,7 @@ import streamlit as st
 from spanishgas.dashboard import charts, what_if
 from spanishgas.dashboard.data import RECOMMENDED, SCORES, SILVER
 from spanishgas.dashboard.formatting import NOTHING, plain
-from spanishgas.dashboard.layout import figures, page_head, section
+from spanishgas.dashboard.layout import customer_input, figures, page_head, section
 from spanishgas.dashboard.risk_list import HAZARDS, risk_list
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.views import customer_history
@@ -52,13 +52,7 @@ def _ask(view: View, table: pd.DataFrame) -> str | None:
             st.session_state["customer"] = str(ids.iloc[(found[0] + by) % len(ids)])
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        asked = st.text_input(
-            say("Customer id", "Código de cliente"),
-            key="customer",
-            icon=":material/search:",
-            width=260,
-            persist_state="session",
-        ).strip()
+        asked = customer_input(view)
         st.button(
             say("Riskier", "Más riesgo"), icon=":material/arrow_upward:", on_click=step, args=(-1,), key="riskier"
         )

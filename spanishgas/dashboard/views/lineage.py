@@ -9,7 +9,7 @@ import streamlit as st
 
 from spanishgas.dashboard.data import RECOMMENDED
 from spanishgas.dashboard.formatting import NOTHING, plain
-from spanishgas.dashboard.layout import facts, page_head, section
+from spanishgas.dashboard.layout import customer_input, facts, page_head, section
 from spanishgas.dashboard.view import View
 from spanishgas.dashboard.words import ACTIONS, NODES, PUBLICATIONS, RESPONSES, ROLES
 from spanishgas.engine.store import TableStore
@@ -62,13 +62,7 @@ def _back(view: View) -> None:
         first = view.published.table(manifest, "recommendations", ["customer_id"])["customer_id"]
         asked = str(st.query_params.get("customer", ""))
         st.session_state["customer"] = asked or ("" if first.empty else str(first.iloc[0]))
-    customer = st.text_input(
-        say("Customer id", "Código de cliente"),
-        key="customer",
-        icon=":material/search:",
-        width=260,
-        persist_state="session",
-    ).strip()
+    customer = customer_input(view)
     rows = view.published.table(manifest, "recommendations", customer=customer)
     if rows.empty:
         st.warning(
