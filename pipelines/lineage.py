@@ -1,4 +1,7 @@
-"""Entry point `lineage`: what a recommendation was made of, down to raw files, or what was made of a raw file."""
+"""`lineage`: what a recommendation was made of, down to raw files, or what was made of a raw file.
+
+No entry point of `MLproject`: a launched run would keep the customer as a parameter.
+"""
 
 import json
 import sys

@@ -6,6 +6,7 @@ Errors of other libraries are known by their names, so that none has to be loade
 import errno
 import os
 import re
+import shutil
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pathlib import Path
 from spanishgas.errors import SpanishGasError
 from spanishgas.redaction import redacted
 
-STAGE, STEP, KEPT = "stage", "step", "traceback kept in"
+STAGE, STEP, PLACE, KEPT = "stage", "step", "place", "traceback kept in"
 MAPPING = "Check the source's columns, format and encoding in conf/data/<name>.yaml"
 QUOTED_FILE = re.compile(r"""["']([^"'\n]*[/\\][^"'\n]+)["']""")
 LACKING_COLUMN = re.compile(r"[Cc]olumn ['\"]?([^'\"]+?)['\"]? is not found", re.DOTALL)
@@ -65,8 +66,22 @@ def explain(error: Exception) -> UnexpectedError:
     places = [f"{stage}, while at: {step}" if stage and step else stage or "", _file(error) or ""]
     told = kind.told(error)
     todo = kind.todo(error)
+    if kind is FULL:
+        told += free_at(_file(error) or noted(error, PLACE))
     where_kept = f"The full traceback is in {kept}" if kept else "SPANISHGAS_TRACEBACK=1 shows the full traceback"
     return UnexpectedError(told, where="; ".join(filter(None, places)) or None, todo=f"{todo}. {where_kept}")
+
+
+def free_at(place: str | None) -> str:
+    """How much is free on the disk of a file or folder, as the end of a sentence; nothing where that is not known."""
+    if place is None or not os.path.isabs(place):
+        return ""
+    folder = next((one for one in (Path(place), *Path(place).parents) if one.is_dir()), None)
+    try:
+        usage = shutil.disk_usage(folder) if folder is not None else None
+    except OSError:
+        return ""
+    return "" if usage is None else f"; {usage.free / 2**20:,.1f} of {usage.total / 2**20:,.1f} MiB are free at {folder}"
 
 
 @dataclass(frozen=True)
@@ -157,6 +172,11 @@ def _fault(error: Exception) -> str:
 
 
 DATES = ("out of range", "out of bounds", "OutOfBoundsDatetime", "Out of bounds")
+FULL = Kind(
+    _either(_number(errno.ENOSPC, errno.EDQUOT), _with("No space left on device", "disk is full")),
+    _says("the disk is full"),
+    _do("Free space there; nothing half-written is visible, and the same command goes on from where it was"),
+)
 KINDS: tuple[Kind, ...] = (
     Kind(
         _is(RecursionError),
@@ -175,10 +195,11 @@ KINDS: tuple[Kind, ...] = (
             "Give the engine more (engine.memory_limit_mib) or fewer threads (engine.threads), or use a larger machine"
         ),
     ),
+    FULL,
     Kind(
-        _either(_number(errno.ENOSPC, errno.EDQUOT), _with("No space left on device", "disk is full")),
-        _says("the disk is full"),
-        _do("Free space there; nothing half-written is visible, and the same command goes on from where it was"),
+        _with("No usable temporary directory"),
+        _says("no temporary folder can be written"),
+        _do("Free space there or give the right to write, or name another folder by TMPDIR"),
     ),
     Kind(
         _either(_number(errno.EACCES, errno.EPERM, errno.EROFS), _with("Permission denied", "readonly database")),

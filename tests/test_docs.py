@@ -144,7 +144,7 @@ def settings_of(words: list[str]) -> tuple[str, tuple[str, ...]] | None:
 
 def test_commands_name_what_there_is() -> None:
     points = set(yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"])
-    points |= {"run_pipeline", "_pages", "explain_customer"}
+    points |= {"run_pipeline", "_pages", "explain_customer", "lineage"}
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     wrong, tried = [], {}
     for document, line in commands():

@@ -203,6 +203,8 @@ def _without_points(engine: Engine, table: ir.Table, part: SourcePart, point: ir
         pd.isna(day) or any(first <= day <= last for first, last in held.days[one])
         for one, day in zip(pairs["_point"], days, strict=True)
     ]
+    if not any(gone):  # the file has none of their readings
+        return table
     listed = engine.table(pairs[gone].astype("string"))
     return rows.anti_join(listed, ["_point", "_time"]).drop("_point", "_time")
 

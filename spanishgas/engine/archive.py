@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
-from uuid import uuid4
 
 import pyarrow as pa
 
@@ -92,12 +91,13 @@ class Packer:
 
 
 @contextmanager
-def packing(archive: Path, head: dict[str, Any]) -> Iterator[Packer]:
+def packing(archive: Path, head: dict[str, Any], folder: Path) -> Iterator[Packer]:
     """An archive to fill; it appears under its name, readable by its owner only, once it is whole.
 
     Args:
         archive: The file to make.
         head: What stands at its beginning, beside the format.
+        folder: A folder on the same disk, where it is filled; whose it is removes what is left in it.
 
     Raises:
         PublishError: There is such a file already.
@@ -105,22 +105,19 @@ def packing(archive: Path, head: dict[str, Any]) -> Iterator[Packer]:
     if archive.exists():
         raise PublishError("is there already", where=str(archive), todo="Give another name, as with the day in it")
     archive.parent.mkdir(parents=True, exist_ok=True)
-    draft = archive.with_name(f".{archive.name}.unfinished-{uuid4().hex[:8]}")
-    try:
-        with (
-            os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as plain,
-            pa.CompressedOutputStream(plain, "zstd") as packed,
-            tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
-        ):
-            packer = Packer(tar)
-            packer.add_bytes(HEAD, _text({"format": FORMAT, **head}))
-            yield packer
-            packer.add_bytes(CONTENTS, _text(packer.contents))
-        with draft.open("rb") as whole:
-            os.fsync(whole.fileno())
-        draft.replace(archive)
-    finally:
-        draft.unlink(missing_ok=True)
+    draft = folder / archive.name
+    with (
+        os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as plain,
+        pa.CompressedOutputStream(plain, "zstd") as packed,
+        tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        packer = Packer(tar)
+        packer.add_bytes(HEAD, _text({"format": FORMAT, **head}))
+        yield packer
+        packer.add_bytes(CONTENTS, _text(packer.contents))
+    with draft.open("rb") as whole:
+        os.fsync(whole.fileno())
+    draft.replace(archive)
 
 
 def unpack(archive: Path, folder: Path) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Erased customers taken out of texts and files that are no published tables: records go, words are made unreadable."""
 
 import csv
+import errno
 import json
 import os
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -119,6 +121,23 @@ def clean_file(finder: Finder, file: Path, target: Path | None = None) -> Taken 
         return None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def replace_by(file: Path, target: Path) -> None:
+    """Puts a file in the place of another in one step, from whatever disk it is."""
+    try:
+        file.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        draft = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
+        try:
+            shutil.copyfile(file, draft)
+            with draft.open("rb") as handle:
+                os.fsync(handle.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _clean_csv(finder: Finder, text: str) -> Cleaned:

@@ -419,7 +419,8 @@ class TableStore:
         """
         publication, freed = manifest.publication, 0
         with self._sharing(publication):
-            visible = self.partitions(publication.layer, publication.name) if publication.shares_files else []
+            # Its own too: whoever was killed between writing the record and removing has removed nothing.
+            visible = self.partitions(publication.layer, publication.name) if publication.shares_files else [publication]
             named = {path for one in visible if (found := self.find(one)) is not None for path in _paths(found)}
             for path in _paths(manifest) - named:
                 file = self.root / path
@@ -440,6 +441,43 @@ class TableStore:
         """
         with self._sharing(manifest.publication):
             return self._collect(manifest, 0.0)
+
+    def tidy_editions(self, manifest: Manifest) -> int:
+        """The same where files keep their names, in a folder of their own: removes folders that nothing names.
+
+        Returns:
+            Folders removed.
+        """
+        layer = manifest.publication.layer
+        visible = [found for one in self.publications(layer) if (found := self.find(one)) is not None]
+        kept = {Path(path).parts[1] for one in visible for path in _paths(one)}
+        link = self.root / layer / CURRENT
+        if link.is_symlink():
+            kept.add(link.readlink().name)
+        left = [one for one in link.parent.glob("*") if EDITION.fullmatch(one.name) and one.name not in kept]
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(left)
+
+    def remove_drafts(self) -> int:
+        """Removes what runs that were killed have left in staging folders; those at work keep theirs.
+
+        Returns:
+            Folders removed.
+        """
+        removed = 0
+        for folder in sorted(self.root.glob("*/_staging/*")):
+            lock = FileLock(self.root / "_locks" / f"{folder.name}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+            finally:
+                lock.release()
+        return removed
 
     @contextmanager
     def _sharing(self, publication: Publication) -> Iterator[None]:
@@ -655,7 +693,7 @@ class Draft:
         """Moves a file of the draft to its final place, with the digest of what is to be found there."""
         draft, final = self.folder / file.path, self._store.root / target
         final.parent.mkdir(parents=True, exist_ok=True)
-        _sync(draft)
+        sync(draft)
         told = {"path": target.as_posix(), "size": draft.stat().st_size, "digest": digest_of(draft)}
         draft.replace(final)
         return file.model_copy(update=told)
@@ -706,7 +744,7 @@ def _replacing(file: Path) -> Iterator[Path]:
     temporary = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -745,6 +783,7 @@ def _damaged_manifest(file: Path) -> PublishError:
     )
 
 
-def _sync(file: Path) -> None:
+def sync(file: Path) -> None:
+    """Waits until a file's bytes are on the disk."""
     with file.open("rb") as handle:
         os.fsync(handle.fileno())

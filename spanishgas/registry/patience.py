@@ -13,7 +13,9 @@ from functools import cache
 from typing import Any, TypeVar
 
 from spanishgas.errors import SpanishGasError, TrackingError
+from spanishgas.failures import free_at
 from spanishgas.redaction import masked, without_secrets
+from spanishgas.registry.locks import SQLITE
 
 T = TypeVar("T")
 LOGGER = logging.getLogger(__name__)
@@ -82,6 +84,8 @@ def trouble(error: BaseException, uri: str) -> TrackingError | None:
     text = " ".join(map(str, chain))
     for words, told, todo in TROUBLES:
         if any(word in text for word in words):
+            if "full" in told and uri.startswith(SQLITE):
+                told += free_at(uri.removeprefix(SQLITE))
             return TrackingError(told, where=masked(uri), todo=todo)
     if GONE.search(text) or any(type(one).__name__ in GONE_KINDS for one in chain):
         said = without_secrets(str(error), uri).splitlines()[0][:300]

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from spanishgas.engine.cleaning import clean_file, clean_text
+from spanishgas.engine.cleaning import clean_file, clean_text, replace_by
 from spanishgas.engine.finding import Finder
 from spanishgas.registry.locks import SQLITE
 from spanishgas.registry.models import quiet
@@ -61,17 +61,18 @@ class Records:
         """Address of the store."""
         return str(self._client.tracking_uri)
 
-    def clean(self, finder: Finder, *, dry: bool) -> Kept:
+    def clean(self, finder: Finder, *, dry: bool, scratch: Path) -> Kept:
         """Takes customers out of rows and artifacts.
 
         Args:
             finder: Knows the customers.
             dry: Look and change nothing.
+            scratch: A folder for copies of artifacts, which may name somebody; empty again afterwards.
         """
         quiet()
         kept = Kept()
         for address, is_model in self._folders():
-            self._clean_artifacts(finder, address, is_model=is_model, dry=dry, kept=kept)
+            self._clean_artifacts(finder, address, scratch, is_model=is_model, dry=dry, kept=kept)
         if self.address.startswith(DATABASES):
             self._clean_database(finder, dry=dry, kept=kept)
         else:
@@ -110,7 +111,9 @@ class Records:
             )
             yield from ((str(one.artifact_location), True) for one in models)
 
-    def _clean_artifacts(self, finder: Finder, address: str, *, is_model: bool, dry: bool, kept: Kept) -> None:
+    def _clean_artifacts(
+        self, finder: Finder, address: str, scratch: Path, *, is_model: bool, dry: bool, kept: Kept
+    ) -> None:
         from mlflow.exceptions import MlflowException
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -118,7 +121,7 @@ class Records:
             repository = get_artifact_repository(address, tracking_uri=self.address)
             for path in _paths(repository, None):
                 name = f"{address}/{path}"
-                with TemporaryDirectory() as folder:
+                with TemporaryDirectory(dir=scratch) as folder:
                     local = Path(repository.download_artifacts(path, folder))  # type: ignore[no-untyped-call]
                     if not finder.in_file(local):
                         continue
@@ -127,7 +130,7 @@ class Records:
                         continue
                     kept.artifacts.append(name)
                     if not dry:
-                        _replace(finder, repository, path, local)
+                        _replace(finder, repository, path, local, _local(address))
         except (MlflowException, OSError) as error:
             kept.unreachable.append(f"{address}: {error}")
 
@@ -199,9 +202,14 @@ def _clean_rows(connection: "Connection", finder: Finder, *, dry: bool, kept: Ke
     return changed
 
 
-def _replace(finder: Finder, repository: "ArtifactRepository", path: str, local: Path) -> None:
-    """A text is put back without the customers; anything else is removed."""
+def _replace(
+    finder: Finder, repository: "ArtifactRepository", path: str, local: Path, folder: Path | None
+) -> None:
+    """A text is put back without the customers, in one step where it lies on this machine; anything else is removed."""
     if clean_file(finder, local):
+        if folder is not None and (folder / path).is_file():
+            replace_by(local, folder / path)
+            return
         repository.log_artifact(str(local), str(Path(path).parent) if "/" in path else None)  # type: ignore[no-untyped-call]
     else:
         repository.delete_artifacts(path)  # type: ignore[no-untyped-call]

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import uuid4
 
 from spanishgas import __version__
 from spanishgas.engine.archive import HEAD, ChangedError, Packer, packing, unpack
+from spanishgas.engine.drafts import draft_folder
 from spanishgas.engine.snapshot import Snapshot, link_again, roots_in
 from spanishgas.engine.store import DataFile, Manifest, TableStore
 from spanishgas.engine.suppression import FOLDER, KEY, LIST, Suppression
@@ -29,7 +28,7 @@ from spanishgas.registry.copies import (
     whole_folders,
 )
 
-DATA, STORE, ARTIFACTS = "data", "mlflow.db", "mlruns"
+DATA, STORE, ARTIFACTS, DRAFT = "data", "mlflow.db", "mlruns", "backup"
 # How often to look again while stages publish, and to begin again where files went meanwhile.
 LOOKS, BEGINNINGS = 100, 3
 Say = Callable[[str], None]
@@ -97,9 +96,9 @@ def back_up(root: Path, uri: str | None, archive: Path, say: Say, *, with_key: b
 
 
 def _back_up(root: Path, uri: str | None, archive: Path, say: Say, with_key: bool) -> Backup:
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=archive.parent, prefix=f".{archive.name}.store-") as folder:
-        moment = _look(root, uri, Path(folder))
+    # One name for archives of all days: a backup that was killed leaves a copy of everything, which the next one removes.
+    with draft_folder(archive.parent, DRAFT) as folder:
+        moment = _look(root, uri, folder)
         # Those that are there first: MLflow's own experiment names a folder that it may never have made.
         roots = [] if moment.store is None else sorted(artifact_roots(moment.store), key=lambda one: not one.is_dir())
         artifacts = {one: ARTIFACTS if not number else f"{ARTIFACTS}-{number + 1}" for number, one in enumerate(roots)}
@@ -112,7 +111,7 @@ def _back_up(root: Path, uri: str | None, archive: Path, say: Say, with_key: boo
             "links": {name: one.links for name, one in names.items()},
             "artifacts": {name: str(one) for one, name in artifacts.items()},
         }
-        with packing(archive, head) as packer:
+        with packing(archive, head, folder) as packer:
             for name, one in names.items():
                 say(f"taking {one.root}")
                 _pack_tables(packer, name, one)
@@ -217,17 +216,12 @@ def restore(archive: Path, into: Path, say: Say, *, erased: Path | None = None) 
     into = into.absolute()
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise ConfigError("is not empty", where=str(into), todo="Name a folder that is empty or not there: into=DIR")
-    into.parent.mkdir(parents=True, exist_ok=True)
-    draft = into.with_name(f".{into.name}.unfinished-{uuid4().hex[:8]}")
-    draft.mkdir()
-    try:
+    with draft_folder(into.parent, into.name) as draft:
         say(f"unpacking and checking {archive}")
         head = unpack(archive, draft)
         found = _put_right(draft, into, head, erased)
         os.sync()  # the rename must not be on the disk before what it shows
         draft.replace(into)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return found
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pandas as pd
 
 from spanishgas.config import Settings
 from spanishgas.engine.cleaning import clean_text
+from spanishgas.engine.drafts import draft_folder
 from spanishgas.engine.finding import Finder
 from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
@@ -77,13 +77,14 @@ class Erase(PlainStage):
         erased = listed.including(named)
         if wanted.mode == "erase":
             erased.save()
-        scratch = store.root / FOLDER
-        scratch.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=scratch) as folder, open_engine(settings.engine, Path(folder)) as engine:
-            dry, finder = wanted.mode == "dry_run", Finder(erased, named)
+        dry, finder = wanted.mode == "dry_run", Finder(erased, named)
+        # Here and nowhere else is anything written that may name somebody: the next erasure removes what a kill leaves.
+        with draft_folder(store.root / FOLDER, self.name) as folder, open_engine(settings.engine, folder) as engine:
             naming = _search(store, run.records, finder) if dry else []
-            found = erase_everywhere(Erasing(engine, store, settings.data, erased, run.id, dry=dry, finder=finder))
-            kept = run.records.clean(finder, dry=dry)
+            found = erase_everywhere(
+                Erasing(engine, store, settings.data, erased, run.id, dry=dry, finder=finder, scratch=folder)
+            )
+            kept = run.records.clean(finder, dry=dry, scratch=folder)
         if not dry:
             naming = _search(store, run.records, finder)
         facts = _Facts(

@@ -1,10 +1,11 @@
 """Customers taken out of what is published: one publication at a time, by amending it in place."""
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import ibis.expr.types as ir
 
@@ -12,11 +13,21 @@ from spanishgas.bronze import HOLDINGS, Erased, Held, digest_without, extras_dat
 from spanishgas.config import DataSettings, SourcePart
 from spanishgas.contracts import Contract, find_contract
 from spanishgas.contracts.bronze import REJECTED_ROW
-from spanishgas.engine.cleaning import clean_file
+from spanishgas.engine.cleaning import clean_file, replace_by
 from spanishgas.engine.finding import Finder
 from spanishgas.engine.session import Engine
-from spanishgas.engine.store import EDITION, DataFile, Draft, Manifest, PublishedTable, TableStore, joined_digest
-from spanishgas.engine.suppression import Suppression
+from spanishgas.engine.store import (
+    EDITION,
+    DataFile,
+    Draft,
+    Manifest,
+    PublishedTable,
+    TableStore,
+    joined_digest,
+    write_atomically,
+)
+from spanishgas.engine.suppression import FOLDER, Suppression
+from spanishgas.errors import PublishError
 from spanishgas.stages.checks import check_table
 
 LAYERS = ("bronze", "silver", "gold")
@@ -26,6 +37,8 @@ REJECTED = {column.name for column in REJECTED_ROW}
 # The demo retailer's own files, and what is kept beside published tables.
 MADE_UP = ("raw", "ground_truth")
 SERVED, REQUESTS = "serving/tables", "request_log"
+# Beside the list of erased customers while an erasure is at work.
+HELD = "held.json"
 
 
 @dataclass
@@ -80,6 +93,7 @@ class Erasing:
         run_id: The run that does it.
         dry: Count and change nothing.
         finder: Knows the customers in files that are no tables.
+        scratch: A folder of its own below the data root, for what may name somebody.
         held: Supply points of the customers.
         looked: What was found in landed files; several landings may name one.
         unused: Landed files that name a customer in no row, but among the words of a Parquet dictionary.
@@ -93,6 +107,7 @@ class Erasing:
     run_id: str
     dry: bool
     finder: Finder
+    scratch: Path
     held: Held = field(default_factory=Held)
     looked: dict[str, Erased | None] = field(default_factory=dict)
     unused: set[str] = field(default_factory=set)
@@ -107,7 +122,10 @@ def erase_everywhere(erasing: Erasing) -> Found:
         ContractError: A table would break its contract without them; it stays as it is.
     """
     found = Found()
+    if not erasing.dry:
+        erasing.store.remove_drafts()
     erasing = replace(erasing, held=_held(erasing))
+    _remember(erasing)
     for publication in (one for layer in LAYERS for one in erasing.store.publications(layer)):
         with erasing.store.lock(publication):
             manifest = erasing.store.find(publication)
@@ -119,6 +137,8 @@ def erase_everywhere(erasing: Erasing) -> Found:
             if manifest is not None and not erasing.store.missing_files(manifest):
                 _erase_made_up(erasing, manifest, found)
     _erase_beside(erasing, found)
+    if not erasing.dry:
+        (erasing.store.root / FOLDER / HELD).unlink(missing_ok=True)
     return found
 
 
@@ -145,17 +165,18 @@ def _erase_made_up(erasing: Erasing, manifest: Manifest, found: Found) -> None:
                 told = {"files": tuple(files), "rows": table.rows - of_table, "content_hash": digest}
                 tables[name] = table.model_copy(update=told)
                 taken += of_table
-        if not tables:
-            return
-        found.made_up[str(publication)] = taken
+        if tables:
+            found.made_up[str(publication)] = taken
         if erasing.dry:
             return
-        tags = {"erased_by": erasing.run_id}
-        if named:
-            draft.amend_named(manifest, {**manifest.tables, **tables}, tags=tags)
-        else:
-            draft.amend(manifest, tables, fingerprint=manifest.fingerprint, tags=tags)
-        found.amended += 1
+        after, tags = manifest, {"erased_by": erasing.run_id}
+        if tables:
+            found.amended += 1
+            if named:
+                after = draft.amend_named(manifest, {**manifest.tables, **tables}, tags=tags)
+            else:
+                after = draft.amend(manifest, tables, fingerprint=manifest.fingerprint, tags=tags)
+        found.removed += store.tidy_editions(after) if named else store.tidy(after)
 
 
 def _erase_beside(erasing: Erasing, found: Found) -> None:
@@ -167,14 +188,19 @@ def _erase_beside(erasing: Erasing, found: Found) -> None:
             if not erasing.dry:
                 shutil.rmtree(folder, ignore_errors=True)
     for file in sorted((root / REQUESTS).rglob("*.jsonl")):
-        with TemporaryDirectory() as scratch:
-            gone = clean_file(finder, file, Path(scratch) / file.name if erasing.dry else None)
-            found.requests += gone.records if gone else 0
+        cleaned = erasing.scratch / f"{uuid4().hex}.jsonl"
+        gone = clean_file(finder, file, cleaned)
+        found.requests += gone.records if gone else 0
+        if gone and not erasing.dry:
+            replace_by(cleaned, file)
 
 
 def _held(erasing: Erasing) -> Held:
-    """Supply points of the customers, as any landing tells them: of rows that name nothing else, these are whose."""
-    parts, held = _parts_of(erasing.data, HOLDINGS), Held()
+    """Supply points of the customers, as any landing tells them: of rows that name nothing else, these are whose.
+
+    Landings that an erasure which was killed has been through tell no more: what it knew lies beside the list.
+    """
+    parts, held = _parts_of(erasing.data, HOLDINGS), _remembered(erasing)
     for publication in erasing.store.publications("bronze"):
         manifest = erasing.store.find(publication)
         if manifest is None or HOLDINGS not in manifest.tables:
@@ -185,6 +211,37 @@ def _held(erasing: Erasing) -> Held:
                 told = held_by(erasing.engine, path, str(file.origin), parts[file.part], erasing.erased)
                 held = held.joined(told)
     return held
+
+
+def _remember(erasing: Erasing) -> None:
+    """Writes down whose supply points these are until all is done: the landings that tell it go first."""
+    held = erasing.held
+    if held.days and not erasing.dry:
+        told = {"days": {point: sorted(days) for point, days in held.days.items()}, "customers": sorted(held.customers)}
+        write_atomically(erasing.store.root / FOLDER / HELD, json.dumps(told))
+
+
+def _remembered(erasing: Erasing) -> Held:
+    """What an erasure that was killed knew.
+
+    Raises:
+        PublishError: It cannot be read.
+    """
+    file = erasing.store.root / FOLDER / HELD
+    if not file.is_file():
+        return Held()
+    try:
+        told = json.loads(file.read_bytes())
+        days = {str(point): frozenset((str(one), str(two)) for one, two in days) for point, days in told["days"].items()}
+        customers = frozenset(map(str, told["customers"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PublishError(
+            "what an erasure that was killed knew of supply points cannot be read",
+            where=str(file),
+            todo="Delete it; rows that name a supply point only are then to be looked for by hand",
+        ) from error
+    listed = erasing.erased.matches(customers)
+    return Held(days, frozenset(listed)) if listed == customers else Held()
 
 
 def _erase_from(erasing: Erasing, manifest: Manifest, found: Found) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -18,9 +16,10 @@ import pyarrow.parquet as pq
 
 from spanishgas.config import Settings
 from spanishgas.contracts import ALL_CONTRACTS, Contract, find_contract
+from spanishgas.engine.drafts import draft_folder
 from spanishgas.engine.integrity import digest_of
 from spanishgas.engine.session import Engine, open_engine
-from spanishgas.engine.store import Manifest, TableStore
+from spanishgas.engine.store import Manifest, TableStore, sync
 from spanishgas.errors import ConfigError, PublishError
 from spanishgas.features.table import FAMILIES
 from spanishgas.registry import ModelRegistry, RunLog
@@ -94,10 +93,9 @@ class Export(PlainStage):
     def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Writes the tables beside the folder, then puts the folder in place as a whole."""
         into, key = _folder(settings, store), _key()
-        into.parent.mkdir(parents=True, exist_ok=True)
         done: list[Exported] = []
-        with TemporaryDirectory(dir=into.parent, prefix=f".{into.name}-") as folder:
-            draft, scratch = Path(folder) / "tables", Path(folder) / "scratch"
+        with draft_folder(into.parent, into.name) as folder:
+            draft, scratch = folder / "tables", folder / "scratch"
             draft.mkdir()
             scratch.mkdir()
             with open_engine(settings.engine, scratch) as engine:
@@ -116,8 +114,10 @@ class Export(PlainStage):
                 "tables": [asdict(one) for one in done],
             }
             (draft / MANIFEST).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            for file in sorted(draft.iterdir()):
+                sync(file)
             if into.exists():
-                rmtree(into)
+                into.rename(folder / "before")  # goes with the draft
             draft.rename(into)
         return _log(run, into, done, json.dumps(told, indent=1) + "\n")
 

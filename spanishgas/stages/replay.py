@@ -18,7 +18,7 @@ from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, 
 from spanishgas.stages.score import PARTITION
 
 STUDY = Publication(layer="gold", name="replay_study")
-FOLDER = "replays"
+FOLDER, GOING = "replays", "_going"
 FROM_RAW = (demo_data.STAGE, ingest.STAGE, silver.STAGE, training_set.STAGE)
 FROM_TABLES = (features.STAGE, train.STAGE, promote.STAGE, simulate.STAGE)
 WHY_FORCED = "replay study: no world is left out for the quality of its model"
@@ -57,9 +57,7 @@ class World(PlainStage):
 
     def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Removes what takes most space."""
-        if not settings.policy.replay.keep_raw:
-            for folder in (store.root / "raw", store.root / "bronze"):
-                shutil.rmtree(folder, ignore_errors=True)
+        _remove_raw(settings)
         return settings.data.name
 
 
@@ -105,6 +103,13 @@ class Replay(PlainStage):
         }
         return [Target(STUDY, StudySettings(replay=settings.policy.replay), inputs, manifests)]
 
+    def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
+        """Removes what worlds have left that were killed once their replay stood: they are not made again."""
+        for one in _worlds(settings):
+            if _replayed(one) is not None:
+                _remove_raw(one)
+        return ""
+
     def build(self, workspace: Workspace, targets: Sequence[Target]) -> Build:
         """Sums up."""
         (target,) = targets
@@ -143,6 +148,20 @@ class Replay(PlainStage):
             headline=verdict(study),
         )
         return Build({target.publication: product}, report)
+
+
+def _remove_raw(settings: Settings) -> None:
+    """Removes a world's raw files and bronze tables: out of sight in one step, then from the disk."""
+    root = settings.data.root
+    if settings.policy.replay.keep_raw:
+        return
+    going = root / GOING
+    for name in ("raw", "bronze"):
+        if (root / name).is_dir():
+            shutil.rmtree(going / name, ignore_errors=True)
+            going.mkdir(exist_ok=True)
+            (root / name).rename(going / name)
+    shutil.rmtree(going, ignore_errors=True)
 
 
 def _name(data: str, world: str, seed: int) -> str:

@@ -31,7 +31,7 @@ from spanishgas.engine.store import (
     joined_digest,
 )
 from spanishgas.errors import ContractError, LaterReleaseError, PublishError, SpanishGasError
-from spanishgas.failures import STAGE, STEP, note
+from spanishgas.failures import PLACE, STAGE, STEP, note
 from spanishgas.registry import ModelRegistry, RunLog, Tracker
 from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
 from spanishgas.stages.checks import check_table
@@ -101,7 +101,7 @@ def run_stage(
     with (
         tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run,
         lineage_events(f"{settings.data.name}.{stage.name}", run.id, tell) as events,
-        _placing(stage) as at,
+        _placing(stage, settings.data.root) as at,
     ):
         started = time.perf_counter()
         run.log_parameters(parameters_of(stage.name, settings))
@@ -174,7 +174,7 @@ def _provenance(stage: Stage, targets: Sequence[Target], prints: Mapping[Publica
 
 
 @contextmanager
-def _placing(stage: Stage) -> Iterator[Progress]:
+def _placing(stage: Stage, root: Path) -> Iterator[Progress]:
     """Hears what a stage is at, and writes it down on an error that nobody foresaw."""
     steps = ["starting"]
     try:
@@ -184,6 +184,7 @@ def _placing(stage: Stage) -> Iterator[Progress]:
     except Exception as error:
         note(error, STAGE, stage.name)
         note(error, STEP, steps[-1])
+        note(error, PLACE, str(root.absolute()))
         raise
 
 

@@ -1,7 +1,7 @@
 """Long drills of faults, each alone in a process that makes copies of itself and kills them.
 
-`python -m tests.faults kills --seed 1 --per-stage 6 --pipelines 20 [stages]`; and `lost`, `password`, `full` and
-`several`.
+`python -m tests.faults kills --seed 1 --per-stage 6 --pipelines 20 [stages]`, `each kill|full|readonly --every 1
+[commands]`; and `lost`, `password`, `full` and `several`.
 """
 
 import argparse
@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.test_stages import ALONE
-from tests.faults import children, crowd, disk, kills, server
+from tests.faults import children, crowd, disk, each, kills, server
+from tests.faults.cases import CASES
 from tests.support import without_tracking_variables
 
 
@@ -74,6 +75,13 @@ def main() -> None:
     one.add_argument("--per-stage", type=int, default=6)
     one.add_argument("--pipelines", type=int, default=20)
     one.set_defaults(run=lambda given: kills.main(given.seed, given.per_stage, given.pipelines, given.only))
+    each_of = drills.add_parser("each", help=each.__doc__)
+    each_of.add_argument("harm", choices=("kill", "full", "readonly"))
+    each_of.add_argument("only", nargs="*", choices=(*CASES, []), help="commands; all without")
+    each_of.add_argument("--every", type=int, default=1, help="1: each operation, 5: every fifth")
+    each_of.set_defaults(
+        run=lambda given: alone(lambda folder: each.main(given.harm, given.every, given.only, folder))
+    )
     for name, drill in (("lost", lost), ("password", password), ("full", full), ("several", several)):
         drills.add_parser(name, help=drill.__doc__).set_defaults(run=lambda _, drill=drill: alone(drill))
     given = parser.parse_args()

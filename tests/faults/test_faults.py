@@ -92,6 +92,8 @@ DRILLS = {
     "password": (),
     "full": (),
     "several": (),
+    "each kill": ("each", "kill", "--every", "25", "erase", "export", "backup", "restore"),
+    "each full": ("each", "full", "--every", "25", "silver", "erase", "export", "backup"),
     "kills": ("--seed", "4", "--per-stage", "1", "--pipelines", "2", "silver", "train", "recommend"),
 }
 
@@ -102,6 +104,7 @@ def test_long_drills_come_to_their_end(name: str, tmp_path: Path) -> None:
     """Each in a process of its own: they make copies of themselves, which a worker of the tests must not."""
     if name == "full" and not disk.may_mount(tmp_path):
         pytest.skip("needs the right to mount a disk")
-    command = [sys.executable, "-m", "tests.faults", name, *DRILLS[name]]
+    words = DRILLS[name] if name.startswith("each") else (name, *DRILLS[name])
+    command = [sys.executable, "-m", "tests.faults", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

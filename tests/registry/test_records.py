@@ -55,9 +55,9 @@ def test_files_that_a_model_was_registered_with_stay_and_are_named(run: RunLog, 
     version, _ = run.models.ensure(
         run.id, run.experiment_id, "churn", replace(packed, digest=digest_of(tmp_path / "files"))
     )
-    dry = run.records.clean(finder, dry=True)
+    dry = run.records.clean(finder, dry=True, scratch=tmp_path)
     assert list(values_naming(run.records.address)) != []
-    kept = run.records.clean(finder, dry=False)
+    kept = run.records.clean(finder, dry=False, scratch=tmp_path)
     assert (kept.rows, kept.artifacts, kept.sealed) == (dry.rows, dry.artifacts, dry.sealed)
     assert kept.rows == {"params.value": 1, "tags.value": 1}
     assert sorted(Path(one).name for one in kept.artifacts) == ["example.json", "offers.csv"]
@@ -68,7 +68,7 @@ def test_files_that_a_model_was_registered_with_stay_and_are_named(run: RunLog, 
     assert (fetched / "categories.json").is_file()
     naming = [file for file in run.records.local_files() if finder.in_file(file)]
     assert [file.name for file in naming] == ["categories.json"]
-    again = run.records.clean(finder, dry=False)
+    again = run.records.clean(finder, dry=False, scratch=tmp_path)
     assert (again.rows, again.artifacts) == ({}, [])
 
 
@@ -81,7 +81,7 @@ def test_through_a_server_what_it_lets_and_the_rest_in_its_database(
         tracker = Tracker(TrackingSettings(uri=address, artifacts=tmp_path / "none", experiment="spanishgas"))
         with tracker.run("recommend", tags={}) as run:
             leave_a_trace(run)
-        through = run.records.clean(finder, dry=False)
+        through = run.records.clean(finder, dry=False, scratch=tmp_path)
         assert through.rows == {"tags.value": 1}
         assert sorted(Path(one).name for one in through.artifacts) == ["example.json", "offers.csv"]
         assert f"run {run.id}: parameters asked" in through.unreachable
@@ -93,6 +93,6 @@ def test_through_a_server_what_it_lets_and_the_rest_in_its_database(
     with without_tracking_variables():  # MLflow has set the server's address
         direct = Tracker(TrackingSettings(uri=database, artifacts=tmp_path / "none", experiment="spanishgas"))
         with direct.run("erase", tags={}) as erasing:
-            assert erasing.records.clean(finder, dry=False).rows == {"params.value": 1}
+            assert erasing.records.clean(finder, dry=False, scratch=tmp_path).rows == {"params.value": 1}
         assert list(values_naming(database)) == []
         assert direct.client.get_run(run.id).data.params == {"asked": "[erased]", "n": "17"}

@@ -252,7 +252,7 @@ def member(name: str, content: bytes = b"x", kind: bytes = tarfile.REGTYPE) -> C
 def test_what_does_not_belong_into_an_archive_is_refused(
     tmp_path: Path, archive: Path, made: Callable[[tarfile.TarFile], None], told: str
 ) -> None:
-    with packing(archive, {"links": {}, "artifacts": {}}) as packer:
+    with packing(archive, {"links": {}, "artifacts": {}}, tmp_path) as packer:
         made(packer._tar)
     with pytest.raises(PublishError, match=told):
         restore(archive, tmp_path / "new", quiet)
@@ -271,7 +271,7 @@ def test_an_archive_of_a_later_release_is_refused(
 
 
 def test_links_lead_to_editions_only(tmp_path: Path, archive: Path) -> None:
-    with packing(archive, {"links": {"data": {"raw/current": "../../etc"}}, "artifacts": {}}):
+    with packing(archive, {"links": {"data": {"raw/current": "../../etc"}}, "artifacts": {}}, tmp_path):
         pass
     with pytest.raises(PublishError, match="no link to an edition"):
         restore(archive, tmp_path / "new", quiet)

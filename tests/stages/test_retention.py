@@ -69,9 +69,8 @@ def publish(
         )
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> TableStore:
-    made = TableStore(tmp_path / "data")
+def fill(made: TableStore) -> None:
+    """Publications of all ages, and a request log."""
     for day in ("2030-01-01", "2030-03-21", "2030-03-22", RUN_DATE):
         publish(made, "ingest", f"run_date={day}", "bronze")
     features = {
@@ -88,6 +87,12 @@ def store(tmp_path: Path) -> TableStore:
     for day in ("2030-05-30", "2030-05-31"):
         (made.root / "request_log" / f"date={day}").mkdir(parents=True)
         (made.root / "request_log" / f"date={day}" / "1.jsonl").write_text("{}\n")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TableStore:
+    made = TableStore(tmp_path / "data")
+    fill(made)
     return made
 
 
@@ -173,6 +178,25 @@ def test_whoever_is_killed_leaves_nothing_visible_and_the_next_run_frees_the_res
     kept = removed(store, "retention.bronze_days=null", "retention.mode=remove")
     assert kept.metrics["finished_bytes"] == 0.0
     assert "bronze/ingest/run_date=2030-01-01" in visible(store)
+
+
+def test_whoever_is_killed_before_anything_went_has_removed_nothing(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of a removal is written first; the next run, with other ages, must not take it for done."""
+    before = visible(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            removed(store, "retention.bronze_days=null", "retention.mode=remove")
+    assert list(store.root.glob("gold/_removed/*/*.json")) != []
+    kept = removed(store, "retention.bronze_days=null", "retention.gold_days=4000", "retention.models_days=null",
+                   "retention.mode=remove")  # fmt: skip
+    assert kept.metrics["finished_bytes"] == 0.0
+    assert visible(store) == before
+    for one in (store.find(publication) for publication in store.publications("gold")):
+        assert one is not None
+        assert store.missing_files(one) == []
 
 
 def test_lineage_says_what_has_gone_and_when(store: TableStore) -> None:
