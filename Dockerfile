@@ -21,7 +21,10 @@ LABEL org.opencontainers.image.title="spanishgas-serving" \
       org.opencontainers.image.revision="${REVISION}"
 RUN groupadd --gid 10001 spanishgas \
     && useradd --uid 10001 --gid spanishgas --no-create-home --home-dir /srv/spanishgas spanishgas \
-    && install -d -o spanishgas -g spanishgas /srv/spanishgas /srv/spanishgas/cache
+    && install -d -o spanishgas -g spanishgas /srv/spanishgas /srv/spanishgas/cache \
+    && rm -rf /usr/local/lib/python3.*/ensurepip /usr/local/lib/python3.*/site-packages/* /usr/local/bin/pip* \
+        /usr/bin/apt* /usr/bin/dpkg* /usr/bin/perl* /var/lib/apt /var/cache/apt \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /opt/spanishgas /opt/spanishgas
 COPY LICENSE /usr/share/doc/spanishgas/
 # The bill of materials, where `make sbom` has made one.

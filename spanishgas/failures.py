@@ -74,14 +74,16 @@ def explain(error: Exception) -> UnexpectedError:
 
 def free_at(place: str | None) -> str:
     """How much is free on the disk of a file or folder, as the end of a sentence; nothing where that is not known."""
-    if place is None or not os.path.isabs(place):
+    if place is None or not Path(place).is_absolute():
         return ""
     folder = next((one for one in (Path(place), *Path(place).parents) if one.is_dir()), None)
     try:
         usage = shutil.disk_usage(folder) if folder is not None else None
     except OSError:
         return ""
-    return "" if usage is None else f"; {usage.free / 2**20:,.1f} of {usage.total / 2**20:,.1f} MiB are free at {folder}"
+    return (
+        "" if usage is None else f"; {usage.free / 2**20:,.1f} of {usage.total / 2**20:,.1f} MiB are free at {folder}"
+    )
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,11 @@ def test_every_entry_point_has_a_module_and_every_module_an_entry_point() -> Non
     called = {name: point["command"].split()[2] for name, point in project["entry_points"].items()}
     assert called.pop("main") == "pipelines.run_pipeline"
     # What is asked of one customer is no entry point: see tests/pipelines/test_launched.py.
-    modules = {path.stem for path in (ROOT / "pipelines").glob("[!_]*.py")} - {"run_pipeline", "explain_customer", "lineage"}
+    modules = {path.stem for path in (ROOT / "pipelines").glob("[!_]*.py")} - {
+        "run_pipeline",
+        "explain_customer",
+        "lineage",
+    }
     assert called == {name: f"pipelines.{name}" for name in modules}
 
 

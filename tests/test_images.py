@@ -60,3 +60,44 @@ def test_every_service_of_the_compose_file_has_as_few_rights_as_it_needs() -> No
         assert "cap_add" not in service, name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", ())), name
+
+
+def steps_of(file: str) -> list[str]:
+    """Instructions of a Dockerfile, each on one line; those of its last part only."""
+    text = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", (ROOT / file).read_text(), flags=re.MULTILINE))
+    steps = [line for line in text.splitlines() if line.strip()]
+    last = max(place for place, line in enumerate(steps) if line.startswith("FROM "))
+    return steps[last:]
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "Dockerfile.train"])
+def test_an_image_ends_without_package_managers_and_runs_as_nobody_in_particular(file: str) -> None:
+    steps = steps_of(file)
+    runs = [line for line in steps if line.startswith("RUN ")]
+    assert len(runs) == 1  # whatever else is installed there would have to be looked at
+    for gone in ("/usr/local/bin/pip*", "/usr/bin/apt*", "/usr/bin/dpkg*", "/usr/bin/perl*", "ensurepip"):
+        assert gone in runs[0].partition("rm -rf ")[2], gone
+    assert runs[0].endswith("find / -xdev -type f -perm /6000 -exec chmod a-s {} +")
+    assert not re.search(r"apt-get|pip install|curl|wget", runs[0])
+    users = [line for line in steps if line.startswith("USER ")]
+    assert users == ["USER 10001:10001"]
+    # Nothing is written as that user but by the process, and no shell stands between it and signals.
+    after = steps[steps.index(users[0]) + 1 :]
+    assert not [line for line in after if line.startswith(("RUN ", "COPY ", "ADD "))]
+    started = [line.partition("[")[1] for line in after if line.startswith(("ENTRYPOINT ", "CMD ", "HEALTHCHECK "))]
+    assert started
+    assert set(started) == {"["}
+
+
+def test_every_service_of_our_images_runs_as_their_user_and_takes_secrets_from_the_environment() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert services["database"]["user"] == "postgres"
+    for name, service in services.items():
+        assert "privileged" not in service, name
+        assert name == "database" or "user" not in service, name
+        assert not any("PASSWORD" in str(word) for word in service.get("command", ())), name
+        secrets = {key: value for key, value in service.get("environment", {}).items() if "TOKEN" in key}
+        assert all(str(value).startswith("${") for value in secrets.values()), name
+        for volume in service.get("volumes", ()):
+            assert "docker.sock" not in volume
+            assert not volume.startswith(("/", ".")), name

@@ -420,7 +420,9 @@ class TableStore:
         publication, freed = manifest.publication, 0
         with self._sharing(publication):
             # Its own too: whoever was killed between writing the record and removing has removed nothing.
-            visible = self.partitions(publication.layer, publication.name) if publication.shares_files else [publication]
+            visible = (
+                self.partitions(publication.layer, publication.name) if publication.shares_files else [publication]
+            )
             named = {path for one in visible if (found := self.find(one)) is not None for path in _paths(found)}
             for path in _paths(manifest) - named:
                 file = self.root / path

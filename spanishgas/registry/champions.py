@@ -63,6 +63,8 @@ class Decision:
         reason: Why, in words.
         failed: Gates that were not passed.
         run_id: The run that decided.
+        place: How many decisions on the model there were before, in six digits: a clock may have been set back. Empty
+            in what earlier releases decided.
     """
 
     model: str
@@ -76,6 +78,7 @@ class Decision:
     reason: str
     failed: tuple[str, ...] = ()
     run_id: str = ""
+    place: str = ""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -259,7 +262,7 @@ class Champions:
     def history(self, name: str) -> list[Decision]:
         """All decisions on a model, oldest first; dry runs decided nothing and are left out."""
         found = self._decisions(f"tags.`{PREFIX}model` = '{name}'")
-        return sorted((one for one in found if one.state != "dry run"), key=lambda one: one.when)
+        return sorted((one for one in found if one.state != "dry run"), key=lambda one: (one.place, one.when))
 
     @contextmanager
     def _exclusive(self, name: str) -> Iterator[None]:
@@ -310,7 +313,10 @@ class Champions:
     ) -> Decision:
         state: State = "prepared" if action in SWITCHES else "done"
         when = datetime.now(UTC).isoformat(timespec="microseconds")
-        return Decision(name, action, state, when, user_name(), candidate, before, after, reason, tuple(failed), run_id)
+        place = f"{len(self.history(name)):06d}"
+        return Decision(
+            name, action, state, when, user_name(), candidate, before, after, reason, tuple(failed), run_id, place
+        )
 
     def _faster(self, name: str, champion: ModelVersion | None) -> str:
         """Who changed the champion while the comparison was made."""

@@ -202,9 +202,7 @@ def _clean_rows(connection: "Connection", finder: Finder, *, dry: bool, kept: Ke
     return changed
 
 
-def _replace(
-    finder: Finder, repository: "ArtifactRepository", path: str, local: Path, folder: Path | None
-) -> None:
+def _replace(finder: Finder, repository: "ArtifactRepository", path: str, local: Path, folder: Path | None) -> None:
     """A text is put back without the customers, in one step where it lies on this machine; anything else is removed."""
     if clean_file(finder, local):
         if folder is not None and (folder / path).is_file():

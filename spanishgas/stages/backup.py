@@ -96,7 +96,7 @@ def back_up(root: Path, uri: str | None, archive: Path, say: Say, *, with_key: b
 
 
 def _back_up(root: Path, uri: str | None, archive: Path, say: Say, with_key: bool) -> Backup:
-    # One name for archives of all days: a backup that was killed leaves a copy of everything, which the next one removes.
+    # One name for archives of all days: what a killed backup leaves is a copy of everything, and goes with the next.
     with draft_folder(archive.parent, DRAFT) as folder:
         moment = _look(root, uri, folder)
         # Those that are there first: MLflow's own experiment names a folder that it may never have made.

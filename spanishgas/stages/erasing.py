@@ -232,7 +232,9 @@ def _remembered(erasing: Erasing) -> Held:
         return Held()
     try:
         told = json.loads(file.read_bytes())
-        days = {str(point): frozenset((str(one), str(two)) for one, two in days) for point, days in told["days"].items()}
+        days = {
+            str(point): frozenset((str(one), str(two)) for one, two in days) for point, days in told["days"].items()
+        }
         customers = frozenset(map(str, told["customers"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PublishError(

@@ -26,9 +26,14 @@ def test_what_is_moved_out_stays_and_the_rest_goes_whatever_happens(tmp_path: Pa
         (folder / "whole").write_text("whole")
         (folder / "half").write_text("half")
         (folder / "whole").rename(tmp_path / "whole")
-    with pytest.raises(OSError, match="full"), draft_folder(tmp_path / "new", "made") as folder:
-        (folder / "half").write_text("half")
-        raise OSError("full")
+
+    def fail() -> None:
+        with draft_folder(tmp_path / "new", "made") as folder:
+            (folder / "half").write_text("half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["whole"]
     assert list((tmp_path / "new").iterdir()) == []
 

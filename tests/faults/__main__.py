@@ -79,9 +79,7 @@ def main() -> None:
     each_of.add_argument("harm", choices=("kill", "full", "readonly"))
     each_of.add_argument("only", nargs="*", choices=(*CASES, []), help="commands; all without")
     each_of.add_argument("--every", type=int, default=1, help="1: each operation, 5: every fifth")
-    each_of.set_defaults(
-        run=lambda given: alone(lambda folder: each.main(given.harm, given.every, given.only, folder))
-    )
+    each_of.set_defaults(run=lambda given: alone(lambda folder: each.main(given.harm, given.every, given.only, folder)))
     for name, drill in (("lost", lost), ("password", password), ("full", full), ("several", several)):
         drills.add_parser(name, help=drill.__doc__).set_defaults(run=lambda _, drill=drill: alone(drill))
     given = parser.parse_args()

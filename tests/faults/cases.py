@@ -1,4 +1,4 @@
-"""Commands that are harmed at one operation after another: what they begin with, what readers see of them, when they are done.
+"""Commands that are harmed at one operation after another: what they begin with, what readers see, when they are done.
 
 Every trial begins with a copy of one world, always at the same place, as a tracking store names its artifacts by their
 whole paths.
@@ -10,9 +10,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -25,8 +24,7 @@ from spanishgas.engine.archive import unpack
 from spanishgas.engine.drafts import UNFINISHED
 from spanishgas.engine.store import TableStore
 from spanishgas.registry import Tracker
-from spanishgas.stages import erase, export, retention
-from spanishgas.stages.catalog import STAGES
+from spanishgas.stages import export
 from spanishgas.stages.runner import run_stage
 from tests.e2e import test_stages as alone
 from tests.e2e import worlds
@@ -276,9 +274,7 @@ CASES: Mapping[str, Case] = {
         Case(
             "erase",
             SMALL,
-            lambda place: called(
-                "erase", place, "erasure.mode=erase", f"erasure.customers={place / 'customers.txt'}"
-            ),
+            lambda place: called("erase", place, "erasure.mode=erase", f"erasure.customers={place / 'customers.txt'}"),
             rows_of,
             name_somebody,
             nobody_named,

@@ -1,4 +1,4 @@
-"""A command harmed at each of its operations on files, one after another, each time followed by a run that is left alone."""
+"""A command harmed at each of its operations on files, each time followed by a run that is left alone."""
 
 import re
 import shutil
@@ -70,7 +70,7 @@ def _case(case: Case, folder: Path, harm: Harm, every: int) -> list[Harmed]:
     for at in range(1, len(operations) + 1, every):
         hand_over(world, place)
         one = Operations([place], harm, at)
-        code, _ = children.run(watched(lambda: case.work(place), one), said)  # noqa: B023
+        code, _ = children.run(watched(lambda: case.work(place), one), said)
         told = said.read_text()
         where = f"{case.name}, {harm} at operation {at} of {len(operations)}, {operations[at - 1]}"
         _check_end(code, told, harm, where)

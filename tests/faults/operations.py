@@ -1,7 +1,7 @@
 """Harm at the n-th operation on files: a kill, a full disk or one that may only be read, at each of them in turn.
 
-Python tells of every file that it opens, renames or removes before it does so (audit hooks), and whoever hears of it may
-raise or die. What libraries write by themselves (DuckDB, Arrow, SQLite) it does not tell; small disks are for these.
+Python tells of every file that it opens, renames or removes before it does so (audit hooks), and whoever hears of it
+may raise or die. What libraries write by themselves (DuckDB, Arrow, SQLite) it does not tell; small disks are for these.
 """
 
 import errno
@@ -45,7 +45,7 @@ class Operations:
 
         def fsync(handle: Any) -> None:
             number = handle if isinstance(handle, int) else handle.fileno()
-            self._count("os.fsync", os.readlink(f"/proc/self/fd/{number}"), whole)
+            self._count("os.fsync", str(Path(f"/proc/self/fd/{number}").readlink()), whole)
             sync(handle)
 
         def hear(event: str, arguments: tuple[Any, ...]) -> None:
@@ -65,7 +65,7 @@ class Operations:
     def _count(self, event: str, path: str, whole: tuple[str, ...]) -> None:
         is_removal = event in REMOVING
         # Whole folders are removed by names that are relative to them.
-        inside = path.startswith(whole) if os.path.isabs(path) else is_removal
+        inside = path.startswith(whole) if Path(path).is_absolute() else is_removal
         if not inside or (is_removal and self.harm == "full"):
             return
         self.seen.append(f"{event} {path}")

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import mlflow
@@ -112,6 +113,31 @@ def test_the_first_champion_the_next_and_the_story(office: Office) -> None:
     tags = office.models.with_number(NAME, "3")
     assert tags is not None
     assert (tags.tags["decision"], tags.tags["decision_run"]) == ("refused", refused.run_id)
+
+
+def test_a_clock_that_is_set_back_changes_neither_the_story_nor_who_comes_back(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, three = (office.version(digest) for digest in "abc")
+    office.decide(one)
+    office.decide(two)
+
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) - timedelta(days=400)
+
+    monkeypatch.setattr("spanishgas.registry.champions.datetime", Earlier)
+    office.decide(three)
+    back = office.rollback("the calls went up")
+    told = office.champions().history(NAME)
+    assert told[-1].when < told[0].when
+    assert [(one.action, one.before, one.after) for one in told] == [
+        ("promoted", "", "1"), ("promoted", "1", "2"), ("promoted", "2", "3"), ("rolled back", "3", "2"),
+    ]  # fmt: skip
+    assert (back.after, office.champion) == ("2", "2")
+    late = office.decide(one, compared_with="c")
+    assert f"rolled back by {back.by} in run {back.run_id}" in late.reason
 
 
 def test_who_compared_with_another_champion_is_told_who_was_faster(office: Office) -> None:

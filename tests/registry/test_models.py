@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 from mlflow.pyfunc import scoring_server
 
@@ -120,6 +121,51 @@ def test_artifacts_that_were_deleted_or_replaced_are_refused_in_words(
     harm(folder)
     with pytest.raises(ModelFileError, match=told):
         run.models.fetch(version, tmp_path / "fetched", loader=LOADER, digest=digest_of)
+
+
+def test_each_file_of_a_version_that_is_changed_deleted_or_added_is_told_and_code_beside_it_never_runs(
+    run: RunLog, tmp_path: Path
+) -> None:
+    """Trees or coefficients, calibration, categories, the card: one digest covers them all."""
+    model, packed = package(tmp_path / "files")
+    version, _ = run.models.ensure(run.id, run.experiment_id, "churn", packed)
+    (folder,) = (file.parent for file in tmp_path.rglob("MLmodel"))
+    files = sorted((folder / "artifacts" / "files").iterdir())
+    assert len(files) >= 2
+    tried = 0
+
+    def refused() -> None:
+        nonlocal tried
+        tried += 1
+        with pytest.raises(ModelFileError, match="not those that were registered"):
+            run.models.fetch(version, tmp_path / f"fetched-{tried}", loader=LOADER, digest=digest_of)
+
+    for file in files:
+        whole = file.read_bytes()
+        for place in range(0, len(whole), max(1, len(whole) // 7)):
+            content = bytearray(whole)
+            content[place] ^= 1
+            file.write_bytes(bytes(content))
+            refused()
+        file.unlink()
+        refused()
+        file.write_bytes(whole)
+    (files[0].parent / "more.json").write_text("{}")
+    refused()
+    (files[0].parent / "more.json").unlink()
+    # What nobody reads here: the signature, and the code that travels for notebooks.
+    told = yaml.safe_load((folder / "MLmodel").read_text())
+    told["signature"]["inputs"] = "[]"
+    (folder / "MLmodel").write_text(yaml.safe_dump(told))
+    ran = tmp_path / "ran"
+    code = [file for file in folder.rglob("*.py") if file.is_file()]
+    assert code
+    for file in code:
+        file.write_text(f"open({str(ran)!r}, 'w').close()\n")
+    fetched = run.models.fetch(version, tmp_path / "whole", loader=LOADER, digest=digest_of)
+    features, _, _, _ = world(60, seed=21)
+    np.testing.assert_array_equal(ChurnModel.load(fetched).predict(features), model.predict(features))
+    assert not ran.exists()
 
 
 def _flip(file: Path) -> None:

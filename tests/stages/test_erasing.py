@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from spanishgas.contracts.bronze import REJECTED_ROW
 from spanishgas.engine.finding import Finder
 from spanishgas.engine.session import open_engine
-from spanishgas.contracts.bronze import REJECTED_ROW
 from spanishgas.engine.store import DataFile, Manifest, Publication, PublishedTable, TableStore
 from spanishgas.engine.suppression import FOLDER, Suppression
 from spanishgas.stages import erasing, ingest
@@ -71,9 +71,7 @@ def test_whose_supply_points_these_are_is_known_after_a_kill_too(
 
     def erase() -> Any:
         with open_engine(settings.engine, tmp_path / "scratch") as engine:
-            wanted = Erasing(
-                engine, store, data, erased, "run", dry=False, finder=Finder(erased), scratch=tmp_path
-            )
+            wanted = Erasing(engine, store, data, erased, "run", dry=False, finder=Finder(erased), scratch=tmp_path)
             return erase_everywhere(wanted)
 
     after_the_landing = erasing._erase_from
@@ -103,7 +101,9 @@ def test_rows_that_name_only_a_supply_point_are_erased_and_kept_out(data: Any, t
     erased = Suppression.of(data.root).including(["C1"])
     erased.save()
     with open_engine(settings.engine, tmp_path / "scratch") as engine:
-        found = erase_everywhere(Erasing(engine, store, data, erased, "run", dry=False, finder=Finder(erased), scratch=tmp_path))
+        found = erase_everywhere(
+            Erasing(engine, store, data, erased, "run", dry=False, finder=Finder(erased), scratch=tmp_path)
+        )
     assert found.rows == {"bronze/consumption_hourly": 1, "bronze/supply_points": 1, "bronze/rejects": 1}
     assert landed(store, "consumption_hourly") == landed(store, "supply_points") == both[1:]
     run_stage(ingest.STAGE, settings, tracker, console=quiet)
