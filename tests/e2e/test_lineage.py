@@ -1,5 +1,6 @@
 """Where a recommendation comes from, down to raw files, and what became of a raw file, the champion included."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +25,45 @@ def names(node: dict[str, Any]) -> Iterator[str]:
         yield from names(one)
 
 
+# What each publication of the decision is made of, as the pages of the stages say it; by name of publication,
+# features by their date.
+LEARNED = ("2024-02-29", "2024-05-31", "2024-08-31")
+MONTHS = (*LEARNED, "2024-03-31", "2024-04-30", "2024-06-30", "2024-07-31", "2024-09-30", "2024-10-31")
+MADE_OF = {
+    "recommendations": {"scoring", "2024-11-30", "model", "silver", "segments", "response"},
+    "scoring": {"2024-11-30", "model"},
+    "model": {"training_set", "truth"},
+    "training_set": {"silver", *LEARNED},
+    "segments": {"2024-11-30", "training_set"},
+    "response": {"silver", "model", "training_set", *MONTHS},
+    **{day: {"silver"} for day in (*MONTHS, "2024-11-30")},
+    "silver": {"ingest"},
+}
+SOURCES = {
+    *("churn_label", "customer_attributes", "customer_contracts", "price_history", "costs_by_province_month"),
+    *("consumption_hourly", "customer_interactions", "retention_offers"),
+}
+
+
+def short(node: dict[str, Any]) -> str:
+    if node["kind"] != "publication":
+        return str(node["name"]).partition("/")[0]
+    _, name, *partition = node["name"].split("/")
+    return partition[0].partition("=")[2] if name == "features" else str(name)
+
+
+def edges(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for one in node["next"]:
+        yield short(node), short(one)
+        yield from edges(one)
+
+
+def leaves(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for one in node["next"]:
+        yield from leaves(one)
+
+
 def asked(retailer: Retailer, *words: str) -> list[str]:
     return [f"data_root={retailer.root}", f"tracking.uri={retailer.tracking.uri}", *words]
 
@@ -41,6 +81,8 @@ def test_from_a_recommendation_to_the_raw_files_and_back(
     assert (top["name"], top["run_id"]) == (f"gold/recommendations/run_date={RUN_DATE}", manifest.run_id)
     found = set(names(top))
     assert {"silver/silver", "gold/training_set", f"gold/scoring/run_date={RUN_DATE}"} <= found
+    made_of = {(reader, one) for reader, sources in MADE_OF.items() for one in sources}
+    assert set(edges(top)) == made_of | {("ingest", source) for source in SOURCES}
     raw = {name for name in found if name.startswith("price_history/")}
     assert len(raw) == 1
     published = [retailer.store.find(one) for one in retailer.store.publications("bronze")]
@@ -51,6 +93,15 @@ def test_from_a_recommendation_to_the_raw_files_and_back(
     tree = capsys.readouterr().out
     assert f"gold/recommendations/run_date={RUN_DATE}" in tree
     assert "champion" in tree
+    assert main(asked(retailer, f"raw={file}", "format=json")) == 0
+    (landing,) = json.loads(capsys.readouterr().out)["lineage"]
+    judged = {("model", "promotion"), ("training_set", "promotion")}
+    assert set(edges(landing)) == {(one, reader) for reader, one in made_of if one != "truth"} | judged
+    hashes = {one["name"]: one["digest"] for one in leaves(top) if one["kind"] == "raw file"}
+    delivered = retailer.root / "raw" / "current"
+    for name, digest in hashes.items():
+        path = delivered / name.split("/", 2)[2]
+        assert digest == hashlib.sha256(path.read_bytes()).hexdigest(), name
     assert main(asked(retailer, "raw=nothing.csv")) == 1
     assert main(asked(retailer, f"recommendation=nobody@{RUN_DATE}")) == 1
     for unclear in ("format=json", f"recommendation={customer}", f"recommendation={customer}@yesterday"):

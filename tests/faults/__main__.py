@@ -1,7 +1,8 @@
 """Long drills of faults, each alone in a process that makes copies of itself and kills them.
 
 `python -m tests.faults kills --seed 1 --per-stage 6 --pipelines 20 [stages]`, `each kill|full|readonly --every 1
-[commands]`; and `lost`, `password`, `full` and `several`.
+[commands]`; and `lost`, `password`, `full`, `several`
+and `held`.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.e2e.test_stages import ALONE
-from tests.faults import children, crowd, disk, each, kills, server
+from tests.faults import children, crowd, disk, each, held, kills, server
 from tests.faults.cases import CASES
 from tests.support import without_tracking_variables
 
@@ -59,6 +60,11 @@ def several(folder: Path) -> None:
         print(f"{count} pipelines at once: all came to their end, with the tables of one alone")
 
 
+def held_store(folder: Path) -> None:
+    """A SQLite store that another program holds for a minute."""
+    print(f"held for {held.MINUTE:.0f} s: the stage took {held.hold(folder):.1f} s and came to its end")
+
+
 def alone(drill: Callable[[Path], None]) -> None:
     """Does one drill in a folder of its own, which goes afterwards."""
     children.load()
@@ -80,7 +86,8 @@ def main() -> None:
     each_of.add_argument("only", nargs="*", choices=(*CASES, []), help="commands; all without")
     each_of.add_argument("--every", type=int, default=1, help="1: each operation, 5: every fifth")
     each_of.set_defaults(run=lambda given: alone(lambda folder: each.main(given.harm, given.every, given.only, folder)))
-    for name, drill in (("lost", lost), ("password", password), ("full", full), ("several", several)):
+    others = {"lost": lost, "password": password, "full": full, "several": several, "held": held_store}
+    for name, drill in others.items():
         drills.add_parser(name, help=drill.__doc__).set_defaults(run=lambda _, drill=drill: alone(drill))
     given = parser.parse_args()
     given.run(given)

@@ -1,7 +1,7 @@
 """Harm at the n-th operation on files: a kill, a full disk or one that may only be read, at each of them in turn.
 
 Python tells of every file that it opens, renames or removes before it does so (audit hooks), and whoever hears of it
-may raise or die. What libraries write by themselves (DuckDB, Arrow, SQLite) it does not tell; small disks are for these.
+may raise or die. What libraries write by themselves (DuckDB, Arrow, SQLite) is not told: small disks are for these.
 """
 
 import errno

@@ -92,6 +92,7 @@ DRILLS = {
     "password": (),
     "full": (),
     "several": (),
+    "held": (),
     "each kill": ("each", "kill", "--every", "25", "erase", "export", "backup", "restore"),
     "each full": ("each", "full", "--every", "25", "silver", "erase", "export", "backup"),
     "kills": ("--seed", "4", "--per-stage", "1", "--pipelines", "2", "silver", "train", "recommend"),
