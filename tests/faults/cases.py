@@ -273,7 +273,7 @@ CASES: Mapping[str, Case] = {
         _stage("train", SMALL),
         Case(
             "erase",
-            SMALL,
+            (*SMALL[:3], "features"),
             lambda place: called("erase", place, "erasure.mode=erase", f"erasure.customers={place / 'customers.txt'}"),
             rows_of,
             name_somebody,

@@ -81,6 +81,7 @@ def _case(case: Case, folder: Path, harm: Harm, every: int) -> list[Harmed]:
             case.done(place)
         except AssertionError as error:
             raise AssertionError(f"{where}: {error}") from error
+        print(f"{where}: {'it ended well' if not code else 'it ended'}, and whole when run again", flush=True)
         lines = told.strip().splitlines()
         found.append(Harmed(case.name, at, operations[at - 1], not code, lines[-1] if lines else ""))
     died = sum(not one.ended for one in found)

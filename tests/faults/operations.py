@@ -17,7 +17,7 @@ Harm = Literal["kill", "full", "readonly"]
 ERRORS = {"full": errno.ENOSPC, "readonly": errno.EROFS}
 # What needs space on a disk, and what changes it without.
 MAKING = ("open", "os.rename", "os.mkdir", "os.link", "os.symlink", "os.fsync")
-REMOVING = ("os.remove", "os.rmdir", "shutil.rmtree")
+REMOVING = ("os.remove", "os.rmdir")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -66,7 +66,9 @@ class Operations:
         is_removal = event in REMOVING
         # Whole folders are removed by names that are relative to them.
         inside = path.startswith(whole) if Path(path).is_absolute() else is_removal
-        if not inside or (is_removal and self.harm == "full"):
+        changes_nothing = event == "os.mkdir" and Path(path).is_dir()
+        needs_no_space = is_removal and self.harm == "full"
+        if not inside or changes_nothing or needs_no_space or (event == "os.fsync" and self.harm == "kill"):
             return
         self.seen.append(f"{event} {path}")
         if self.at and (len(self.seen) == self.at or (len(self.seen) > self.at and not self.once)):
