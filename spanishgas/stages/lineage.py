@@ -4,7 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pyarrow.parquet as pq
+
+from spanishgas.contracts.bronze import INGESTION_LOG
 from spanishgas.engine.store import Manifest, PublishedTable, TableStore
+from spanishgas.errors import PublishError
 
 LAYERS = ("raw", "bronze", "silver", "gold")
 LANDED = "bronze"
@@ -17,7 +21,8 @@ class Node:
     Attributes:
         kind: ``publication``, ``raw file``, or ``unknown``: an input that is not published any more.
         name: Publication, raw file, or name of the input.
-        digest: Of its contents.
+        digest: Of its contents; of a raw file the SHA-256 of its bytes (of its rows where it is a database), empty
+            where the landing's log is gone.
         stage: The stage that makes it.
         run_id: The run that made it.
         created_at: UTC, ISO 8601.
@@ -53,6 +58,7 @@ class Lineage:
     """
 
     def __init__(self, store: TableStore) -> None:
+        self._store = store
         found = (store.find(publication) for layer in LAYERS for publication in store.publications(layer))
         self._removed = {str(one.manifest.publication): one for one in store.removed()}
         gone = [one.manifest for one in self._removed.values()]
@@ -97,9 +103,10 @@ class Lineage:
         seen.add(name)
         grouped: dict[str, list[str]] = {}
         strangers: list[Node] = []
+        told = self._raw_digests(manifest) if manifest.publication.layer == LANDED else {}
         for key, digest in manifest.inputs.items():
             if manifest.publication.layer == LANDED:
-                strangers.append(Node("raw file", key, digest))
+                strangers.append(Node("raw file", key, told.get(key, "")))
                 continue
             source = self._source(manifest, digest)
             if source is None:
@@ -109,6 +116,19 @@ class Lineage:
         named = {str(one.publication): one for one in self.manifests}
         below = [self._back(named[one], tuple(keys), seen) for one, keys in grouped.items()]
         return self._node(manifest, used, (*below, *strangers))
+
+    def _raw_digests(self, manifest: Manifest) -> dict[str, str]:
+        """SHA-256 of a landing's raw files, as its log has it: a landing's inputs also say how the files are read."""
+        table = manifest.tables.get(INGESTION_LOG.name)
+        if table is None or str(manifest.publication) in self._removed:
+            return {}
+        names = ["dataset", "part", "source_file", "sha256"]
+        try:
+            files = self._store.files(manifest, INGESTION_LOG.name)
+        except PublishError:  # damaged: what was made of what is known all the same
+            return {}
+        rows = [row for file in files for row in pq.read_table(file, partitioning=None, columns=names).to_pylist()]
+        return {f"{row['dataset']}/{row['part']}/{row['source_file']}": str(row["sha256"]) for row in rows}
 
     def _forward(self, manifest: Manifest, used: tuple[str, ...], seen: set[str]) -> Node:
         name = str(manifest.publication)

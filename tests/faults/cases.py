@@ -52,6 +52,7 @@ class Case:
         prepare: Folder -> changes a copy before a trial.
         done: Folder -> fails where something is left that must not be.
         drops: Whether what was there may be away between the old and the new.
+        refuses: What the command says where its result is there already; empty where it does its work again.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Case:
     prepare: Callable[[Path], None] = lambda _: None
     done: Callable[[Path], None] = lambda _: None
     drops: bool = False
+    refuses: str = ""
 
     def make(self, place: Path) -> None:
         """Makes its world."""
@@ -289,7 +291,7 @@ CASES: Mapping[str, Case] = {
             tidy,
             drops=True,
         ),
-        Case("backup", SMALL[:3], _back_up, archive_of, done=_left_beside),
-        Case("restore", SMALL[:3], _restore, restored, archived, tidy),
+        Case("backup", SMALL[:3], _back_up, archive_of, done=_left_beside, refuses="is there already"),
+        Case("restore", SMALL[:3], _restore, restored, archived, tidy, refuses="is not empty"),
     )
 }

@@ -74,11 +74,13 @@ def _case(case: Case, folder: Path, harm: Harm, every: int) -> list[Harmed]:
         told = said.read_text()
         where = f"{case.name}, {harm} at operation {at} of {len(operations)}, {operations[at - 1]}"
         _check_end(code, told, harm, where)
-        _check_shown(case, before, case.shown(place), after, ended=not code, where=where)
-        children.must(lambda: case.work(place), said)
+        shown = case.shown(place)
+        _check_shown(case, before, shown, after, ended=not code, where=where)
+        _again(case, place, said, is_there=shown == after)
         assert case.shown(place) == after, f"{where}: another result when run again"
         try:
-            case.done(place)
+            if not case.refuses or before == shown:
+                case.done(place)
         except AssertionError as error:
             raise AssertionError(f"{where}: {error}") from error
         print(f"{where}: {'it ended well' if not code else 'it ended'}, and whole when run again", flush=True)
@@ -87,6 +89,16 @@ def _case(case: Case, folder: Path, harm: Harm, every: int) -> list[Harmed]:
     died = sum(not one.ended for one in found)
     print(f"{case.name}: {harm} at {len(found)} of {len(operations)} operations, {died} ended it", flush=True)
     return found
+
+
+def _again(case: Case, place: Path, said: Path, *, is_there: bool) -> None:
+    """Runs the same command, left alone."""
+    if case.refuses and is_there:
+        code, _ = children.run(lambda: case.work(place), said)
+        assert code
+        assert case.refuses in said.read_text()
+    else:
+        children.must(lambda: case.work(place), said)
 
 
 def _check_end(code: int, told: str, harm: Harm, where: str) -> None:
