@@ -34,9 +34,16 @@ def test_a_bill_lists_what_the_lock_file_installs_and_names_no_host(image: str) 
     others |= {(name, version) for name, version, marker in pins if "sys_platform == 'win32'" in marker}
     components = {(one["name"], one["version"]): one for one in found["components"]}
     assert set(components) == {(name, version) for name, version, _ in pins} - others
-    hashes = {entry["content"] for one in found["components"] for entry in one["externalReferences"][0]["hashes"]}
-    assert hashes <= set(re.findall(r"--hash=sha256:(\w{64})", lock))
-    assert all(one["externalReferences"][0]["hashes"] for one in found["components"])
+    # Each package with its own files, all of them, under the name that scanners look it up by.
+    entries = {entry.partition("==")[0]: entry for entry in re.split(r"\n(?=[\w.-]+==)", lock) if "==" in entry}
+    for (name, pinned), one in components.items():
+        (told,) = one["externalReferences"]
+        own = set(re.findall(r"--hash=sha256:(\w{64})", entries[name]))
+        assert {(entry["alg"], entry["content"]) for entry in told["hashes"]} == {("SHA-256", each) for each in own}
+        assert own, name
+        assert one["purl"] == one["bom-ref"] == told["url"] == f"pkg:pypi/{name}@{pinned}"
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    assert {found["metadata"]["component"][name] for name in ("name", "version")} == {image, "1.2.3"}
     assert [name for (name, _), one in components.items() if "licenses" in one] == ["numpy"]
     assert found["dependencies"][0]["dependsOn"] == [one["bom-ref"] for one in found["components"]]
     assert "://" not in str(found)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spanishgas.contracts import ALL_CONTRACTS
 from spanishgas.engine.store import TableStore
 from spanishgas.errors import ContractError
 from spanishgas.registry import CHAMPION, Tracker
@@ -15,7 +16,7 @@ from spanishgas.stages import score
 from spanishgas.stages.backup import restore
 from spanishgas.stages.churn_models import champion_of, fetch_model
 from spanishgas.stages.places import features_at, scores_on
-from spanishgas.stages.runner import _other_versions, run_stage
+from spanishgas.stages.runner import run_stage
 from tests.e2e.worlds import QUIET
 from tests.faults.scenes import published, tracking_in
 from tests.stores import SETTINGS
@@ -28,6 +29,11 @@ BEFORE_DIGESTS = "before-digests"
 
 def name_of(archive: Path) -> str:
     return archive.name.removesuffix(".tar.zst")
+
+
+def version_now(table: str) -> int:
+    """Version of the contract of a table of features, as this release has it."""
+    return next((one.version for one in ALL_CONTRACTS if (one.layer, one.name) == ("gold", table)), 0)
 
 
 def test_there_is_a_store_of_this_release_and_one_from_before_digests() -> None:
@@ -65,7 +71,7 @@ def test_it_opens_is_read_and_scored_or_says_what_to_run_again(
         model, _ = fetch_model(run.models, champion, Path(folder))
     assert champion == run.models.with_alias(champion.name, CHAMPION)
     assert np.array_equal(model.predict(rows)["risk"], known["risk"])
-    if any(_other_versions(features)):
+    if any(table.contract_version != version_now(name) for name, table in features.tables.items()):
         with pytest.raises(ContractError, match="Run the stages that make them again"):
             run_stage(score.STAGE, settings, tracker, console=QUIET)
         return

@@ -93,8 +93,8 @@ DRILLS = {
     "full": (),
     "several": (),
     "held": (),
-    "each kill": ("each", "kill", "--every", "25", "erase", "export", "backup", "restore"),
-    "each full": ("each", "full", "--every", "25", "silver", "erase", "export", "backup"),
+    "each kill": ("each", "kill", "--every", "70", "erase", "export"),
+    "each full": ("each", "full", "--every", "16", "export"),
     "kills": ("--seed", "4", "--per-stage", "1", "--pipelines", "2", "silver", "train", "recommend"),
 }
 

@@ -1,7 +1,9 @@
 """Customers taken out of what a tracking store keeps: SQLite, PostgreSQL, and through a server as far as it lets."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +52,15 @@ def values_naming(address: str) -> Iterator[str]:
 
 def test_files_that_a_model_was_registered_with_stay_and_are_named(run: RunLog, finder: Finder, tmp_path: Path) -> None:
     leave_a_trace(run)
+    database = Path(run.records.address.removeprefix("sqlite:///"))
+    with closing(
+        sqlite3.connect(database, isolation_level=None)
+    ) as store:  # pages that nothing uses keep what was there
+        store.execute("pragma secure_delete = off")  # as libraries of other systems have it
+        store.execute("create table gone (who text)")
+        store.execute("insert into gone values (?)", [f"gone {WHO}"])
+        store.execute("drop table gone")
+    assert f"gone {WHO}".encode() in database.read_bytes()
     _, packed = package(tmp_path / "files")
     (tmp_path / "files" / "categories.json").write_text(json.dumps([WHO, "X"]))
     version, _ = run.models.ensure(
@@ -64,6 +75,7 @@ def test_files_that_a_model_was_registered_with_stay_and_are_named(run: RunLog, 
     (sealed,) = kept.sealed
     assert sealed.endswith("/categories.json")
     assert list(values_naming(run.records.address)) == []
+    assert f"gone {WHO}".encode() not in database.read_bytes()
     fetched = run.models.fetch(version, tmp_path / "fetched", loader=LOADER, digest=digest_of)
     assert (fetched / "categories.json").is_file()
     naming = [file for file in run.records.local_files() if finder.in_file(file)]
