@@ -31,7 +31,7 @@ from spanishgas.config import DataSettings, QualitySettings, Settings, SettingsM
 from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
 from spanishgas.engine.fingerprint import code_digest, lock_digest
-from spanishgas.engine.session import open_engine
+from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.store import DataFile, Manifest, Publication, TableStore, write_frame_atomically
 from spanishgas.engine.suppression import Suppression
 from spanishgas.errors import PublishError
@@ -78,7 +78,7 @@ class Ingest(PlainStage):
         if any(raw.settings.sql for raw in found):
             folder = _fetched(store)
             drop_rows(folder, ())
-            with open_engine(settings.engine, folder / "scratch") as engine:
+            with open_embedded(settings.engine, folder / "scratch") as engine:
                 found = [fetch_rows(engine, raw, folder) if raw.settings.sql else raw for raw in found]
         inputs = {_key(raw): content_hash(raw, raw.digest or hashes.digest(raw.path)) for raw in found}
         hashes.save()

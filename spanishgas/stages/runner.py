@@ -310,11 +310,11 @@ def _write(engine: Engine, draft: Draft, product: Product, say: Progress) -> dic
         contract = product.contracts[name]
         expression = rows if isinstance(rows, ir.Table) else engine.table(rows)
         file = draft.file(name)
-        engine.write(expression, file, order_by=product.order_by.get(name, contract.primary_key))
-        check_table(engine, contract, engine.scan([file]))
-        digest, count = engine.content_hash([file])
+        files = engine.write(expression, file, order_by=product.order_by.get(name, contract.primary_key))
+        check_table(engine, contract, engine.scan(files))
+        digest, count = engine.content_hash(files)
         written[name] = PublishedTable(
-            files=(DataFile(path=_relative(draft, file)),),
+            files=tuple(DataFile(path=_relative(draft, one)) for one in files),
             rows=count,
             content_hash=digest,
             contract_version=contract.version,
