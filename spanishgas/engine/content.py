@@ -127,7 +127,9 @@ def _whole(column: pa.Array, kind: str) -> npt.NDArray[np.int64]:
     if TYPES.is_dictionary(column.type):
         column = column.dictionary_decode()
     if TYPES.is_uint64(column.type):
-        whole: npt.NDArray[np.int64] = column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.uint64).view(np.int64)
+        whole: npt.NDArray[np.int64] = (
+            column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.uint64).view(np.int64)
+        )
         return whole
     if kind == "bool":
         column = column.cast(pa.int8())
@@ -135,17 +137,22 @@ def _whole(column: pa.Array, kind: str) -> npt.NDArray[np.int64]:
         column = column.cast(pa.date32()).cast(pa.int32())
     elif kind in ("timestamp", "instant"):
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
-    whole = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return whole
+    numbers: npt.NDArray[np.int64] = column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    return numbers.astype(np.int64)
 
 
 def _texts(column: pa.Array) -> Hashes:
     if not TYPES.is_dictionary(column.type):
         text = kind_of(column.type) == "string" and not TYPES.is_null(column.type)
-        column = (column.cast(pa.large_string()) if text else pa.array(map(_written, column), pa.large_string())).dictionary_encode()
-    distinct = np.array([text if text is not None else "" for text in column.dictionary.to_pylist()] or [""], dtype=object)
+        column = (
+            column.cast(pa.large_string()) if text else pa.array(map(_written, column), pa.large_string())
+        ).dictionary_encode()
+    distinct = np.array(
+        [text if text is not None else "" for text in column.dictionary.to_pylist()] or [""], dtype=object
+    )
     hashed: Hashes = pd.util.hash_array(distinct, categorize=False)
-    return hashed[pc.fill_null(column.indices, 0).to_numpy(zero_copy_only=False)]
+    found: Hashes = hashed[pc.fill_null(column.indices, 0).to_numpy(zero_copy_only=False)]
+    return found
 
 
 def _written(value: pa.Scalar) -> str | None:

@@ -25,7 +25,7 @@ def java_pattern(pattern: str) -> str:
     return ESCAPED.sub(lambda found: BOUNDARY if found.group(1) == "b" else found.group(0), pattern)
 
 
-class Dialect(PySparkCompiler):
+class Dialect(PySparkCompiler):  # type: ignore[misc]
     """The compiler, with what Ibis says otherwise, or not at all, for Spark."""
 
     __slots__ = ()
@@ -33,7 +33,9 @@ class Dialect(PySparkCompiler):
     def visit_NonNullLiteral(self, op: Any, *, value: Any, dtype: Any) -> Any:
         """A float is a double: a bare 24.0 would be a decimal, and so would what is divided by it."""
         if dtype.is_floating():
-            return self.cast(sge.convert(repr(float(value)).replace("inf", "Infinity").replace("nan", "NaN")), dt.float64)
+            return self.cast(
+                sge.convert(repr(float(value)).replace("inf", "Infinity").replace("nan", "NaN")), dt.float64
+            )
         if dtype.is_date():
             return self.cast(value.isoformat(), dtype)
         return super().visit_NonNullLiteral(op, value=value, dtype=dtype)
@@ -57,13 +59,11 @@ class Dialect(PySparkCompiler):
     def _by_order(self, op: Any, arg: Any, where: Any, order_by: Any, *, descending: bool) -> Any:
         if op.include_null or not order_by:
             raise NotImplementedError("first and last need an order, and pass over nulls")
-        keys = []
-        for key in op.order_by:
-            if key.descending or key.nulls_first:
-                raise NotImplementedError("first and last go by ascending orders")
-        for one in order_by:
-            keys.append(one.this if isinstance(one, sge.Ordered) else one)
-        place = keys[0] if len(keys) == 1 else self.f.struct(*keys)
+        if any(key.descending or key.nulls_first for key in op.order_by):
+            raise NotImplementedError("first and last go by ascending orders")
+        keys = [one.this if isinstance(one, sge.Ordered) else one for one in order_by]
+        # Unknown values come last, as everywhere; Spark would have them first.
+        place = self.f.struct(*(part for key in keys for part in (key.is_(NULL), key)))
         known = arg.is_(sg.not_(NULL))
         known = known if where is None else sg.and_(where, known)
         chosen = (self.f.anon.min_by if descending else self.f.anon.max_by)(arg, place)
@@ -80,6 +80,11 @@ class Dialect(PySparkCompiler):
     def visit_RegexExtract(self, op: Any, *, arg: Any, pattern: Any, index: Any) -> Any:
         """A group of the first occurrence, an empty text without one."""
         return self.f.anon.regexp_extract(arg, _java(op.pattern), index)
+
+    def visit_Median(self, op: Any, *, arg: Any, where: Any) -> Any:
+        """The value in the middle, or half-way between the two."""
+        middle = self.f.percentile(arg, sge.convert(0.5))
+        return middle if where is None else sge.Filter(this=middle, expression=sge.Where(this=where))
 
     def visit_CountStar(self, op: Any, *, arg: Any, where: Any) -> Any:
         """Rows; none are 0, not unknown."""
@@ -105,5 +110,5 @@ def _java(pattern: ops.Value) -> sge.Expression:
 
 def _group_names(replacement: ops.Value) -> sge.Expression:
     r"""A replacement: RE2 calls groups \1, Java $1."""
-    text = str(replacement.value).replace("$", r"\$")  # type: ignore[attr-defined]
+    text = str(replacement.value).replace("$", r"\$")
     return sge.convert(re.sub(r"\\([0-9])", r"$\1", text))

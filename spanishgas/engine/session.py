@@ -65,7 +65,7 @@ class Engine(ABC):
 
     @abstractmethod
     def view(self, rows: pa.Table) -> ir.Table:
-        """A table over Arrow data that is not copied where the engine can do without; it lives as long as the session."""
+        """A table over Arrow data, not copied where the engine can do without; it lives as long as the session."""
 
     @abstractmethod
     def empty(self, schema: Mapping[str, str]) -> ir.Table:
@@ -188,7 +188,7 @@ class Engine(ABC):
         return f"{stem}_{self._names}"
 
     def files_of(self, table: ir.Table) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-        """Files behind a table from ``scan``, and the name of the raw file behind each; for code inside this package."""
+        """Files behind a table from ``scan``, and the raw file behind each; for code inside this package."""
         return self._scanned[table.op().name]
 
     def row_groups(self, table: ir.Table, first_number: int = 0) -> list[RowGroup]:
@@ -199,7 +199,7 @@ class Engine(ABC):
     def map_chunks(
         self, rows: ir.Table | Sequence[RowGroup], columns: Sequence[str], work: Callable[[Chunk], Result]
     ) -> Iterator[Result]:
-        """Applies a function to consecutive rows of a table from ``scan``, or of some row groups of it, in this process.
+        """Applies a function in this process to consecutive rows of a table from ``scan``, or of some row groups.
 
         See ``chunks.map_chunks``.
         """

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spanishgas.config import EngineSettings
-from spanishgas.engine.chunks import CHUNK_ROWS, Chunk, Result, RowGroup, Spool, map_chunks
+from spanishgas.engine.chunks import Chunk, Result, RowGroup, Spool, map_chunks
 from spanishgas.engine.content import RowsHash, digest_of_files, hash_file
 from spanishgas.engine.dialect import Dialect
 from spanishgas.engine.embedded import EmbeddedEngine, open_embedded
@@ -93,19 +93,20 @@ class SparkEngine(Engine):
 
     def scan(self, files: Sequence[Path], *, origins: Sequence[str] | None = None) -> ir.Table:
         need_files(files)
-        rows = self._read(files, origins)
-        table = self._named(rows, "scan")
+        return self._scan(files, origins)
+
+    def _scan(self, files: Sequence[Path], origins: Sequence[str] | None, types: pa.Schema | None = None) -> ir.Table:
+        table = self._named(self._read(files, origins, types), "scan")
         self._scanned[table.op().name] = tuple(files), tuple(origins or map(str, files))
         return table
 
-    def _read(self, files: Sequence[Path], origins: Sequence[str] | None) -> Any:
+    def _read(self, files: Sequence[Path], origins: Sequence[str] | None, types: pa.Schema | None) -> Any:
         """Parquet files by the names of their columns; where types differ, in the type that holds both."""
         groups: dict[pa.Schema, list[Path]] = {}
         for file in files:
             schema = pq.read_schema(file).remove_metadata()
             groups.setdefault(schema, []).append(file)
-        types = None
-        if len(groups) > 1:
+        if types is None and len(groups) > 1:
             types = pa.unify_schemas(list(groups), promote_options="permissive")
         name_of = dict(zip(files, origins, strict=True)) if origins is not None else {}
         parts = [self._read_alike(group, types, name_of, schema) for schema, group in groups.items()]
@@ -176,13 +177,18 @@ class SparkEngine(Engine):
         name = table.op().name if hasattr(table.op(), "name") else None
         if name in self._scanned:
             files, origins = self.files_of(table)
-            parts = [_Rows((file,), (origin,), change, self.scratch("rows")) for file, origin in zip(files, origins, strict=True)]
+            parts = [
+                _Rows((file,), (origin,), change, self.scratch("rows"))
+                for file, origin in zip(files, origins, strict=True)
+            ]
         else:
             parts = [
                 _Rows((file,), None, change, self.scratch("rows"))
                 for file in self.write(table, self.scratch("rows").with_suffix(".parquet"))
             ]
-        return self.scan(list(self.map_partitions(parts, _change_rows)))
+        changed = list(self.map_partitions(parts, _change_rows))
+        # What the workers wrote may be of a narrower or wider type than what the expression promises.
+        return self._scan([file for file, _ in changed], None, changed[0][1])
 
     def map_to_table(
         self,
@@ -236,7 +242,11 @@ class SparkEngine(Engine):
         return self.scan(files, origins=origins)
 
     def frame(self, expression: ir.Table) -> pd.DataFrame:
-        return self._local.frame(self._local.view(self.arrow(expression)))
+        frame = self._local.frame(self._local.view(self.arrow(expression)))
+        for name in _sums(expression):
+            # As the embedded engine gives a sum over nothing.
+            frame[name] = pd.Series([None if pd.isna(one) else int(one) for one in frame[name]], dtype=object)
+        return frame
 
     def integer(self, scalar: ir.IntegerScalar) -> int:
         ((value,),) = self._rows(scalar.as_table()).collect()
@@ -249,7 +259,10 @@ class SparkEngine(Engine):
     def write(self, expression: ir.Table, file: Path, *, order_by: Sequence[str] = ()) -> list[Path]:
         file.parent.mkdir(parents=True, exist_ok=True)
         rows = self._rows(expression)
-        rows = rows.orderBy(*order_by) if order_by else rows
+        if order_by:
+            from pyspark.sql import functions as f
+
+            rows = rows.orderBy(*(f.col(name).asc_nulls_last() for name in order_by))
         writing = _Writing(file, expression.schema().to_pyarrow())
         parts = rows.mapInArrow(writing, "place int, file string, rows long").collect()
         # A task that was tried again wrote a file of its own each time; only what was told counts.
@@ -257,7 +270,11 @@ class SparkEngine(Engine):
         if not told:
             pq.write_table(writing.schema.empty_table(), file, compression="zstd")
             return [file]
-        return _joined([path for _, path in told], [part.rows for part in sorted(parts, key=lambda one: one.place) if part.rows], file)
+        return _joined(
+            [path for _, path in told],
+            [part.rows for part in sorted(parts, key=lambda one: one.place) if part.rows],
+            file,
+        )
 
     def content_hash(self, files: Sequence[Path]) -> tuple[str, int]:
         if len(files) == 1:
@@ -269,7 +286,15 @@ class SparkEngine(Engine):
         return self._local.column_types(file)
 
 
-def _hash(engine: Engine, file: Path) -> RowsHash:
+def _sums(expression: ir.Table) -> list[str]:
+    """Columns of an aggregation that are sums of whole numbers."""
+    metrics = getattr(expression.op(), "metrics", {})
+    return [
+        name for name, one in metrics.items() if isinstance(one, ibis.expr.operations.Sum) and one.dtype.is_integer()
+    ]
+
+
+def _hash(_: Engine, file: Path) -> RowsHash:
     return hash_file(file)
 
 
@@ -286,10 +311,11 @@ class _Rows:
         self.files, self.origins, self.change, self.target = files, origins, change, target
 
 
-def _change_rows(engine: Engine, part: _Rows) -> Path:
+def _change_rows(engine: Engine, part: _Rows) -> tuple[Path, pa.Schema]:
     file = part.target.with_name(f"{part.target.name}-{uuid4().hex[:8]}.parquet")
-    engine.write(part.change(engine, engine.scan(part.files, origins=part.origins)), file)
-    return file
+    changed = part.change(engine, engine.scan(part.files, origins=part.origins))
+    engine.write(changed, file)
+    return file, changed.schema().to_pyarrow()
 
 
 class _Chunks:
@@ -306,7 +332,7 @@ class _Chunks:
         self.group, self.columns, self.work, self.schema, self.target = group, columns, work, schema, target
 
 
-def _work_on_chunks(engine: Engine, part: _Chunks) -> tuple[Path, list[tuple[int, Any]]]:
+def _work_on_chunks(_: Engine, part: _Chunks) -> tuple[Path, list[tuple[int, Any]]]:
     file = part.target.with_name(f"{part.target.name}-{uuid4().hex[:8]}.parquet")
     told = []
     with Spool(file, part.schema) as spool:
@@ -348,7 +374,8 @@ class _Writing:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import TaskContext
 
-        place = TaskContext.get().partitionId()
+        task = TaskContext.get()
+        place = task.partitionId() if task is not None else 0
         file = self.file.with_name(f"{self.file.stem}-{place:05d}-{uuid4().hex[:8]}.parquet")
         rows = 0
         writer: pq.ParquetWriter | None = None
@@ -425,7 +452,9 @@ def _address(file: Path) -> str:
 
 def _failed(error: Exception) -> WorkerError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = next((line for line in reversed(lines) if "Error" in line and "at org." not in line), lines[0] if lines else "")
+    told = next(
+        (line for line in reversed(lines) if "Error" in line and "at org." not in line), lines[0] if lines else ""
+    )
     return WorkerError(
         "a task on Spark's workers failed, though Spark tried it again",
         where=told[:300],
@@ -485,7 +514,9 @@ def _backend_of(session: Any) -> Any:
 
         def _register_in_memory_table(self, op: Any) -> None:
             rows = _plain(op.data.to_pyarrow(op.schema))
-            self._session.createDataFrame(rows, schema=PySparkSchema.from_ibis(op.schema)).createOrReplaceTempView(op.name)
+            self._session.createDataFrame(rows, schema=PySparkSchema.from_ibis(op.schema)).createOrReplaceTempView(
+                op.name
+            )
 
     assert ibis.pyspark is not None  # loading it registers its options, which the compiler reads
     backend = OurBackend()

@@ -9,8 +9,8 @@ import pandas as pd
 
 from spanishgas.config import Settings
 from spanishgas.engine.cleaning import clean_text
+from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.finding import Finder
-from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.engine.suppression import FOLDER, Suppression
 from spanishgas.errors import ConfigError
@@ -79,7 +79,7 @@ class Erase(PlainStage):
             erased.save()
         scratch = store.root / FOLDER
         scratch.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=scratch) as folder, open_engine(settings.engine, Path(folder)) as engine:
+        with TemporaryDirectory(dir=scratch) as folder, open_embedded(settings.engine, Path(folder)) as engine:
             dry, finder = wanted.mode == "dry_run", Finder(erased, named)
             naming = _search(store, run.records, finder) if dry else []
             found = erase_everywhere(Erasing(engine, store, settings.data, erased, run.id, dry=dry, finder=finder))
