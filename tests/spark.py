@@ -11,6 +11,8 @@ import pytest
 from spanishgas.config import EngineSettings
 
 THREADS = 2
+# Tests are over before the virtual machine's better compiler has paid for itself.
+BRIEF = ("spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "spark.sql.shuffle.partitions=2")
 
 
 @cache
@@ -30,7 +32,9 @@ needs_spark = pytest.mark.skipif(bool(lacking()), reason=lacking() or "Spark is 
 
 def on_spark(**told: object) -> EngineSettings:
     """Settings of a session on Spark in this process."""
-    return EngineSettings.model_validate({"kind": "spark", "threads": THREADS, "driver_memory_mib": 1024, **told})
+    return EngineSettings.model_validate(
+        {"kind": "spark", "threads": THREADS, "driver_memory_mib": 1024, "spark": BRIEF, **told}
+    )
 
 
 def embedded() -> EngineSettings:
@@ -43,3 +47,18 @@ def odd_folder(folder: Path) -> Path:
     odd = folder / "a=b [1]{x}%20 ñ*"
     odd.mkdir()
     return odd
+
+
+def end_spark() -> None:
+    """Ends Spark and waits for its process, so that what it used is counted."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession()
+    assert session is not None
+    session.stop()
+    gateway = SparkContext._gateway
+    assert gateway is not None
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait()

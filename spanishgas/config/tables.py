@@ -19,7 +19,7 @@ class EngineSettings(SettingsModel):
         workers: Processes that work on ranges side by side; they share the threads and the memory. Spark has its own.
         master: Address of the Spark cluster; None starts Spark in this process, with ``threads`` cores.
         driver_memory_mib: Memory of Spark's driver, which holds no rows.
-        spark: Further settings of Spark by their names, such as ``spark.executor.memory``.
+        spark: Further settings of Spark, each as ``name=value``, such as ``spark.executor.memory=4g``.
     """
 
     kind: Literal["duckdb", "spark"] = "duckdb"
@@ -28,7 +28,14 @@ class EngineSettings(SettingsModel):
     workers: int = Field(default=1, ge=1)
     master: str | None = None
     driver_memory_mib: int = Field(default=1024, ge=512)
-    spark: dict[str, str] = Field(default_factory=dict)
+    spark: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "EngineSettings":
+        wrong = [one for one in self.spark if not one.partition("=")[0].startswith("spark.") or "=" not in one]
+        if wrong:
+            raise ValueError(f"spark takes settings of Spark as spark.name=value, not {', '.join(wrong)}")
+        return self
 
 
 class FeatureSettings(SettingsModel):

@@ -484,7 +484,7 @@ def _session(settings: EngineSettings) -> Any:
         "spark.sql.shuffle.partitions": str(max(2 * threads, 8)),
         "spark.driver.memory": f"{settings.driver_memory_mib}m",
         **FIXED,
-        **settings.spark,
+        **dict(one.split("=", 1) for one in settings.spark),
     }
     if settings.master or "spark.master" not in told:
         builder = builder.master(settings.master or f"local[{threads}]")

@@ -235,7 +235,7 @@ class Stage(Protocol):
 
 
 class PlainStage:
-    """What most stages need of the rest of the protocol: nothing to run before or to derive after, no charts, one machine."""
+    """What most stages need of the rest of the protocol: nothing before or after them, no charts, one machine."""
 
     charted: tuple[str, ...] = ()
     spreads: bool = False

@@ -16,14 +16,15 @@ import pytest
 from spanishgas.stages import drift, features, recommend, score, silver, training_set
 from spanishgas.stages.runner import Outcome
 from tests.e2e.worlds import Retailer
-from tests.spark import needs_spark
+from tests.spark import BRIEF, needs_spark
 
 pytestmark = [needs_spark, pytest.mark.drill]
 STAGES = (silver.STAGE, features.STAGE, training_set.STAGE, score.STAGE, recommend.STAGE, drift.STAGE)
 ON_SPARK = ("engine=spark", "engine.threads=2", "force=true")
+HERE = "engine.spark=[" + ",".join(f'"{one}"' for one in BRIEF) + "]"
 WAIT_SECONDS = 240
 ROOT = Path(__file__).parents[2]
-CLUSTER = 'spark.executor.memory: 512m, spark.driver.host: 127.0.0.1, spark.default.parallelism: "4"'
+CLUSTER = '"spark.executor.memory=512m","spark.driver.host=127.0.0.1","spark.default.parallelism=4"'
 # What a process of its own does: a stage on a cluster, and what it published.
 CHILD = """
 import importlib, json, sys
@@ -57,7 +58,7 @@ def test_every_table_is_the_one_that_the_embedded_engine_makes(
     retailer.run(drift.STAGE)
     for stage in STAGES:
         one = retailer.run(stage)
-        two = retailer.run(stage, *ON_SPARK)
+        two = retailer.run(stage, *ON_SPARK, HERE)
         assert not two.cached
         assert hashes(two) == hashes(one), stage.name
         assert two.headline.split(", ")[0] == one.headline.split(", ")[0] or one.cached
@@ -130,7 +131,7 @@ def test_a_cluster_of_two_workers_finishes_when_one_is_killed(retailer: Retailer
         for name in expected:
             tracking = retailer.tracking
             told = (str(retailer.root), tracking.uri, str(tracking.artifacts), name, *ON_SPARK)
-            told = (*told, f"engine.master={address}", f"engine.spark={{{CLUSTER}}}")
+            told = (*told, f"engine.master={address}", f"engine.spark=[{CLUSTER}]")
             with (logs / f"{name}.out").open("wb") as out, (logs / f"{name}.err").open("wb") as err:
                 child = subprocess.Popen([sys.executable, "-c", CHILD, *told], cwd=ROOT, stdout=out, stderr=err)
             try:
