@@ -9,7 +9,7 @@ BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup demo test drill coverage lint format bench ui dashboard serve images audit sbom lock dictionary notebook changelog
+.PHONY: setup spark demo test drill coverage lint format bench ui dashboard serve images audit sbom lock dictionary notebook changelog
 .PHONY: clean
 .DEFAULT_GOAL := help
 
@@ -22,6 +22,12 @@ $(READY): requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" .ci/make_venv $(VENV)
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+spark: $(VENV)/.spark ## add Spark to .venv, for engine=spark; Java 17 must be there
+
+$(VENV)/.spark: $(READY) requirements-spark.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --no-deps -r requirements-spark.lock
 	@touch $@
 
 demo: $(READY) ## a demo retailer from raw files to recommendations, as tracked runs
@@ -92,4 +98,5 @@ lock: $(READY) ## resolve the dependencies again into requirements.lock, and the
 		--extra blend --extra causal pyproject.toml -o requirements.lock
 	$(COMPILE) --constraint requirements.lock --extra monitoring --extra dashboard --extra team --extra adbc pyproject.toml \
 		-o requirements-pipelines.lock
+	$(COMPILE) --constraint requirements.lock --group spark -o requirements-spark.lock
 	$(COMPILE) --constraint requirements.lock --group serving-image -o requirements-serving.lock

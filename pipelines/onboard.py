@@ -14,7 +14,7 @@ from pipelines._arguments import Arguments
 from pipelines._entry import CONF, CONFIG_DIRS_VARIABLE, guarded, load_settings
 from spanishgas.config import OnboardingSettings, Settings
 from spanishgas.config.quality import GATES
-from spanishgas.engine.session import open_engine
+from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.store import TableStore
 from spanishgas.errors import ConfigError, SourceError, SpanishGasError
 from spanishgas.onboarding import Proposal, copy_sample, load_layouts, look, outcome_of, propose, render
@@ -105,7 +105,7 @@ def _proposal(settings: Settings, raw: Path, name: str, run: RunLog) -> Proposal
         SourceError: Nothing in the folder can be read.
     """
     folders = [folder / "layouts" for folder in (CONF, settings.onboarding.into)]
-    with TemporaryDirectory() as scratch, open_engine(settings.engine, Path(scratch) / "engine") as engine:
+    with TemporaryDirectory() as scratch, open_embedded(settings.engine, Path(scratch) / "engine") as engine:
         looked = look(engine, raw, Path(scratch))
         if not looked.groups:
             raise SourceError(

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from spanishgas.bronze.land import content_hash
 from spanishgas.bronze.locate import RawFile
-from spanishgas.engine.session import Engine
+from spanishgas.engine.embedded import EmbeddedEngine
 from spanishgas.errors import SourceError
 from spanishgas.readers import Progress, fetch, quiet
 
@@ -20,7 +20,7 @@ from spanishgas.readers import Progress, fetch, quiet
 KEPT_SECONDS = 3600.0
 
 
-def fetch_rows(engine: Engine, raw: RawFile, folder: Path, progress: Progress = quiet) -> RawFile:
+def fetch_rows(engine: EmbeddedEngine, raw: RawFile, folder: Path, progress: Progress = quiet) -> RawFile:
     """A source in a database with its rows, and the digest of their content: their order does not matter.
 
     Args:
@@ -45,7 +45,9 @@ def fetch_rows(engine: Engine, raw: RawFile, folder: Path, progress: Progress = 
     return replace(raw, path=kept, digest=digest)
 
 
-def fetched_rows(engine: Engine, raw: RawFile, wanted: str, folder: Path, progress: Progress = quiet) -> RawFile:
+def fetched_rows(
+    engine: EmbeddedEngine, raw: RawFile, wanted: str, folder: Path, progress: Progress = quiet
+) -> RawFile:
     """A source in a database with the rows that its landing was planned with; fetched again where they are gone.
 
     Args:

@@ -11,7 +11,7 @@ from spanishgas.bronze.earlier import Earlier
 from spanishgas.bronze.locate import RawFile
 from spanishgas.config import ExtraTable, SourcePart
 from spanishgas.contracts import Contract
-from spanishgas.engine.session import Engine
+from spanishgas.engine.embedded import EmbeddedEngine
 from spanishgas.engine.store import DataFile
 from spanishgas.errors import SourceError
 from spanishgas.readers import Fault, FileContent, HashCache, Progress, land_file, quiet, shape_of
@@ -83,7 +83,7 @@ class Landed:
 
 
 def land_source(
-    engine: Engine,
+    engine: EmbeddedEngine,
     files: Sequence[RawFile],
     target: Path,
     *,
@@ -132,7 +132,7 @@ def land_source(
 
 
 def _land(
-    engine: Engine,
+    engine: EmbeddedEngine,
     raw: RawFile,
     path: Path,
     contract: Contract | None,
@@ -164,7 +164,7 @@ def _land(
 
 
 def _content(
-    engine: Engine, raw: RawFile, path: Path, sha256: str, hashes: HashCache, progress: Progress
+    engine: EmbeddedEngine, raw: RawFile, path: Path, sha256: str, hashes: HashCache, progress: Progress
 ) -> FileContent:
     content = land_file(
         engine,

@@ -12,17 +12,30 @@ class EngineSettings(SettingsModel):
     """The tables' engine. None of these settings changes a result.
 
     Attributes:
-        kind: ``duckdb``, embedded.
+        kind: ``duckdb``, embedded; or ``spark``.
         threads: Worker threads; None takes all cores.
         memory_limit_mib: Memory of the engine before it spills to disk; readings that do not fit into it are worked on
-            in ranges of customers.
-        workers: Processes that work on ranges side by side; they share the threads and the memory.
+            in ranges of customers. With Spark, of what runs on one worker outside of Spark's own memory.
+        workers: Processes that work on ranges side by side; they share the threads and the memory. Spark has its own.
+        master: Address of the Spark cluster; None starts Spark in this process, with ``threads`` cores.
+        driver_memory_mib: Memory of Spark's driver, which holds no rows.
+        spark: Further settings of Spark, each as ``name=value``, such as ``spark.executor.memory=4g``.
     """
 
-    kind: Literal["duckdb"] = "duckdb"
+    kind: Literal["duckdb", "spark"] = "duckdb"
     threads: int | None = Field(default=None, ge=1)
     memory_limit_mib: int = Field(default=2048, ge=256)
     workers: int = Field(default=1, ge=1)
+    master: str | None = None
+    driver_memory_mib: int = Field(default=1024, ge=512)
+    spark: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "EngineSettings":
+        wrong = [one for one in self.spark if not one.partition("=")[0].startswith("spark.") or "=" not in one]
+        if wrong:
+            raise ValueError(f"spark takes settings of Spark as spark.name=value, not {', '.join(wrong)}")
+        return self
 
 
 class FeatureSettings(SettingsModel):

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanishgas.engine.session import ROW_GROUP_ROWS, Engine, quoted
+from spanishgas.engine.embedded import EmbeddedEngine, quoted
+from spanishgas.engine.session import ROW_GROUP_ROWS
 from spanishgas.errors import SourceError
 
 TELL_SECONDS = 1.0
@@ -50,7 +51,7 @@ class BrokenLayoutError(Exception):
 
 
 def copy_delimited(
-    engine: Engine,
+    engine: EmbeddedEngine,
     file: Path,
     target: Path,
     *,
@@ -115,7 +116,7 @@ def copy_delimited(
 
 
 @contextmanager
-def _watched(engine: Engine, told: Callable[[float], None]) -> Iterator[None]:
+def _watched(engine: EmbeddedEngine, told: Callable[[float], None]) -> Iterator[None]:
     """Tells how far the engine is while it works on one statement."""
     done = threading.Event()
 
@@ -134,7 +135,7 @@ def _watched(engine: Engine, told: Callable[[float], None]) -> Iterator[None]:
         watcher.join()
 
 
-def looks_of_texts(engine: Engine, file: Path, columns: Sequence[str]) -> dict[str, str]:
+def looks_of_texts(engine: EmbeddedEngine, file: Path, columns: Sequence[str]) -> dict[str, str]:
     """What the texts in the first rows of a Parquet file look like: column -> type, ``empty`` without any text."""
     if not columns:
         return {}

@@ -159,7 +159,11 @@ def _from_days(context: Context) -> ir.Table:
         sums[f"square_{name}"] = amount("whole_square", where) / count
     table = rows.group_by("customer_id", "as_of").aggregate(**sums)
     spread = {
-        f"elec_volatility_{name}": ibis.greatest(table[f"square_{name}"] - table[f"mean_{name}"] ** 2, 0.0).sqrt()
+        f"elec_volatility_{name}": ibis.greatest(
+            # A product: engines round powers each in their own way.
+            table[f"square_{name}"] - table[f"mean_{name}"] * table[f"mean_{name}"],
+            0.0,
+        ).sqrt()
         / positive(table[f"mean_{name}"])
         for name in ("90d", "365d")
     }

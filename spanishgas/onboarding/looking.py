@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spanishgas.config import SourcePart
-from spanishgas.engine.session import Engine
+from spanishgas.engine.embedded import EmbeddedEngine
 from spanishgas.errors import SpanishGasError
 from spanishgas.onboarding.encodings import begin_of, encoding_of
 from spanishgas.onboarding.facts import ColumnFacts, facts_of
@@ -88,7 +88,7 @@ class Looked:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-def look(engine: Engine, raw: Path, scratch: Path) -> Looked:
+def look(engine: EmbeddedEngine, raw: Path, scratch: Path) -> Looked:
     """Looks at every file of a folder and below; names that begin with a dot or an underscore are left out.
 
     Args:
@@ -164,7 +164,7 @@ def _is_table(path: Path) -> bool:
     return sum(first.count(bytes([mark])) for mark in DELIMITERS) > 0
 
 
-def _probe(engine: Engine, item: Item, scratch: Path) -> Item:
+def _probe(engine: EmbeddedEngine, item: Item, scratch: Path) -> Item:
     """The file with the settings by which it reads and with its columns."""
     part = item.part
     if item.format in ("csv", "json") and not is_packed(part.member or ""):
@@ -199,7 +199,7 @@ def _is_header(columns: Sequence[str], row: int) -> bool:
     return len(columns) > 1 and (2 * blank < len(columns) if row == 1 else not blank) and 2 * numbers < len(columns)
 
 
-def _sample(engine: Engine, items: Sequence[Item], scratch: Path) -> tuple[pd.DataFrame, dict[str, bool], bool]:
+def _sample(engine: EmbeddedEngine, items: Sequence[Item], scratch: Path) -> tuple[pd.DataFrame, dict[str, bool], bool]:
     """Rows of some of the files as texts, which columns are typed, and whether these are all rows."""
     step = max(1, -(-len(items) // SAMPLED_FILES))
     chosen = [*items[::step]] if items[-1] in items[::step] else [*items[::step], items[-1]]
@@ -224,7 +224,7 @@ def _blocks(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
     return pd.concat([frame[:third], frame[middle : middle + third], frame[-third:]], ignore_index=True)
 
 
-def _read(engine: Engine, item: Item, scratch: Path, size: int) -> tuple[pd.DataFrame, dict[str, bool]]:
+def _read(engine: EmbeddedEngine, item: Item, scratch: Path, size: int) -> tuple[pd.DataFrame, dict[str, bool]]:
     """Rows of a file as texts, and which of its columns are typed."""
     if item.format == "parquet" and item.part.member is None and not is_packed(item.path.name):
         return _texts(_some_rows(item.path))

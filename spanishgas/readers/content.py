@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from spanishgas.config import SourcePart
-from spanishgas.engine.session import Engine
+from spanishgas.engine.embedded import EmbeddedEngine
 
 Format = Literal["csv", "json", "parquet", "excel", "sql"]
 Progress = Callable[[str], None]
@@ -89,7 +89,7 @@ class Task:
         progress: Is told about long work.
     """
 
-    engine: Engine
+    engine: EmbeddedEngine
     file: Path
     target: Path
     part: SourcePart

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spanishgas.config import SourcePart
-from spanishgas.engine.session import Engine
+from spanishgas.engine.embedded import EmbeddedEngine
 from spanishgas.readers.content import Fault, FileContent, Format, Progress, Task, quiet
 from spanishgas.readers.formats import READERS
 from spanishgas.readers.packed import unpacked
@@ -15,7 +15,7 @@ ROWS_OF_A_SHEET = (65_536, 1_048_576)
 
 
 def land_file(
-    engine: Engine,
+    engine: EmbeddedEngine,
     file: Path,
     target: Path,
     *,

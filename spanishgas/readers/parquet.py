@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spanishgas.engine.delimited import looks_of_texts
-from spanishgas.engine.session import Engine
+from spanishgas.engine.embedded import EmbeddedEngine
 from spanishgas.errors import SourceError
 from spanishgas.readers.content import PROGRESS_SECONDS, FileContent, Progress, Task, quiet
 
@@ -47,7 +47,7 @@ def look_at(file: Path, where: str) -> tuple[int, dict[str, str]]:
     return metadata.num_rows, {field.name: _type_name(field.type) for field in schema}
 
 
-def landed_schema(engine: Engine, landed: Path) -> tuple[int, dict[str, str]]:
+def landed_schema(engine: EmbeddedEngine, landed: Path) -> tuple[int, dict[str, str]]:
     """Rows of a landed file, and column -> type, for texts what they look like."""
     rows, schema = look_at(landed, str(landed))
     texts = [name for name, kind in schema.items() if kind == "string"]

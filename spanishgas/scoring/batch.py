@@ -67,15 +67,24 @@ def score_table(
     """
     latency = Latency()
 
-    def work(chunk: Chunk) -> pa.Table:
-        parts = [_score(part, predict, latency) for part in _parts(chunk.batch, rows)]
-        return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+    def heard(calls: list[tuple[int, float]], done: int) -> None:
+        latency.parts.extend(calls)
+        progress(done)
 
-    with engine.spool(SCHEMA) as spool:
-        for scored in engine.map_chunks(features, ["customer_id", *columns], work):
-            spool.add(scored)
-            progress(spool.rows)
-    return engine.spooled(spool), latency
+    scored = engine.map_to_table(features, ["customer_id", *columns], _Scoring(predict, rows), SCHEMA, heard)
+    return scored, latency
+
+
+class _Scoring:
+    """Scores the rows of a chunk; an object, because a worker can be handed it."""
+
+    def __init__(self, predict: Predict, rows: int) -> None:
+        self.predict, self.rows = predict, rows
+
+    def __call__(self, chunk: Chunk) -> tuple[pa.Table, list[tuple[int, float]]]:
+        calls: list[tuple[int, float]] = []
+        parts = [_score(part, self.predict, calls) for part in _parts(chunk.batch, self.rows)]
+        return pa.concat_tables(parts) if parts else SCHEMA.empty_table(), calls
 
 
 def ranked(scored: ir.Table) -> ir.Table:
@@ -92,10 +101,10 @@ def _parts(batch: pa.RecordBatch, rows: int) -> Iterator[pd.DataFrame]:
         yield frame
 
 
-def _score(frame: pd.DataFrame, predict: Predict, latency: Latency) -> pa.Table:
+def _score(frame: pd.DataFrame, predict: Predict, calls: list[tuple[int, float]]) -> pa.Table:
     started = time.perf_counter()
     told = predict(frame.drop(columns="customer_id"))
-    latency.parts.append((len(frame), time.perf_counter() - started))
+    calls.append((len(frame), time.perf_counter() - started))
     count = len(frame)
     arrays = [pa.array(frame["customer_id"], pa.string())]
     arrays += [

@@ -105,7 +105,7 @@ class Reducing:
 def ranges_needed(engine: Engine, readings: Sequence[Reading]) -> int:
     """Ranges of customers that the engine's memory asks for; 1 where all runs may be kept at once."""
     rows = sum(group.rows for reading in readings for group in reading.groups)
-    workers = engine.settings.workers if rows >= WORTH_WORKERS else 1
+    workers = engine.workers if rows >= WORTH_WORKERS else 1
     memory = engine.settings.memory_limit_mib * 2**20
     needed = rows / READINGS_PER_RUN * RUN_BYTES
     if workers == 1 and needed <= memory * SHARE_OF_ONE:

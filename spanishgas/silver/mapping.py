@@ -1,7 +1,7 @@
 """From raw columns to the contract's columns: typed, checked, every rejected row with its reasons."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 import ibis
@@ -102,8 +102,8 @@ def map_source(engine: Engine, source: RawSource, timezone: str) -> Mapped:
     contract = source.contract
     if not source.parts:
         return Mapped(_empty(engine, contract), empty_quarantine(engine), 0)
-    typed = ibis.union(*[_typed(engine, part, source, timezone) for part in source.parts])
-    table = engine.materialize(typed)
+    typed = [engine.map_rows(part.table, _Typing(part, source, timezone)) for part in source.parts]
+    table = engine.materialize(ibis.union(*typed))
     good = table.faults.length() == 0
     accepted = table.filter(good)
     rejected = table.filter(table.faults.length() > 0)
@@ -153,6 +153,16 @@ def _empty(engine: Engine, contract: Contract) -> ir.Table:
     return engine.empty(
         schema | {"known_at": "date", "is_snapshot": "boolean", "source_file": "string", "source_line": "int64"}
     )
+
+
+class _Typing:
+    """Types the rows of a part, whichever of its files they are of; an object, because a worker can be handed it."""
+
+    def __init__(self, part: RawPart, source: RawSource, timezone: str) -> None:
+        self.part, self.source, self.timezone = part.without_table(), source.without_tables(), timezone
+
+    def __call__(self, engine: Engine, table: ir.Table) -> ir.Table:
+        return _typed(engine, replace(self.part, table=table), self.source, self.timezone)
 
 
 def _typed(engine: Engine, part: RawPart, source: RawSource, timezone: str) -> ir.Table:

@@ -41,6 +41,10 @@ class RawPart:
             day = ibis.ifelse(rows.source_file.isin(list(files)), ibis.literal(seen), day)
         return day
 
+    def without_table(self) -> Self:
+        """The part without its rows, which belong to one engine's session."""
+        return replace(self, table=None)
+
     @property
     def has_columns(self) -> bool:
         """Whether the files name any column; JSON files without a single record do not."""
@@ -66,3 +70,7 @@ class RawSource:
     def with_columns(self) -> Self:
         """The source without parts that hold nothing at all."""
         return replace(self, parts=tuple(part for part in self.parts if part.has_columns))
+
+    def without_tables(self) -> Self:
+        """The source without its rows."""
+        return replace(self, parts=tuple(part.without_table() for part in self.parts))

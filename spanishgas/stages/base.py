@@ -192,6 +192,10 @@ class Stage(Protocol):
         """Figures that its runs chart over run dates, beside their own."""
 
     @property
+    def spreads(self) -> bool:
+        """Whether its work may be spread over a cluster; the others work on the embedded engine, whatever is set."""
+
+    @property
     def module(self) -> str:
         """The module whose import closure is the stage's code."""
 
@@ -231,9 +235,10 @@ class Stage(Protocol):
 
 
 class PlainStage:
-    """What most stages need of the rest of the protocol: nothing to run before, nothing to derive after, no charts."""
+    """What most stages need of the rest of the protocol: nothing before or after them, no charts, one machine."""
 
     charted: tuple[str, ...] = ()
+    spreads: bool = False
 
     def requests(self, settings: Settings, store: TableStore) -> Sequence[Request]:
         """Nothing: what is published is used as it is."""

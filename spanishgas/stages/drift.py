@@ -72,6 +72,7 @@ class DriftStage(PlainStage):
     """One partition per run date."""
 
     name = "drift"
+    spreads = True
     module = __name__
     charted = CHARTED
 

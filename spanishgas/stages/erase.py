@@ -9,8 +9,8 @@ import pandas as pd
 from spanishgas.config import Settings
 from spanishgas.engine.cleaning import clean_text
 from spanishgas.engine.drafts import draft_folder
+from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.finding import Finder
-from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.engine.suppression import FOLDER, Suppression
 from spanishgas.errors import ConfigError
@@ -79,7 +79,7 @@ class Erase(PlainStage):
             erased.save()
         dry, finder = wanted.mode == "dry_run", Finder(erased, named)
         # Here and nowhere else is anything written that may name somebody: the next erasure removes what a kill leaves.
-        with draft_folder(store.root / FOLDER, self.name) as folder, open_engine(settings.engine, folder) as engine:
+        with draft_folder(store.root / FOLDER, self.name) as folder, open_embedded(settings.engine, folder) as engine:
             naming = _search(store, run.records, finder) if dry else []
             found = erase_everywhere(
                 Erasing(engine, store, settings.data, erased, run.id, dry=dry, finder=finder, scratch=folder)

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from spanishgas.config import Settings
 from spanishgas.contracts import ALL_CONTRACTS, Contract, find_contract
 from spanishgas.engine.drafts import draft_folder
+from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.integrity import digest_of
-from spanishgas.engine.session import Engine, open_engine
+from spanishgas.engine.session import Engine
 from spanishgas.engine.store import Manifest, TableStore, sync
 from spanishgas.errors import ConfigError, PublishError
 from spanishgas.features.table import FAMILIES
@@ -98,7 +99,7 @@ class Export(PlainStage):
             draft, scratch = folder / "tables", folder / "scratch"
             draft.mkdir()
             scratch.mkdir()
-            with open_engine(settings.engine, scratch) as engine:
+            with open_embedded(settings.engine, scratch) as engine:
                 for table in settings.export.tables:
                     manifest, name = _found(store, table, settings.run_date)
                     run.log_datasets([facts_of(store, manifest, name)], "input")

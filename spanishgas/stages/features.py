@@ -35,6 +35,7 @@ class Features(PlainStage):
     """Publishes one partition per `as_of`; those that are missing are built together in one pass."""
 
     name = "features"
+    spreads = True
     module = __name__
 
     def tags(self, settings: Settings) -> Mapping[str, str]:

@@ -30,8 +30,8 @@ from spanishgas.bronze.locate import extras_dataset
 from spanishgas.config import DataSettings, QualitySettings, Settings, SettingsModel, SourceSettings
 from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
+from spanishgas.engine.embedded import EmbeddedEngine, open_embedded
 from spanishgas.engine.fingerprint import code_digest, lock_digest
-from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import DataFile, Manifest, Publication, TableStore, write_frame_atomically
 from spanishgas.engine.suppression import Suppression
 from spanishgas.errors import PublishError
@@ -78,7 +78,7 @@ class Ingest(PlainStage):
         if any(raw.settings.sql for raw in found):
             folder = _fetched(store)
             drop_rows(folder, ())
-            with open_engine(settings.engine, folder / "scratch") as engine:
+            with open_embedded(settings.engine, folder / "scratch") as engine:
                 found = [fetch_rows(engine, raw, folder) if raw.settings.sql else raw for raw in found]
         inputs = {_key(raw): content_hash(raw, raw.digest or hashes.digest(raw.path)) for raw in found}
         hashes.save()
@@ -104,7 +104,7 @@ class Ingest(PlainStage):
             earlier = replace(earlier, files={})
         landed = [
             land_source(
-                workspace.engine,
+                _engine(workspace),
                 [_with_rows(workspace, raw, target.inputs) for raw in files],
                 folder / dataset,
                 contract=CONTRACTS.get(dataset),
@@ -176,10 +176,16 @@ def _key(raw: RawFile) -> str:
     return f"{raw.dataset}/{raw.part}/{raw.origin}"
 
 
+def _engine(workspace: Workspace) -> EmbeddedEngine:
+    """Files land on one machine."""
+    assert isinstance(workspace.engine, EmbeddedEngine)
+    return workspace.engine
+
+
 def _with_rows(workspace: Workspace, raw: RawFile, inputs: Mapping[str, str]) -> RawFile:
     if raw.settings.sql is None:
         return raw
-    return fetched_rows(workspace.engine, raw, inputs[_key(raw)], _fetched(workspace.store), workspace.progress)
+    return fetched_rows(_engine(workspace), raw, inputs[_key(raw)], _fetched(workspace.store), workspace.progress)
 
 
 def _all_files(found: Mapping[str, Sequence[RawFile]]) -> Iterator[RawFile]:

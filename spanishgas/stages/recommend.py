@@ -34,6 +34,7 @@ class Recommend(PlainStage):
     """One partition per run date."""
 
     name = "recommend"
+    spreads = True
     module = __name__
 
     def tags(self, settings: Settings) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from spanishgas.config import Settings
 from spanishgas.contracts import Contract, find_contract
+from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.session import Engine, open_engine
 from spanishgas.engine.store import (
@@ -265,7 +266,8 @@ def _make(
     with ExitStack() as stack:
         drafts = {target.publication: stack.enter_context(store.draft(target.publication)) for target in pending}
         scratch = next(iter(drafts.values())).folder / "_scratch"
-        engine = stack.enter_context(open_engine(settings.engine, scratch))
+        opened = open_engine if stage.spreads else open_embedded
+        engine: Engine = stack.enter_context(opened(settings.engine, scratch))
         workspace = Workspace(
             engine=engine,
             store=store,
@@ -311,15 +313,15 @@ def _write(engine: Engine, draft: Draft, product: Product, say: Progress) -> dic
         contract = product.contracts[name]
         expression = rows if isinstance(rows, ir.Table) else engine.table(rows)
         file = draft.file(name)
-        engine.write(expression, file, order_by=product.order_by.get(name, contract.primary_key))
-        check_table(engine, contract, engine.scan([file]))
-        digest, count = engine.content_hash([file])
+        parts = engine.write(expression, file, order_by=product.order_by.get(name, contract.primary_key))
+        check_table(engine, contract, engine.scan(parts))
+        digest, count = engine.content_hash(parts)
         written[name] = PublishedTable(
-            files=(DataFile(path=_relative(draft, file)),),
+            files=tuple(DataFile(path=_relative(draft, one)) for one in parts),
             rows=count,
             content_hash=digest,
             contract_version=contract.version,
-            columns=engine.column_types(file),
+            columns=engine.column_types(parts[0]),
         )
     for name, files in product.landed.items():
         written[name] = PublishedTable(

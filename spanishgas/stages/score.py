@@ -68,6 +68,7 @@ class Score(PlainStage):
     """One partition per run date."""
 
     name = "score"
+    spreads = True
     module = __name__
 
     def tags(self, settings: Settings) -> Mapping[str, str]:

@@ -47,6 +47,7 @@ class Silver(PlainStage):
     """Reads the newest landing at or before the run date and publishes all silver tables at once."""
 
     name = "silver"
+    spreads = True
     module = __name__
 
     def tags(self, settings: Settings) -> Mapping[str, str]:

@@ -36,6 +36,7 @@ class TrainingSet(PlainStage):
     """Has the features of all its dates built first, as a child run, and joins them with the outcomes."""
 
     name = "training_set"
+    spreads = True
     module = __name__
 
     def tags(self, settings: Settings) -> Mapping[str, str]:

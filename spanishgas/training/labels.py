@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from spanishgas.config import LabelSettings
-from spanishgas.domain.exact import exact_sum
+from spanishgas.domain.exact import exact_sum, from_steps, to_steps
 from spanishgas.domain.point_in_time import days_between
 from spanishgas.engine.session import Engine
 
@@ -141,7 +141,8 @@ def _offers(follow: ir.Table, offers: ir.Table, labels: LabelSettings, cut: date
     weights: dict[str, ir.Value] = {}
     for number, window in enumerate(WINDOWS):
         inside = spared & (rows.offer_day <= (number + 1) * labels.window_days)
-        weights[f"weight_{window}"] = (-exact_sum(log, inside).fill_null(0.0)).exp()
+        # Whole millionths: engines round exponentials each in their own way.
+        weights[f"weight_{window}"] = from_steps(to_steps((-exact_sum(log, inside).fill_null(0.0)).exp()))
     return rows.group_by("customer_id", "as_of").aggregate(
         offer_day=rows.offer_day.min(where=~spared),
         unknown_propensities=(spared & log.isnull() & (rows.offer_day <= labels.horizon_days)).sum(),
