@@ -25,7 +25,6 @@ from typing import NoReturn
 from tests.seeded.reached import PLACES
 from tests.seeded.seeds import ROOT, Fault, draw
 
-
 # Tests that are run before all others that reach a fault.
 FIRST = 12
 
