@@ -23,4 +23,4 @@ def _look_for_components_once() -> None:
 
     Its driver reads the metadata of all of them for every page, which takes longer than most pages.
     """
-    manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)  # type: ignore[assignment]
+    manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
