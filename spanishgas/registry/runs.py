@@ -200,9 +200,11 @@ class RunLog:
 
     def log_figure(self, figure: "Figure", file: str) -> None:
         """Stores a figure as an artifact and frees its memory."""
+        from spanishgas.evaluation.drawing import write_figure
+
         with TemporaryDirectory() as folder:
             local = Path(folder) / Path(file).name
-            figure.savefig(local, dpi=120)
+            write_figure(figure, local)
             parent = str(Path(file).parent)
             self._client.log_artifact(self.id, str(local), None if parent == "." else parent)
         figure.clear()

@@ -287,6 +287,7 @@ def _produced(declared: Mapping[str, str], needed: Mapping[str, str], table: pd.
 
 
 def _write(folder: Path, contest: "Contest", gates: Sequence["Gate"]) -> list[LandedFile]:
+    from spanishgas.evaluation.drawing import write_figure
     from spanishgas.models.contest_report import render
     from spanishgas.models.gates import to_json
 
@@ -295,7 +296,7 @@ def _write(folder: Path, contest: "Contest", gates: Sequence["Gate"]) -> list[La
     (folder / GATES).write_text(to_json(gates), encoding="utf-8")
     contest.groups.to_csv(folder / GROUPS, index=False)
     if contest.curves is not None:
-        contest.curves.savefig(folder / CURVES, dpi=120)
+        write_figure(contest.curves, folder / CURVES)
     return [LandedFile.of(file, folder) for file in sorted(folder.iterdir())]
 
 

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 
 from spanishgas.dashboard import __main__ as start
 from spanishgas.dashboard import charts, data, without_browser
@@ -42,6 +43,16 @@ def test_every_page_is_drawn_and_a_slow_one_does_not_keep_the_others(monkeypatch
     monkeypatch.setattr(without_browser, "page", lambda name, *, timeout: Slow(name))
     start.draw_once()
     assert drawn == [entry.name for entry in VIEWS]
+
+
+def test_installed_packages_are_looked_through_once_and_not_for_every_page(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened("overview")
+    looked: list[object] = []
+    monkeypatch.setattr(manifest_scanner, "_is_likely_streamlit_component_package", looked.append)
+    sound(opened("model"))
+    assert looked == []
 
 
 def test_a_wrong_chart_is_found_where_charts_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,12 +73,13 @@ def test_the_champion_scores_the_same_elsewhere_and_no_address_of_the_place_befo
     assert {("runs", "artifact_uri"), ("logged_models", "artifact_location")} <= holding(store, "a%20place%20with%20sp")
 
 
-@pytest.mark.decided
+@pytest.mark.few_readings
 def test_who_was_erased_since_is_erased_again(
     retailer: Retailer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     archive, there = tmp_path / "backup.tar.zst", tmp_path / "new"
+    shutil.rmtree(retailer.root / "raw")  # the test's retailer has cut its files, which a backup takes for damage
     ids = sorted(retailer.table(retailer.run(recommend.STAGE), "recommendations")["customer_id"])[:2]
     back_up(retailer.root, retailer.tracking.uri, archive, quiet)
     retailer.run(erase.STAGE, named(retailer, tmp_path, ids), "erasure.mode=erase")

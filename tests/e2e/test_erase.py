@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from datetime import date
@@ -16,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from spanishgas.engine.keyed import build_keyed
-from spanishgas.engine.store import Manifest
 from spanishgas.engine.suppression import FOLDER, KEY, KEY_VARIABLE, Pseudonyms
 from spanishgas.errors import ConfigError, PublishError
 from spanishgas.models.files import LOADER, digest_of
@@ -24,20 +24,14 @@ from spanishgas.registry import ModelRegistry
 from spanishgas.stages import demo_data, erase, features, ingest, recommend, score, silver
 from spanishgas.stages.erasing import LAYERS
 from spanishgas.stages.places import recommended_on
-from tests.e2e.worlds import Retailer, with_own_artifacts
-
-
-def manifests(retailer: Retailer) -> list[Manifest]:
-    store = retailer.store
-    found = [store.find(publication) for layer in LAYERS for publication in store.publications(layer)]
-    return [one for one in found if one is not None]
+from tests.e2e.worlds import Retailer, published, shorten, with_own_artifacts
 
 
 def tables(retailer: Retailer) -> dict[str, pa.Table]:
     """Every published table, file by file, with its rows in their order."""
     return {
         f"{manifest.publication} {name} {number}": pq.read_table(retailer.root / file.path, partitioning=None)
-        for manifest in manifests(retailer)
+        for manifest in published(retailer)
         for name, table in manifest.tables.items()
         for number, file in enumerate(table.files)
         if file.path.endswith(".parquet")
@@ -74,34 +68,9 @@ def named(retailer: Retailer, tmp_path: Path, ids: list[str]) -> str:
     return f"erasure.customers={file}"
 
 
-def shorten(retailer: Retailer) -> None:
-    """Leaves readings of the last weeks only: how many there are of one kind is not what this is about."""
-    for file in (retailer.root / "raw" / "current" / "consumption_hourly").glob("*.parquet"):
-        rows = pq.read_table(file, partitioning=None)
-        pq.write_table(rows.filter(pc.greater_equal(rows["timestamp"].cast(pa.string()), "2024-11-10")), file)
-
-
-def spoil(retailer: Retailer) -> str:
-    """Delivers a row that cannot be read and one that has to be rejected, of one customer; returns who it is."""
-    shorten(retailer)
-    raw = retailer.root / "raw" / "current" / "customer_contracts.csv"
-    lines = raw.read_text().splitlines()
-    header = lines[0].replace('"', "").split(",")
-    fields = lines[1].split(",")
-    customer = fields[header.index("customer_id")].strip('"')
-    fields[header.index("contract_start_date")] = "the day before"
-    raw.write_text("\n".join([*lines, ",".join(fields), f"{customer},too,few"]) + "\n")
-    retailer.run(ingest.STAGE)
-    retailer.run(silver.STAGE)
-    return customer
-
-
 @pytest.fixture
 def decided(retailer: Retailer, tmp_path: Path) -> Retailer:
-    own = with_own_artifacts(retailer, tmp_path)
-    spoil(own)
-    own.run(recommend.STAGE)
-    return own
+    return with_own_artifacts(retailer, tmp_path)
 
 
 @pytest.fixture
@@ -124,6 +93,7 @@ def artifacts(retailer: Retailer, run_id: str) -> str:
     return "\n".join([str(run.data.to_dictionary()), str(run.inputs), *texts])
 
 
+@pytest.mark.few_readings
 def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them_back(
     decided: Retailer, ids: list[str], tmp_path: Path
 ) -> None:
@@ -136,9 +106,9 @@ def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them
         "scoring", "recommendations", "decision_standing",
     } <= places  # fmt: skip
 
-    untouched = manifests(decided)
+    untouched = published(decided)
     dry = decided.run(erase.STAGE, named(decided, tmp_path, ids))
-    assert manifests(decided) == untouched
+    assert published(decided) == untouched
     done = decided.run(erase.STAGE, named(decided, tmp_path, ids), "erasure.mode=erase")
 
     assert files_naming(decided.root, ids) == []
@@ -147,7 +117,7 @@ def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them
     for key, rows in before.items():
         kept = rows.filter(pc.invert(naming(rows, ids)))  # words may be stored as codes before, and as words after
         assert after[key].equals(kept.cast(after[key].schema)), key
-    for manifest in manifests(decided):
+    for manifest in published(decided):
         for name, table in manifest.tables.items():
             if table.files and table.files[0].path.endswith(".parquet"):
                 keys = [f"{manifest.publication} {name} {number}" for number in range(len(table.files))]
@@ -175,6 +145,7 @@ def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them
     assert len(offered) > 100
     assert files_naming(decided.root, ids) == []
     decided.run(demo_data.STAGE, "force=true")  # the source delivers them once more
+    shorten(decided.root)
     assert not decided.run(ingest.STAGE).cached
     assert files_naming(decided.root, ids) == []
     log = pd.read_parquet(decided.root / "bronze" / "_meta" / "ingestion_log.parquet")
@@ -255,7 +226,7 @@ def an_earlier_release(retailer: Retailer, customer: str) -> str:
     return run.id
 
 
-@pytest.mark.decided
+@pytest.mark.few_readings
 def test_after_it_no_byte_under_the_data_root_or_of_the_tracking_store_names_them(
     retailer: Retailer, tmp_path: Path
 ) -> None:
@@ -331,27 +302,27 @@ def test_after_it_no_byte_under_the_data_root_or_of_the_tracking_store_names_the
     assert holding(own.root, [whose]) == set()
 
 
+@pytest.mark.few_readings
 def test_erasing_again_changes_nothing_repairs_what_slipped_in_and_can_be_lifted(
     retailer: Retailer, tmp_path: Path
 ) -> None:
     retailer = with_own_artifacts(retailer, tmp_path)
-    shorten(retailer)
-    retailer.run(ingest.STAGE)
+    raw = retailer.root / "raw"
+    delivered = shutil.copytree(raw, tmp_path / "delivered")
     ids = list(retailer.silver("interactions")["customer_id"].drop_duplicates().iloc[:1])
     given = named(retailer, tmp_path, [*ids, "C-typed-wrong"])
     found = retailer.run(erase.STAGE, given, "erasure.mode=erase")
     metrics = retailer.tracker.client.get_run(found.run_id).data.metrics
     assert (metrics["customers_named"], metrics["customers_found"], metrics["customers_not_found"]) == (2.0, 1.0, 1.0)
     assert "1 of them in no table" in found.headline
-    once = manifests(retailer)
+    once = published(retailer)
     again = retailer.run(erase.STAGE, given, "erasure.mode=erase")
-    assert manifests(retailer) == once
+    assert published(retailer) == once
     assert retailer.tracker.client.get_run(again.run_id).data.metrics["erased_rows"] == 0.0
 
     # A landing without the list, as of a run that began before the erasure, or from a backup.
     (retailer.root / FOLDER).rename(tmp_path / "kept")
-    retailer.run(demo_data.STAGE, "force=true")  # the source delivers them again
-    shorten(retailer)
+    shutil.copytree(delivered, raw, dirs_exist_ok=True)  # the source delivers them again
     retailer.run(ingest.STAGE, "force=true")
     assert files_naming(retailer.root, ids) != []
     (tmp_path / "kept").rename(retailer.root / FOLDER)
@@ -359,13 +330,13 @@ def test_erasing_again_changes_nothing_repairs_what_slipped_in_and_can_be_lifted
     assert files_naming(retailer.root, ids) == []
 
     assert "2 of 2" in retailer.run(erase.STAGE, given, "erasure.mode=lift").headline
-    retailer.run(demo_data.STAGE, "force=true")
-    shorten(retailer)
+    shutil.copytree(delivered, raw, dirs_exist_ok=True)
     retailer.run(ingest.STAGE, "force=true")
     retailer.run(silver.STAGE)
     assert ids[0] in set(retailer.silver("customers")["customer_id"])
 
 
+@pytest.mark.few_readings
 def test_what_cannot_be_done_is_refused(retailer: Retailer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     retailer = with_own_artifacts(retailer, tmp_path)
     with pytest.raises(ConfigError, match="nobody is named"):

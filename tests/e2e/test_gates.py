@@ -1,74 +1,20 @@
 """Deliveries at the gates, as tracked runs: what is refused, what stays, what is accepted and how that is kept."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 import pandas as pd
 import pytest
-from rich.console import Console
 
-from spanishgas.config import Settings, SourceSettings, TrackingSettings
-from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.errors import DeliveryError
 from spanishgas.registry import Tracker
-from spanishgas.stages import demo_data, ingest, silver
-from spanishgas.stages.runner import Outcome, run_stage
-from tests.support import settings_at
+from spanishgas.stages import ingest, silver
+from tests.e2e.days import MONDAY, TUESDAY, Deliveries
 
-WORLD = ("data.customers=30", "data.end=2024-03-31", "as_of=2024-03-31")
-MONDAY, TUESDAY, WEDNESDAY = "2024-04-01", "2024-04-02", "2024-04-03"
 REASON = "quality.reason='the archive was closed'"
-LOOKED_AT = ("churn_label", "customer_attributes", "customer_contracts", "price_history", "customer_interactions")
-QUIET = Console(quiet=True)
 
 
-@dataclass
-class Retailer:
-    """A retailer whose files change from day to day."""
-
-    folder: Path
-    tracking: TrackingSettings
-
-    @property
-    def store(self) -> TableStore:
-        return TableStore(self.folder / "data")
-
-    def settings(self, run_date: str, *overrides: str) -> Settings:
-        settings = settings_at(self.folder / "data", *WORLD, f"run_date={run_date}", *overrides)
-        # Those that are cut or emptied here, and what these cannot do without: to read all takes three times as long.
-        kept = {
-            name: source if name in LOOKED_AT else SourceSettings(absent="not looked at")
-            for name, source in settings.data.sources.items()
-        }
-        data = settings.data.model_copy(update={"sources": kept})
-        return settings.model_copy(update={"tracking": self.tracking, "data": data})
-
-    def deliver(self, run_date: str, *overrides: str) -> tuple[Outcome, Outcome]:
-        settings, tracker = self.settings(run_date, *overrides), Tracker(self.tracking)
-        first, second = (run_stage(stage, settings, tracker, console=QUIET) for stage in (ingest.STAGE, silver.STAGE))
-        return first, second
-
-    def silver(self) -> Manifest:
-        return self.store.read(silver.SILVER, made_by="silver")
-
-    def last_run(self) -> mlflow.entities.Run:
-        client = Tracker(self.tracking).client
-        experiment = client.get_experiment_by_name("spanishgas")
-        (run,) = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"], max_results=1)
-        return run
-
-    def artifact(self, run: mlflow.entities.Run, name: str) -> Path:
-        path = mlflow.artifacts.download_artifacts(
-            run_id=run.info.run_id, artifact_path=name, tracking_uri=self.tracking.uri
-        )
-        return Path(path)
-
-
-def test_a_bad_delivery_is_stopped_and_yesterdays_tables_stay(tmp_path: Path, tracking: TrackingSettings) -> None:
-    retailer = Retailer(tmp_path, tracking)
-    run_stage(demo_data.STAGE, retailer.settings(MONDAY), Tracker(tracking), console=QUIET)
-    retailer.deliver(MONDAY)
+def test_a_bad_delivery_is_stopped_and_yesterdays_tables_stay(delivered: Deliveries, tmp_path: Path) -> None:
+    retailer = delivered
     monday = retailer.silver()
     file = tmp_path / "data" / "raw" / "current" / "price_history.csv"
     whole = file.read_bytes()
@@ -106,9 +52,8 @@ def test_a_bad_delivery_is_stopped_and_yesterdays_tables_stay(tmp_path: Path, tr
     assert [table.cached for table in retailer.deliver(TUESDAY)] == [True, True]
 
 
-def test_an_accepted_delivery_carries_its_reason(tmp_path: Path, tracking: TrackingSettings) -> None:
-    retailer = Retailer(tmp_path, tracking)
-    run_stage(demo_data.STAGE, retailer.settings(MONDAY), Tracker(tracking), console=QUIET)
+def test_an_accepted_delivery_carries_its_reason(undelivered: Deliveries, tmp_path: Path) -> None:
+    retailer = undelivered
     file = tmp_path / "data" / "raw" / "current" / "customer_interactions.json"
     file.write_text("[]")
     with pytest.raises(DeliveryError, match=r"no_rows\.customer_interactions"):
@@ -117,6 +62,6 @@ def test_an_accepted_delivery_carries_its_reason(tmp_path: Path, tracking: Track
     landed, cleaned = retailer.deliver(MONDAY, "quality.accept=[no_rows,stale]", REASON)
     assert "accepted without having failed: stale" in cleaned.headline
     assert "accepted_gates" not in retailer.silver().tags
-    run = Tracker(tracking).client.get_run(landed.run_id)
+    run = Tracker(retailer.tracking).client.get_run(landed.run_id)
     assert run.data.tags["accepted_gates"] == "no_rows.customer_interactions"
     assert run.data.tags["accepted_because"] == "the archive was closed"

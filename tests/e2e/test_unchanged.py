@@ -7,33 +7,26 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from spanishgas.config import TrackingSettings
 from spanishgas.engine.finding import Finder
 from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.engine.suppression import Suppression
 from spanishgas.errors import DeliveryError, PublishError
 from spanishgas.registry import Tracker
-from spanishgas.stages import demo_data, ingest, silver
+from spanishgas.stages import ingest, silver
 from spanishgas.stages.erasing import Erasing, erase_everywhere
 from spanishgas.stages.runner import Outcome, run_stage
-from tests.e2e.test_gates import MONDAY, QUIET, TUESDAY, WEDNESDAY, Retailer
+from tests.e2e.days import MONDAY, QUIET, TUESDAY, WEDNESDAY, Deliveries
 
 ATTRIBUTES, PRICES = "customer_attributes", "price_history"
 
 
 @pytest.fixture
-def retailer(tmp_path: Path, tracking: TrackingSettings) -> Retailer:
-    """A retailer whose first delivery, of Monday, is in silver; its customer attributes are undated."""
-    made = Retailer(tmp_path, tracking)
-    run_stage(demo_data.STAGE, made.settings(MONDAY), Tracker(tracking), console=QUIET)
-    file = raw_file(made, ATTRIBUTES)
-    pd.read_csv(file, dtype=str).drop(columns="recorded_at").drop_duplicates("customer_id").to_csv(file, index=False)
-    made.deliver(MONDAY)
-    return made
+def retailer(delivered: Deliveries) -> Deliveries:
+    return delivered
 
 
-def landing(retailer: Retailer, run_date: str) -> Manifest:
+def landing(retailer: Deliveries, run_date: str) -> Manifest:
     found = retailer.store.find(ingest.landing_of(retailer.settings(run_date)))
     assert found is not None
     return found
@@ -52,16 +45,16 @@ def bytes_of(store: TableStore, layer: str) -> int:
     return sum(file.stat().st_size for file in (store.root / layer).rglob("*.parquet"))
 
 
-def table(retailer: Retailer, name: str) -> pd.DataFrame:
+def table(retailer: Deliveries, name: str) -> pd.DataFrame:
     frames = [pd.read_parquet(file) for file in retailer.store.files(retailer.silver(), name)]
     return pd.concat(frames, ignore_index=True)
 
 
-def days_known(retailer: Retailer, name: str) -> set[date]:
+def days_known(retailer: Deliveries, name: str) -> set[date]:
     return set(pd.to_datetime(table(retailer, name)["known_at"]).dt.date)
 
 
-def raw_file(retailer: Retailer, source: str) -> Path:
+def raw_file(retailer: Deliveries, source: str) -> Path:
     (file,) = (retailer.folder / "data" / "raw" / "current").glob(f"{source}.*")
     return file
 
@@ -71,7 +64,7 @@ def change(file: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
 
 
-def test_a_day_without_anything_new_lands_nothing_and_finds_silver_published(retailer: Retailer) -> None:
+def test_a_day_without_anything_new_lands_nothing_and_finds_silver_published(retailer: Deliveries) -> None:
     monday, before = landing(retailer, MONDAY), retailer.silver()
     size = bytes_of(retailer.store, "bronze")
     landed, cleaned = retailer.deliver(TUESDAY)
@@ -92,7 +85,7 @@ def test_a_day_without_anything_new_lands_nothing_and_finds_silver_published(ret
     assert days_known(retailer, "customers") == {date(2024, 4, 1)}
 
 
-def test_only_what_changed_is_landed_and_known_from_its_day_on(retailer: Retailer) -> None:
+def test_only_what_changed_is_landed_and_known_from_its_day_on(retailer: Deliveries) -> None:
     monday = landing(retailer, MONDAY)
     change(raw_file(retailer, PRICES))
     retailer.deliver(TUESDAY)
@@ -115,7 +108,7 @@ def test_only_what_changed_is_landed_and_known_from_its_day_on(retailer: Retaile
     }
 
 
-def test_an_earlier_run_date_still_knows_what_it_knew_then(retailer: Retailer) -> None:
+def test_an_earlier_run_date_still_knows_what_it_knew_then(retailer: Deliveries) -> None:
     then = retailer.silver()
     change(raw_file(retailer, ATTRIBUTES))
     retailer.deliver(TUESDAY)
@@ -129,7 +122,7 @@ def test_an_earlier_run_date_still_knows_what_it_knew_then(retailer: Retailer) -
     assert (landed.cached, file.seen) == (False, "2024-03-31")
 
 
-def test_landing_by_force_lands_again_and_changes_nothing_in_silver(retailer: Retailer) -> None:
+def test_landing_by_force_lands_again_and_changes_nothing_in_silver(retailer: Deliveries) -> None:
     retailer.deliver(TUESDAY)
     shared, before = landing(retailer, TUESDAY), retailer.silver()
     settings = retailer.settings(TUESDAY)
@@ -147,7 +140,7 @@ def test_landing_by_force_lands_again_and_changes_nothing_in_silver(retailer: Re
     assert retailer.silver().content_hash == before.content_hash
 
 
-def test_files_that_another_day_names_stay_when_their_own_day_changes(retailer: Retailer) -> None:
+def test_files_that_another_day_names_stay_when_their_own_day_changes(retailer: Deliveries) -> None:
     retailer.deliver(TUESDAY)
     store = TableStore(retailer.store.root, grace_seconds=0.0)
     monday, tuesday = landing(retailer, MONDAY), landing(retailer, TUESDAY)
@@ -165,7 +158,7 @@ def test_files_that_another_day_names_stay_when_their_own_day_changes(retailer: 
     assert store.damaged_files(landing(retailer, MONDAY)) == store.damaged_files(landing(retailer, TUESDAY)) == []
 
 
-def test_a_damaged_file_is_landed_again_by_the_next_day(retailer: Retailer) -> None:
+def test_a_damaged_file_is_landed_again_by_the_next_day(retailer: Deliveries) -> None:
     (file,) = landing(retailer, MONDAY).tables[PRICES].files
     (retailer.store.root / file.path).unlink()
     retailer.deliver(TUESDAY)
@@ -174,7 +167,7 @@ def test_a_damaged_file_is_landed_again_by_the_next_day(retailer: Retailer) -> N
     assert retailer.store.damaged_files(tuesday) == []
 
 
-def test_two_equal_raw_files_are_two_landed_ones(retailer: Retailer) -> None:
+def test_two_equal_raw_files_are_two_landed_ones(retailer: Deliveries) -> None:
     raw = raw_file(retailer, PRICES)
     twin = raw.with_name("price_history_again.csv")
     twin.write_bytes(raw.read_bytes())
@@ -196,7 +189,7 @@ def test_two_equal_raw_files_are_two_landed_ones(retailer: Retailer) -> None:
     assert landed_files(landing(retailer, TUESDAY)) == landed_files(landing(retailer, WEDNESDAY))
 
 
-def test_who_is_erased_goes_from_all_days_and_does_not_come_back(retailer: Retailer) -> None:
+def test_who_is_erased_goes_from_all_days_and_does_not_come_back(retailer: Deliveries) -> None:
     retailer.deliver(TUESDAY)
     customer = str(pd.read_csv(raw_file(retailer, ATTRIBUTES), dtype=str)["customer_id"].iloc[3])
     before = {name: landing(retailer, MONDAY).tables[name].rows for name in landed_files(landing(retailer, MONDAY))}
@@ -240,7 +233,7 @@ def test_who_is_erased_goes_from_all_days_and_does_not_come_back(retailer: Retai
     assert days_known(retailer, "customers") == {date(2024, 4, 1)}
 
 
-def test_the_same_files_day_after_day_are_refused_once_they_are_old(retailer: Retailer) -> None:
+def test_the_same_files_day_after_day_are_refused_once_they_are_old(retailer: Deliveries) -> None:
     _, cleaned = retailer.deliver("2024-04-20")
     assert cleaned.cached
     with pytest.raises(DeliveryError, match=r"stale\.price_history.*days before 2024-12-01"):
@@ -251,7 +244,7 @@ def test_the_same_files_day_after_day_are_refused_once_they_are_old(retailer: Re
     assert cleaned.cached
 
 
-def test_a_file_that_went_meanwhile_is_an_error(retailer: Retailer) -> None:
+def test_a_file_that_went_meanwhile_is_an_error(retailer: Deliveries) -> None:
     monday, store = landing(retailer, MONDAY), retailer.store
     publication = monday.publication.model_copy(update={"partition": f"run_date={TUESDAY}"})
     (file,) = monday.tables[PRICES].files
@@ -263,7 +256,7 @@ def test_a_file_that_went_meanwhile_is_an_error(retailer: Retailer) -> None:
     assert store.find(publication) is None
 
 
-def test_landings_of_releases_before_are_landed_again(retailer: Retailer) -> None:
+def test_landings_of_releases_before_are_landed_again(retailer: Deliveries) -> None:
     manifest = landing(retailer, MONDAY)
     old = json.loads(manifest.model_dump_json())
     for one in old["tables"].values():

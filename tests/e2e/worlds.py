@@ -6,13 +6,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from spanishgas.config import Settings, TrackingSettings
-from spanishgas.engine.store import TableStore
+from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.registry import Tracker
 from spanishgas.stages import silver
 from spanishgas.stages.base import Stage
+from spanishgas.stages.erasing import LAYERS
 from spanishgas.stages.runner import Outcome, run_stage
 from tests.once import hand_out
 from tests.support import settings_at
@@ -98,6 +102,42 @@ class Retailer:
 def later(retailer: Retailer) -> tuple[str, str]:
     """Settings of files that go on until April 2025, with what was decided for December 2024 done."""
     return "data.until=2025-04-30", f"data.actions={retailer.root / 'actions.parquet'}"
+
+
+def shorten(root: Path) -> None:
+    """Leaves raw readings of the last weeks only, for tests that do not count them."""
+    for file in (root / "raw" / "current" / "consumption_hourly").glob("*.parquet"):
+        rows = pq.read_table(file, partitioning=None)
+        few = rows.filter(pc.greater_equal(rows["timestamp"].cast(pa.string()), "2024-11-10"))
+        pq.write_table(few, file, row_group_size=50_000)  # several groups, as there were before
+
+
+def spoil(root: Path) -> None:
+    """Delivers a row that cannot be read and one that has to be rejected, both of one customer."""
+    raw = root / "raw" / "current" / "customer_contracts.csv"
+    lines = raw.read_text().splitlines()
+    header = lines[0].replace('"', "").split(",")
+    fields = lines[1].split(",")
+    customer = fields[header.index("customer_id")].strip('"')
+    fields[header.index("contract_start_date")] = "the day before"
+    raw.write_text("\n".join([*lines, ",".join(fields), f"{customer},too,few"]) + "\n")
+
+
+def published(retailer: "Retailer") -> list[Manifest]:
+    """Everything that is published."""
+    store = retailer.store
+    found = [store.find(publication) for layer in LAYERS for publication in store.publications(layer)]
+    return [one for one in found if one is not None]
+
+
+def remove_replaced(retailer: "Retailer") -> None:
+    """Removes the tables' files that have been replaced, which readers have an hour to finish with."""
+    kept = {file.path for one in published(retailer) for table in one.tables.values() for file in table.files}
+    for layer in LAYERS:
+        for file in (retailer.root / layer).rglob("*.parquet"):
+            name = str(file.relative_to(retailer.root))
+            if name not in kept and "_meta" not in file.parts:
+                file.unlink()
 
 
 def copy_of(world: Path, folder: Path) -> Retailer:
