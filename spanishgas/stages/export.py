@@ -185,7 +185,7 @@ def _found(store: TableStore, table: str, run_date: date) -> tuple[Manifest, str
         if manifest is not None and name in manifest.tables and manifest.tables[name].files
     ]
     if not found:
-        raise PublishError(f"{table} is not published at or before {run_date}", where=str(store.root))
+        raise PublishError(f"{table} is not published at or before {run_date}", where=str(store.place))
     return max(found, key=lambda one: (one.publication.value, one.created_at)), name
 
 

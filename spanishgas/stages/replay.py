@@ -1,12 +1,12 @@
 """Stage `replay`: the simulator's replay repeated on many demo worlds, in both kinds of them."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import DemoData, ReplaySettings, Settings
+from spanishgas.config.places import below, inside
 from spanishgas.contracts.decisions import REPLAY_STUDY, REPLAYED_POLICIES
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import ConfigError, PublishError
@@ -58,8 +58,8 @@ class World(PlainStage):
     def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Removes what takes most space."""
         if not settings.policy.replay.keep_raw:
-            for folder in (store.root / "raw", store.root / "bronze"):
-                shutil.rmtree(folder, ignore_errors=True)
+            for layer in ("raw", "bronze"):
+                store.clear(layer)
         return settings.data.name
 
 
@@ -99,7 +99,7 @@ class Replay(PlainStage):
         found = {one.data.name: _replayed(one) for one in _worlds(settings)}
         manifests: dict[str, Manifest] = {name: manifest for name, manifest in found.items() if manifest is not None}
         if not manifests:
-            raise PublishError("no world has been replayed", where=str(store.root / FOLDER))
+            raise PublishError("no world has been replayed", where=store.where(FOLDER))
         inputs = {
             name: manifest.tables[REPLAYED_POLICIES.name].content_hash for name, manifest in sorted(manifests.items())
         }
@@ -113,11 +113,11 @@ class Replay(PlainStage):
         parts, lacking = [], []
         for world in view.replay.worlds:
             for seed in view.replay.seeds:
-                name = _name(workspace.store.root.name, world, seed)
+                name = _name(workspace.store.place.name, world, seed)
                 if name not in target.manifests:
                     lacking.append(f"{world} {seed}")
                     continue
-                store = TableStore(workspace.store.root / FOLDER / f"{world}-{seed}")
+                store = workspace.store.below(FOLDER, f"{world}-{seed}")
                 files = store.files(target.manifests[name], REPLAYED_POLICIES.name)
                 parts.append(workspace.engine.frame(workspace.engine.scan(files)).assign(world=world, seed=seed))
         replays = pd.concat(parts, ignore_index=True)
@@ -163,8 +163,11 @@ def _worlds(settings: Settings) -> list[Settings]:
     found = []
     for world in settings.policy.replay.worlds:
         for seed in settings.policy.replay.seeds:
-            root = data.root / FOLDER / f"{world}-{seed}"
-            raw = root / data.raw.relative_to(data.root)
+            root = below(data.root, FOLDER, f"{world}-{seed}")
+            way = inside(data.raw, data.root)
+            if way is None:
+                raise ConfigError("the demo's raw files lie below its data root", where=f"data.raw={data.raw}")
+            raw = below(root, *way)
             one = data.model_copy(
                 update={
                     "world": world,
@@ -180,7 +183,7 @@ def _worlds(settings: Settings) -> list[Settings]:
 
 def _replayed(settings: Settings) -> Manifest | None:
     """The published replay of a world."""
-    store = TableStore(settings.data.root)
+    store = TableStore.of(settings.data.root, settings.storage)
     found = store.find(
         Publication(layer="gold", name="simulation", partition=f"{PARTITION}={settings.run_date.isoformat()}")
     )

@@ -106,7 +106,8 @@ def run_stage(
         started = time.perf_counter()
         run.log_parameters(parameters_of(stage.name, settings))
         run.log_config(recorded(settings))
-        store = TableStore(settings.data.root)
+        store = TableStore.of(settings.data.root, settings.storage)
+        store.forget_copies()
         for request in stage.requests(settings, store):
             if request.if_stale and is_current(request.stage, request.settings, store, run.models):
                 continue
