@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from unittest.mock import patch
 from urllib.request import Request, urlopen
 
@@ -54,9 +55,9 @@ def serving() -> Iterator[str]:
 
 
 @contextmanager
-def reached(address: str) -> Iterator[None]:
-    """The environment in which the server is found."""
-    with patch.dict(os.environ, {**ACCESS, "AWS_ENDPOINT_URL": address}):
+def reached(address: str, cache: Path) -> Iterator[None]:
+    """The environment in which the server is found, with a folder for local copies."""
+    with patch.dict(os.environ, {**ACCESS, "AWS_ENDPOINT_URL": address, "SPANISHGAS_CACHE": str(cache)}):
         yield
 
 

@@ -645,10 +645,10 @@ class TableStore:
             return
         if any(_in_edition(path) for path in _paths(manifest)):
             return  # raw files that the demo retailer made; its seed makes them again
-        # Where a run is killed between this and the new manifest, the next one writes the same record again.
+        # Where a run is killed between this and the new manifest, the next one writes another record of the same.
         record = Past(manifest=manifest, visible_from=content.changed_at, visible_until=now)
         folder = f"{publication.layer}/{PAST}/{publication.name}/{publication.partition or WHOLE}"
-        self.storage.put(f"{folder}/{content.changed_at:017.6f}.json", sealed(record.model_dump_json()).encode())
+        self.storage.put(f"{folder}/{now:017.6f}.json", sealed(record.model_dump_json()).encode())
 
     def past(self, publication: Publication) -> list[tuple[str, Past]]:
         """Kept manifests of a publication that were replaced, oldest first, each with the name of its record.
@@ -842,6 +842,9 @@ class Draft:
 
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._store.storage.is_remote:
+            with suppress(OSError):  # another's draft is there
+                self.folder.parent.rmdir()
 
     def file(self, table: str, part: int = 0) -> Path:
         """Where to write one data file of a table."""
