@@ -561,7 +561,8 @@ class TableStore:
         """
         publication, name = manifest.publication, self._manifest_name(manifest.publication)
         text = sealed(manifest.model_dump_json())
-        if self.keep_published_days > 0 and grace_seconds is None:
+        # In an object store the grace period counts from here: whoever has read the manifest before may be copying.
+        if (self.keep_published_days > 0 or self.storage.is_remote) and grace_seconds is None:
             self._keep_past(publication)
         if self.storage.is_remote:
             sharing = publication.model_copy(update={"partition": None})
@@ -711,7 +712,7 @@ class TableStore:
 
     def _kept_past(self, publication: Publication) -> list[Manifest]:
         """Kept manifests of a publication; those whose time is over are removed."""
-        kept, oldest = [], time.time() - self.keep_published_days * 86400.0
+        kept, oldest = [], time.time() - max(self.keep_published_days * 86400.0, self.grace_seconds)
         for name, one in self.past(publication):
             if one.visible_until < oldest:
                 self.storage.delete(name)
