@@ -35,7 +35,7 @@ RETRY_SECONDS, MOST_RETRIES, CONNECT_SECONDS, REQUEST_SECONDS = 10.0, 5, 3.0, 60
 AT_ONCE = 8
 PIECE_BYTES = 16 << 20
 # Made by no stage and needed by no other machine: folders of a cache that are not copies of objects.
-LOCAL_ONLY = ("_staging", "_scratch", "_studies", "fetched", "serving", "request_log", "raw_file_hashes.json")
+LOCAL_ONLY = ("_staging", "_studies", "fetched", "serving", "request_log", "raw_file_hashes.json", "current")
 # Where clients ask for the credentials of a machine in a cloud when the environment has none.
 METADATA_HOST = "169.254.169.254"
 T = TypeVar("T")

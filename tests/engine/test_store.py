@@ -566,3 +566,16 @@ def test_copies_of_what_is_gone_are_removed_and_others_stay(object_store: Object
     here.forget_copies()
     assert not copy.exists()
     assert [file.read_text() for file in here.root.glob("silver/customers/*.parquet")] == ["new"]
+
+
+def test_a_layer_is_cleared_whole_and_no_other(base: Base) -> None:
+    """What a replayed world does with what it can make again."""
+    landed = Publication(layer="bronze", name="ingest", partition="run_date=2026-01-01")
+    store = base.store().below("replays", "one")
+    for publication in (landed, SILVER):
+        publish(store, {"prices": str(publication)}, publication)
+    store.clear("bronze")
+    assert store.find(landed) is None
+    assert read(store, "prices") == "silver/silver"
+    assert base.tables() == ["silver/silver"]
+    assert all(name.startswith("replays/one/silver/") for name in base.names(".parquet"))
