@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml
 spark: $(VENV)/.spark ## add Spark to .venv, for engine=spark; Java 17 must be there
 
 $(VENV)/.spark: $(READY) requirements-spark.lock
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --no-deps -r requirements-spark.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-config --require-hashes --no-deps -r requirements-spark.lock
 	@touch $@
 
 demo: $(READY) ## a demo retailer from raw files to recommendations, as tracked runs
@@ -95,8 +95,8 @@ clean: ## remove the environment, outputs and caches
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock, and the images' parts of it
 	$(COMPILE) --extra serving --extra monitoring --extra dashboard --extra dev --extra team --extra adbc \
-		--extra blend --extra causal pyproject.toml -o requirements.lock
-	$(COMPILE) --constraint requirements.lock --extra monitoring --extra dashboard --extra team --extra adbc pyproject.toml \
-		-o requirements-pipelines.lock
+		--extra blend --extra causal --extra object-storage pyproject.toml -o requirements.lock
+	$(COMPILE) --constraint requirements.lock --extra monitoring --extra dashboard --extra team --extra adbc \
+		--extra object-storage pyproject.toml -o requirements-pipelines.lock
 	$(COMPILE) --constraint requirements.lock --group spark -o requirements-spark.lock
 	$(COMPILE) --constraint requirements.lock --group serving-image -o requirements-serving.lock

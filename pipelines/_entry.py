@@ -23,6 +23,7 @@ from pipelines._repeat import Repeat
 from pipelines._stopping import obey_sigterm
 from pipelines._summary import closing, summarise
 from spanishgas.config import DemoData, Settings
+from spanishgas.config.places import ObjectAddress
 from spanishgas.errors import ConfigError, SpanishGasError, TrackingError
 from spanishgas.failures import explain, keep_in_a_file, traceback_of
 from spanishgas.registry import RunLog, Tracker
@@ -272,9 +273,15 @@ def data_root(overrides: Sequence[str]) -> Path:
     """The folder of all published tables; one data set's own where that lies elsewhere.
 
     Raises:
-        ConfigError: The settings are wrong.
+        ConfigError: The settings are wrong, or the tables are in an object store.
     """
     own = load_settings(overrides).data.root
+    if isinstance(own, ObjectAddress):
+        raise ConfigError(
+            "not on object storage yet: one archive of all that is published",
+            where=str(own),
+            todo="Use what the store has: versions of objects, and copies of the bucket (docs/object_storage.md)",
+        )
     everything = Path(str(_compose(overrides)["data_root"]))
     return everything if own.absolute().is_relative_to(everything.absolute()) else own
 

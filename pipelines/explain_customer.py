@@ -39,7 +39,7 @@ def _explain(arguments: Arguments, console: Console) -> int:
     if not own.get("customer") or language not in (*LANGUAGES, "both"):
         raise ConfigError("what is asked for is not clear", where=NAME, todo=USE)
     settings = load_settings(others)
-    store = TableStore(settings.data.root)
+    store = TableStore.of(settings.data.root, settings.storage)
     customer = named(store, own["customer"])
     registry, model = Reader(settings.tracking), registered_name(settings)
     found = gather(store, customer, settings.run_date, registry.versions(model), registry.history(model))

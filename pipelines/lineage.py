@@ -37,7 +37,7 @@ def _lineage(arguments: Arguments, _: Console) -> int:
     if ("recommendation" in own) == ("raw" in own) or own.get("format", "tree") not in ("tree", "json"):
         raise ConfigError("what is asked for is not clear", where=NAME, examples=arguments.overrides, todo=USE)
     settings = load_settings(others)
-    store = TableStore(settings.data.root)
+    store = TableStore.of(settings.data.root, settings.storage)
     found = _of_raw(store, own["raw"]) if "raw" in own else [_of_recommendation(store, own["recommendation"])]
     names = _models(settings)
     if own.get("format") == "json":
@@ -70,7 +70,7 @@ def _of_raw(store: TableStore, raw: str) -> list[Node]:
     found = lineage.forward(raw)
     if not found:
         told = f"no landing has the raw file {raw!r}"
-        raise PublishError(told, where=str(store.root), examples=lineage.raw_files, todo=USE)
+        raise PublishError(told, where=str(store.place), examples=lineage.raw_files, todo=USE)
     return found
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from pipelines._arguments import Arguments, words_of
 from pipelines._entry import guarded, load_settings
 from pipelines.backup import told_of
+from spanishgas.config.places import ObjectAddress, place_of
 from spanishgas.engine.suppression import Suppression
 from spanishgas.errors import ConfigError
 from spanishgas.registry import Tracker
@@ -33,6 +34,8 @@ def _restore(arguments: Arguments, console: Console) -> int:
     own, others = words_of(arguments, OWN)
     if not own.get("archive") or not own.get("into"):
         raise ConfigError("what is asked for is not clear", where=NAME, examples=arguments.overrides, todo=USE)
+    if isinstance(place_of(own.get("erased", ".")), ObjectAddress):
+        raise ConfigError("not on object storage yet: a list of erased customers", where=f"erased={own['erased']}")
     load_settings(others)  # wrong ones are told before anything is done
     found = restore(
         Path(own["archive"]),

@@ -84,6 +84,16 @@ class PublishError(SpanishGasError):
     """A published table is missing, damaged, or could not be put in place."""
 
 
+class LostRaceError(PublishError):
+    """Another run has written what this run wanted to write; the same command may work now."""
+
+    exit_code = 75
+
+
+class StorageError(SpanishGasError):
+    """The store with the published tables cannot be reached, or refuses what is asked of it."""
+
+
 class LockTimeoutError(PublishError):
     """Another run holds the partition that this run wants to publish."""
 

@@ -1,6 +1,7 @@
 """Fixtures that several rooms share."""
 
 import gc
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis import Phase
 from hypothesis import settings as hypothesis_settings
 
 from spanishgas.config import TrackingSettings
+from spanishgas.config.places import ObjectAddress
 from spanishgas.registry import Tracker
 from tests.once import Once
 from tests.support import without_tracking_variables
@@ -64,6 +66,24 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Once]:
     worlds = Once.of(tmp_path_factory)
     yield worlds
     assert worlds.changed() == [], "a test has written into a world that others read: it has to change a copy"
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[str]:
+    """The address of an S3 server of this worker."""
+    from tests.object_server import serving
+
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture
+def object_store(object_server: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectAddress]:
+    """An empty data root of the test's own on that server, with the environment to reach it."""
+    from tests.object_server import BUCKET, reached
+
+    with reached(object_server, tmp_path / "caches"):
+        yield ObjectAddress(f"s3://{BUCKET}/{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}/data")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ DOORS = {
     "door-evidently": {"spanishgas.monitoring"},
     "door-streamlit": {"spanishgas.dashboard"},
     "door-engine": {"spanishgas.engine"},
+    "door-storage": {"spanishgas.engine"},
 }
 WITHOUT_DOORS = {"spanishgas.errors"}
 
@@ -48,6 +49,7 @@ def test_importing_the_rooms_loads_nothing_heavy() -> None:
         "matplotlib",
         "mlflow",
         "mlserver",
+        "obstore",
         "pandera",
         "shap",
         "sklearn",

@@ -63,6 +63,7 @@ def locate_sources(data: DataSettings, contracts: Sequence[Contract] = SOURCES) 
         SourceError: Required sources are missing; one error lists them all, with what was tried and what lies near.
     """
     _check_names(data, contracts)
+    folder = _folder(data)
     found: dict[str, tuple[RawFile, ...]] = {}
     gaps: list[_Gap] = []
     for contract in contracts:
@@ -71,13 +72,13 @@ def locate_sources(data: DataSettings, contracts: Sequence[Contract] = SOURCES) 
             if not contract.optional:
                 gaps.append(_Gap(contract.name, "is not configured (give its parts, or `absent` with the reason)"))
             continue
-        files, missing = _locate_parts(contract.name, source.parts, data.raw)
+        files, missing = _locate_parts(contract.name, source.parts, folder)
         if files:
             found[contract.name] = files
         if not contract.optional or files:
             gaps += missing
     for number, extra in enumerate(data.extras):
-        files, missing = _locate_parts(extras_dataset(number), (extra.part,), data.raw)
+        files, missing = _locate_parts(extras_dataset(number), (extra.part,), folder)
         found[extras_dataset(number)] = files
         gaps += missing
     if gaps:
@@ -92,10 +93,16 @@ def locate_sources(data: DataSettings, contracts: Sequence[Contract] = SOURCES) 
     return found
 
 
+def _folder(data: DataSettings) -> Path:
+    """The folder of the raw files; where they are published in an object store the caller has made copies."""
+    assert isinstance(data.raw, Path)
+    return data.raw
+
+
 def _advice(data: DataSettings) -> str:
-    if isinstance(data, DemoSettings) and not data.raw.exists():
+    if isinstance(data, DemoSettings) and not _folder(data).exists():
         return "Run `demo_data` first: it writes the demo retailer's raw files"
-    if not data.raw.is_dir():
+    if not _folder(data).is_dir():
         page = "docs/bring_your_own_data.md"
         return f"There is no folder {data.raw}: {page} says where files are expected, data.raw names another folder"
     return f"Correct the addresses in conf/data/{data.name}.yaml, or declare a source absent there with the reason"

@@ -57,6 +57,7 @@ from spanishgas.config.policy import (
 )
 from spanishgas.config.quality import QualitySettings
 from spanishgas.config.retention import RetentionSettings
+from spanishgas.config.storage import StorageSettings
 from spanishgas.config.tables import EngineSettings, FeatureSettings, LabelSettings, SplitRange, SplitSettings
 
 
@@ -128,6 +129,7 @@ class Settings(SettingsModel):
         erasure: Whom to erase.
         export: Which tables to export without names.
         retention: How long what is published is kept.
+        storage: How what is published is stored, and as of when it is read.
         quality: Gates that a delivery has to pass.
         onboarding: Which files `onboard` looks at.
     """
@@ -152,6 +154,7 @@ class Settings(SettingsModel):
     erasure: ErasureSettings = ErasureSettings()
     export: ExportSettings = ExportSettings()
     retention: RetentionSettings = RetentionSettings()
+    storage: StorageSettings = StorageSettings()
     quality: QualitySettings
     onboarding: OnboardingSettings = OnboardingSettings()
 
@@ -206,6 +209,7 @@ __all__ = [
     "SplitRange",
     "SplitSettings",
     "SqlSource",
+    "StorageSettings",
     "TrackingSettings",
     "TuningSettings",
     "WideRows",

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from spanishgas.config.base import SettingsModel
+from spanishgas.config.places import DataPlace, ObjectAddress, inside
 
 
 class DemoSettings(SettingsModel):
@@ -346,7 +347,7 @@ class DataSettings(SettingsModel):
     Attributes:
         kind: ``files`` for a retailer's own files, ``demo`` for the generated retailer.
         name: Name of the data set; also the suffix of its models.
-        root: Folder under which its tables are published.
+        root: Where its tables are published: a folder, or an address in an object store such as ``s3://bucket/prefix``.
         raw: Folder of its raw files.
         run_date: Default ingestion date.
         as_of: Default feature date.
@@ -359,8 +360,8 @@ class DataSettings(SettingsModel):
 
     kind: Literal["files"] = "files"
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    root: Path
-    raw: Path
+    root: DataPlace
+    raw: DataPlace
     run_date: date
     as_of: date
     extracted_on: date | None = None
@@ -368,6 +369,12 @@ class DataSettings(SettingsModel):
     timezone: str = "Europe/Madrid"
     sources: dict[str, SourceSettings]
     extras: tuple[ExtraTable, ...] = ()
+
+    @model_validator(mode="after")
+    def _raw_is_here(self) -> "DataSettings":
+        if isinstance(self.raw, ObjectAddress) and list(inside(self.raw, self.root) or ()) != ["raw", "current"]:
+            raise ValueError("raw files are read from a folder: data.raw=DIR, also where the tables are in a store")
+        return self
 
     def complete_until(self) -> date | None:
         """Last day that the files are complete for, where the configuration knows it."""

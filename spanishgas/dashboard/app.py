@@ -1,10 +1,12 @@
 """The app: sidebar, pages, and what every page is given. Run by ``python -m spanishgas.dashboard``."""
 
 from datetime import date
+from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from spanishgas.config.places import Place
 from spanishgas.dashboard.data import Published
 from spanishgas.dashboard.formatting import Format, Language
 from spanishgas.dashboard.layout import page_head, unexpected
@@ -187,7 +189,11 @@ def _welcome(view: View) -> None:
                 "Después, recargue esta página. Sus propios ficheros: `docs/bring_your_own_data.md`.",
             )
         )
-        st.caption(view.say("Looked in", "Se ha buscado en") + f" `{view.settings.root.resolve()}`")
+        st.caption(view.say("Looked in", "Se ha buscado en") + f" `{_where(view.settings.root)}`")
+
+
+def _where(place: Place) -> str:
+    return str(place.resolve() if isinstance(place, Path) else place)
 
 
 if __name__ == "__main__":

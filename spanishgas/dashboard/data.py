@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import streamlit as st
 
+from spanishgas.config.places import Place
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import PublishError
 
@@ -74,11 +75,11 @@ class Published:
     """The published tables of one data set.
 
     Args:
-        root: The data set's folder.
+        root: The data set's root: a folder, or an address in an object store.
         option: What a command needs to work on the data set, for messages.
     """
 
-    def __init__(self, root: Path, option: str = "") -> None:
+    def __init__(self, root: Place, option: str = "") -> None:
         self.root, self.option = root, option
         self.store = TableStore(root)
 
@@ -127,10 +128,8 @@ class Published:
         Raises:
             PublishError: Files that it names are gone.
         """
-        meta = self.root / "gold" / "_meta"
         found = []
-        for file in meta.glob(f"*/run_date={day.isoformat()}.json"):
-            publication = Publication(layer="gold", name=file.parent.name, partition=file.stem)
+        for publication in self.store.of_run_dates("gold", day):
             manifest = self.store.find(publication)
             if manifest is not None and table in manifest.tables:
                 found.append(manifest)

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from spanishgas.config import TrackingSettings
 from spanishgas.config.addresses import is_loopback
 from spanishgas.config.base import SettingsModel
+from spanishgas.config.places import DataPlace, Place, below
 from spanishgas.errors import ConfigError
 
 # Setting -> variable.
@@ -31,7 +32,7 @@ class DashboardSettings(SettingsModel):
     """Settings of one dashboard.
 
     Attributes:
-        data_root: Folder of all published tables.
+        data_root: Where all tables are published: a folder, or an address in an object store.
         data: Name of the data set; the default one lies in ``data_root`` itself, others below it.
         language: ``en``, ``es``, or empty for the browser's.
         tracking_uri: Tracking store with the model registry.
@@ -42,7 +43,7 @@ class DashboardSettings(SettingsModel):
         port: Port.
     """
 
-    data_root: Path = Path("data")
+    data_root: DataPlace = Path("data")
     data: str = Field(default=DEFAULT_DATA, pattern=r"^[A-Za-z0-9_-]+$")
     language: str = ""
     tracking_uri: str = Field(default="sqlite:///mlflow.db", min_length=1)
@@ -69,9 +70,9 @@ class DashboardSettings(SettingsModel):
         return self
 
     @property
-    def root(self) -> Path:
-        """Folder of the data set's tables."""
-        return self.data_root if self.data == DEFAULT_DATA else self.data_root / self.data
+    def root(self) -> Place:
+        """Where the data set's tables are published."""
+        return self.data_root if self.data == DEFAULT_DATA else below(self.data_root, self.data)
 
     @property
     def option(self) -> str:

@@ -69,9 +69,9 @@ def over_time(published: Published, table: str, until: date | None) -> pd.DataFr
 def monitored_days(published: Published) -> list[date]:
     """Run dates for which anything is published, oldest first."""
     found = set()
-    for file in (published.root / "gold" / "_meta").glob("*/run_date=*.json"):
+    for publication in published.store.of_run_dates("gold"):
         try:
-            found.add(date.fromisoformat(file.stem.partition("=")[2]))
+            found.add(date.fromisoformat(publication.value))
         except ValueError:
             continue
     return sorted(found)

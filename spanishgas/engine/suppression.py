@@ -12,19 +12,21 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spanishgas.config.places import Place
 from spanishgas.domain.identifiers import one_spelling
-from spanishgas.engine.store import read_json, write_atomically
-from spanishgas.errors import ConfigError, PublishError
+from spanishgas.engine.storage import Storage, storage_at
+from spanishgas.errors import ConfigError, LostRaceError, PublishError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KEY_VARIABLE = "SPANISHGAS_ERASURE_KEY"
 FOLDER, LIST, KEY = "_erased", "customers.json", "key"
+NAME, KEY_NAME = f"{FOLDER}/{LIST}", f"{FOLDER}/{KEY}"
 CUSTOMER = "customer_id"
 # How a customer is called on runs. 80 bits of the hash: two of ten million are called alike with a chance of 4e-11.
 PSEUDONYM, PSEUDONYM_LETTERS, UNNAMED = "p-", 20, "p-unknown"
@@ -38,45 +40,50 @@ class Suppression:
     """Erased customers of one data set.
 
     Attributes:
-        root: The data set's root folder.
+        root: The data set's root, or the door to what is stored there.
         hashes: Keyed hashes of their identifiers.
         key: The key; empty where nobody was ever erased.
     """
 
-    root: Path
+    root: Place | Storage
     hashes: frozenset[str] = frozenset()
     key: bytes = b""
 
     @classmethod
-    def of(cls, root: Path) -> "Suppression":
+    def of(cls, root: Place | Storage) -> "Suppression":
         """The data set's list; an empty one where nobody was ever erased.
 
         Raises:
             PublishError: The list cannot be read, or its key is gone.
             ConfigError: The key is not the one that the list was made with.
         """
-        file = root / FOLDER / LIST
-        if not file.exists():
-            return cls(root)
-        listed = read_json(file)
+        storage = storage_at(root)
+        file, kept_key = f"{storage.place}/{NAME}", f"{storage.place}/{KEY_NAME}"
+        content = storage.get(NAME)
+        if content is None:
+            return cls(storage)
+        try:
+            listed = json.loads(content.data)
+        except ValueError:
+            listed = None
         if not isinstance(listed, Mapping) or not {"probe", "customers"} <= set(listed):
             raise PublishError(
-                "the list of erased customers cannot be read", where=str(file), todo="Restore it from a backup"
+                "the list of erased customers cannot be read", where=file, todo="Restore it from a backup"
             )
-        key = _find_key(root)
+        key = _find_key(storage)
         if key is None:
             raise PublishError(
                 "there is a list of erased customers, but not its key",
-                where=str(file),
-                todo=f"Restore {root / FOLDER / KEY}, or set {KEY_VARIABLE}",
+                where=file,
+                todo=f"Restore {kept_key}, or set {KEY_VARIABLE}",
             )
         if not hmac.compare_digest(str(listed["probe"]), _hash(key, PROBE)):
             raise ConfigError(
                 "the key is not the one that the list of erased customers was made with",
-                where=KEY_VARIABLE if os.environ.get(KEY_VARIABLE) else str(root / FOLDER / KEY),
+                where=KEY_VARIABLE if os.environ.get(KEY_VARIABLE) else kept_key,
                 todo="Give the first key back, or nobody on the list would be recognised",
             )
-        return cls(root, frozenset(map(str, listed["customers"])), key)
+        return cls(storage, frozenset(map(str, listed["customers"])), key)
 
     def matches(self, identifiers: Iterable[str]) -> set[str]:
         """Those of the identifiers that belong to erased customers."""
@@ -101,7 +108,7 @@ class Suppression:
 
     def including(self, identifiers: Iterable[str]) -> "Suppression":
         """The list with more customers; nothing is saved, but the key is made where there is none."""
-        key = self.key or _find_key(self.root) or secrets.token_bytes(32)
+        key = self.key or _find_key(storage_at(self.root)) or secrets.token_bytes(32)
         return Suppression(self.root, self.hashes | {_hash(key, one) for one in identifiers}, key)
 
     def without(self, identifiers: Iterable[str]) -> "Suppression":
@@ -110,12 +117,11 @@ class Suppression:
 
     def save(self) -> None:
         """Puts the list in place of the one before; a key that is not in the environment is kept beside it."""
-        folder = self.root / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.environ.get(KEY_VARIABLE) and not (folder / KEY).exists():
-            _make_key(self.root, self.key)
+        storage = storage_at(self.root)
+        if not os.environ.get(KEY_VARIABLE) and storage.size(KEY_NAME) is None:
+            _make_key(storage, self.key)
         listed = {"probe": _hash(self.key, PROBE), "customers": sorted(self.hashes)}
-        write_atomically(folder / LIST, json.dumps(listed, indent=1) + "\n")
+        storage.put(NAME, (json.dumps(listed, indent=1) + "\n").encode())
 
 
 @dataclass(frozen=True)
@@ -131,15 +137,16 @@ class Pseudonyms:
     key: bytes
 
     @classmethod
-    def of(cls, root: Path) -> "Pseudonyms":
+    def of(cls, root: Place | Storage) -> "Pseudonyms":
         """Those of a data set; its key is made where there is none yet.
 
         Args:
-            root: The data set's root folder.
+            root: The data set's root, or the door to what is stored there.
         """
-        key = _find_key(root)
-        if key is None and not (root / FOLDER / LIST).exists():
-            key = _make_key(root, secrets.token_bytes(32))
+        storage = storage_at(root)
+        key = _find_key(storage)
+        if key is None and storage.size(NAME) is None:
+            key = _make_key(storage, secrets.token_bytes(32))
         return cls(key or b"")
 
     def of_customer(self, identifier: object) -> str:
@@ -154,9 +161,17 @@ class Pseudonyms:
         return told.rename(columns={CUSTOMER: "pseudonym"})
 
 
-def _make_key(root: Path, key: bytes) -> bytes:
-    """Keeps a key in a file that only its owner can read, unless another was faster; returns the key that is kept."""
-    file = root / FOLDER / KEY
+def _make_key(storage: Storage, key: bytes) -> bytes:
+    """Keeps a key, in a folder in a file that only its owner can read, unless another was faster; returns what is kept.
+
+    In an object store who can read it is up to the store: KEY_VARIABLE keeps it elsewhere.
+    """
+    if storage.is_remote:
+        with suppress(LostRaceError):
+            storage.put_if(KEY_NAME, key.hex().encode(), None)
+            return key
+        return _find_key(storage) or key
+    file = storage.root / FOLDER / KEY
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{KEY}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
@@ -170,12 +185,12 @@ def _make_key(root: Path, key: bytes) -> bytes:
     return key
 
 
-def _find_key(root: Path) -> bytes | None:
+def _find_key(storage: Storage) -> bytes | None:
     given = os.environ.get(KEY_VARIABLE)
     if given:
         return given.encode()
-    file = root / FOLDER / KEY
-    return bytes.fromhex(file.read_text(encoding="utf-8").strip()) if file.is_file() else None
+    found = storage.get(KEY_NAME)
+    return None if found is None else bytes.fromhex(found.data.decode().strip())
 
 
 def _hash(key: bytes, identifier: str) -> str:

@@ -179,7 +179,7 @@ class Publisher:
             )
         if not found:
             raise PublishError(
-                "no features are published", where=str(self._store.root / "gold"), todo="Run `features`, or `make demo`"
+                "no features are published", where=self._store.where("gold"), todo="Run `features`, or `make demo`"
             )
         return tuple(found)
 

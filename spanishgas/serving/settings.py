@@ -7,6 +7,8 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from spanishgas.config.addresses import is_loopback
+from spanishgas.config.places import DataPlace, ObjectAddress, Place
+from spanishgas.engine.storage import default_cache
 from spanishgas.errors import ConfigError
 
 PREFIX = "SPANISHGAS_SERVE_"
@@ -53,7 +55,7 @@ class ServingSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     data: str = Field(default=DEFAULT_DATA, pattern=r"^[a-z0-9_]+$")
-    data_root: Path | None = None
+    data_root: DataPlace | None = None
     cache: Path | None = None
     tracking_uri: str = "sqlite:///mlflow.db"
     host: str = "127.0.0.1"
@@ -120,7 +122,7 @@ class ServingSettings(BaseSettings):
         return tuple(one.strip() for one in told.split(",") if one.strip())
 
     @property
-    def root(self) -> Path:
+    def root(self) -> Place:
         """Data root of the data set."""
         if self.data_root is not None:
             return self.data_root
@@ -129,12 +131,17 @@ class ServingSettings(BaseSettings):
     @property
     def cache_folder(self) -> Path:
         """Where tables are kept as the server reads them."""
-        return self.cache or self.root / "serving"
+        return self.cache or self._here / "serving"
+
+    @property
+    def _here(self) -> Path:
+        """Folder of local files: the data root, or the cache of an object store."""
+        return default_cache(self.root) if isinstance(self.root, ObjectAddress) else self.root
 
     @property
     def request_log(self) -> Path:
         """Folder of the request log."""
-        return self.log_folder or self.root / "request_log"
+        return self.log_folder or self._here / "request_log"
 
     @property
     def model_name(self) -> str:

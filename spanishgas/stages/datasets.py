@@ -21,7 +21,7 @@ def facts_of(store: TableStore, manifest: Manifest, name: str) -> DatasetFacts:
     return DatasetFacts(
         name=name_of(manifest, name),
         digest=table.content_hash,
-        path=str(store.root / store.table_folder(manifest.publication, name)),
+        path=store.where(store.table_folder(manifest.publication, name)),
         columns=table.columns,
         rows=table.rows,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from spanishgas.engine.cleaning import clean_text
 from spanishgas.engine.drafts import draft_folder
 from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.finding import Finder
+from spanishgas.engine.storage import ObjectStorage
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.engine.suppression import FOLDER, Suppression
 from spanishgas.errors import ConfigError
@@ -39,7 +41,7 @@ class Erase(PlainStage):
         Raises:
             ConfigError: The file of customers is not there, or names nobody; or nobody is to be erased.
         """
-        listed = Suppression.of(store.root)
+        listed = Suppression.of(store.storage)
         if settings.erasure.customers is not None:
             _read(settings.erasure.customers)
         elif settings.erasure.mode == "lift" or not listed.hashes:
@@ -70,7 +72,7 @@ class Erase(PlainStage):
     def _erase(self, settings: Settings, store: TableStore, run: RunLog) -> str:
         """The work of one run at a time."""
         wanted = settings.erasure
-        listed = Suppression.of(store.root)
+        listed = Suppression.of(store.storage)
         named = [] if wanted.customers is None else _read(wanted.customers)
         if wanted.mode == "lift":
             return _lift(listed, named, run)
@@ -137,7 +139,12 @@ def _search(store: TableStore, records: Records, finder: Finder) -> list[str]:
     root = store.root.resolve()
     here = [path for path in sorted(root.rglob("*")) if path.is_file() and not path.is_symlink()]
     listed = [*here, *(path for path in records.local_files() if not path.resolve().is_relative_to(root))]
-    return [str(file) for file in listed if file.exists() and finder.in_file(file)]
+    found = [str(file) for file in listed if file.exists() and finder.in_file(file)]
+    if isinstance(store.storage, ObjectStorage):
+        with TemporaryDirectory() as scratch:
+            copies = store.storage.copies(Path(scratch))
+            found += [store.where(name) for name, file in copies if finder.in_file(file)]
+    return found
 
 
 def _beyond(found: Found, kept: Kept, naming: Sequence[str], *, dry: bool) -> list[str]:

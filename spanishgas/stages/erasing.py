@@ -148,6 +148,7 @@ def _erase_made_up(erasing: Erasing, manifest: Manifest, found: Found) -> None:
     named = any(EDITION.fullmatch(Path(file.path).parts[1]) for one in manifest.tables.values() for file in one.files)
     tables: dict[str, PublishedTable] = {}
     taken = 0
+    store.bring(manifest)
     with store.draft(publication) as draft:
         for name, table in manifest.tables.items():
             of_table, changed, files = 0, False, []

@@ -100,7 +100,7 @@ def named(store: TableStore, asked: str) -> str:
         PublishError: The customer was erased, or nobody is called so.
     """
     if asked.startswith(PSEUDONYM):
-        called = Pseudonyms.of(store.root)
+        called = Pseudonyms.of(store.storage)
         found = next((one for one in _customers(store) if called.of_customer(one) == asked), None)
         if found is None:
             raise PublishError(
@@ -109,7 +109,7 @@ def named(store: TableStore, asked: str) -> str:
                 todo="Take a pseudonym from a run's report, of the same data root",
             )
         return found
-    if Suppression.of(store.root).matches([asked]):
+    if Suppression.of(store.storage).matches([asked]):
         raise PublishError(
             "the customer was erased: nothing is held that could be explained",
             where=asked,

@@ -20,7 +20,8 @@ from spanishgas.engine.drafts import draft_folder
 from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.integrity import digest_of
 from spanishgas.engine.session import Engine
-from spanishgas.engine.store import Manifest, TableStore, sync
+from spanishgas.engine.storage import sync
+from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.errors import ConfigError, PublishError
 from spanishgas.features.table import FAMILIES
 from spanishgas.registry import ModelRegistry, RunLog
@@ -186,7 +187,7 @@ def _found(store: TableStore, table: str, run_date: date) -> tuple[Manifest, str
         if manifest is not None and name in manifest.tables and manifest.tables[name].files
     ]
     if not found:
-        raise PublishError(f"{table} is not published at or before {run_date}", where=str(store.root))
+        raise PublishError(f"{table} is not published at or before {run_date}", where=str(store.place))
     return max(found, key=lambda one: (one.publication.value, one.created_at)), name
 
 

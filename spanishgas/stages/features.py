@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from spanishgas.config import ExtraColumn, FeatureSettings, Settings
 from spanishgas.contracts import Contract
 from spanishgas.contracts.gold import CUSTOMER_FEATURES, CUSTOMER_MONTH_MARGIN
-from spanishgas.engine.store import Manifest, TableStore, read_json, write_atomically
+from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.features import FeatureResult, build_features, declared, manifest, render_report
 from spanishgas.registry import ModelRegistry, RunLog
 from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
@@ -102,9 +102,10 @@ class Features(PlainStage):
         published = manifests[0].tables[CUSTOMER_FEATURES.name].columns
         features = declared(settings.features.families, declared_extras(settings))
         listed = manifest([feature for feature in features if feature.name in published])
-        file = store.root / "gold" / "_meta" / "feature_manifest.json"
-        if read_json(file) != listed:
-            write_atomically(file, manifest_text(listed))
+        name, text = "gold/_meta/feature_manifest.json", manifest_text(listed).encode()
+        found = store.storage.get(name)
+        if found is None or found.data != text:
+            store.storage.put(name, text)
         return ""
 
 

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 
 from spanishgas.config import QualitySettings
 from spanishgas.contracts.silver import DELIVERY_FIGURES
-from spanishgas.engine.store import Manifest, Publication, TableStore, read_frame, write_frame_atomically
+from spanishgas.engine.store import Manifest, Publication, TableStore, read_frame, write_frame
 from spanishgas.quality import Gate, Last, Verdict, render_verdicts, unneeded, verdicts_frame
 from spanishgas.stages.base import Report
 
-MEMORY = Path("silver", "_meta", "deliveries.parquet")
+MEMORY = "silver/_meta/deliveries.parquet"
 # Deliveries that are remembered: one to compare with, and some for a run date that is made again.
 REMEMBERED = 40
 
@@ -50,7 +50,7 @@ def remember(store: TableStore, manifest: Manifest) -> None:
     """Keeps the figures of what silver is published from."""
     run_date = manifest.tags["bronze_run_date"]
     (file,) = store.files(manifest, DELIVERY_FIGURES.name)
-    with store.lock(Publication(layer="silver", name=MEMORY.stem)):
+    with store.lock(Publication(layer="silver", name=Path(MEMORY).stem)):
         known = _memory(store)
         figures = pq.read_table(file, partitioning=None).to_pandas().assign(run_date=run_date)
         others = known[known["run_date"] != run_date]
@@ -60,11 +60,9 @@ def remember(store: TableStore, manifest: Manifest) -> None:
             ["run_date", *DELIVERY_FIGURES.primary_key], ignore_index=True
         )
         if not ordered.equals(known):
-            write_frame_atomically(store.root / MEMORY, ordered)
+            write_frame(store, MEMORY, ordered)
 
 
 def _memory(store: TableStore) -> pd.DataFrame:
-    file = store.root / MEMORY
-    if not file.is_file():
-        return pd.DataFrame(columns=["run_date", *DELIVERY_FIGURES.column_names])
-    return read_frame(file)
+    known = read_frame(store, MEMORY)
+    return pd.DataFrame(columns=["run_date", *DELIVERY_FIGURES.column_names]) if known is None else known

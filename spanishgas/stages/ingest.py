@@ -32,7 +32,7 @@ from spanishgas.contracts import SOURCES, Contract
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
 from spanishgas.engine.embedded import EmbeddedEngine, open_embedded
 from spanishgas.engine.fingerprint import code_digest, lock_digest
-from spanishgas.engine.store import DataFile, Manifest, Publication, TableStore, write_frame_atomically
+from spanishgas.engine.store import DataFile, Manifest, Publication, TableStore, write_frame
 from spanishgas.engine.suppression import Suppression
 from spanishgas.errors import PublishError
 from spanishgas.quality import LANDING_GATES, LandingFacts, accepted_tags, figures_of, judge, refusal
@@ -46,6 +46,8 @@ CONTRACTS: dict[str, Contract] = {contract.name: contract for contract in SOURCE
 HASHES = "raw_file_hashes.json"
 LOG = "ingestion_log.parquet"
 FETCHED = "fetched"
+# What `demo_data` publishes.
+RAW = "demo"
 
 
 class IngestSettings(SettingsModel):
@@ -74,7 +76,7 @@ class Ingest(PlainStage):
             SourceError: Required sources are missing, one error lists them all; or a database cannot be read.
         """
         hashes = HashCache(_hash_file(store))
-        found = list(_all_files(locate_sources(settings.data)))
+        found = list(_all_files(locate_sources(_with_raw_files(settings.data, store))))
         if any(raw.settings.sql for raw in found):
             folder = _fetched(store)
             drop_rows(folder, ())
@@ -97,7 +99,7 @@ class Ingest(PlainStage):
         assert isinstance(view, IngestSettings)
         folder = workspace.drafts[target.publication]
         hashes = HashCache(_hash_file(workspace.store))
-        erased = Suppression.of(workspace.store.root)
+        erased = Suppression.of(workspace.store.storage)
         extras = {extras_dataset(number): extra for number, extra in enumerate(view.data.extras)}
         earlier = _earlier(workspace.store, target.publication)
         if view.force:
@@ -113,7 +115,7 @@ class Ingest(PlainStage):
                 earlier=earlier,
                 progress=workspace.progress,
             )
-            for dataset, files in locate_sources(view.data).items()
+            for dataset, files in locate_sources(_with_raw_files(view.data, workspace.store)).items()
         ]
         landed = without_erased(workspace.engine, landed, erased)
         verdicts = judge(LANDING_GATES, _facts(workspace.store, view.data, landed, target.publication), view.quality)
@@ -148,7 +150,7 @@ class Ingest(PlainStage):
             whole = pd.concat([_frame(file) for file in files], ignore_index=True)
             # Logs of earlier releases do not know the column.
             whole["first_seen"] = whole.get("first_seen", whole["run_date"]).fillna(whole["run_date"])
-            write_frame_atomically(store.root / "bronze" / "_meta" / LOG, whole)
+            write_frame(store, f"bronze/_meta/{LOG}", whole)
         return ""
 
 
@@ -161,6 +163,13 @@ def _without_dates(data: DataSettings) -> DataSettings:
     """The data set without what landing does not read, so that it does not decide whether to land again."""
     told = {name: getattr(data, name) for name in ("name", "root", "raw", "sources", "extras")}
     return DataSettings(**told, run_date=date.min, as_of=date.min)
+
+
+def _with_raw_files(data: DataSettings, store: TableStore) -> DataSettings:
+    """The data set with the folder in which its raw files lie on this machine."""
+    if isinstance(data.raw, Path):
+        return data
+    return data.model_copy(update={"raw": store.current(Publication(layer="raw", name=RAW))})
 
 
 def _hash_file(store: TableStore) -> Path:

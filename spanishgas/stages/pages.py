@@ -30,7 +30,7 @@ class Page:
 
 
 # Read by every stage: they say where and how, and never what comes out.
-EVERYWHERE = ("force", "engine", "tracking", "data.name", "data.root")
+EVERYWHERE = ("force", "engine", "tracking", "data.name", "data.root", "storage")
 MODEL_SETTINGS = ("model", "labels")
 DEMO = ("customers", "seed", "start", "end", "until", "actions", "world", "churn_rate_90d", "hourly_format")
 DEMO_SETTINGS = tuple(f"data.{name}" for name in (*DEMO, "block_customers"))

@@ -103,7 +103,7 @@ class Recommend(PlainStage):
                 "campaign": found.basis.campaign,
             },
         )
-        told = Pseudonyms.of(workspace.store.root).without_names(table)
+        told = Pseudonyms.of(workspace.store.storage).without_names(table)
         offers = told[told["action"] != "none"]
         later = later_runs(view.policy, view.run_date, workspace.store)
         report = Report(

@@ -1,12 +1,12 @@
 """Stage `replay`: the simulator's replay repeated on many demo worlds, in both kinds of them."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import DemoData, ReplaySettings, Settings
+from spanishgas.config.places import below, inside
 from spanishgas.contracts.decisions import REPLAY_STUDY, REPLAYED_POLICIES
 from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import ConfigError, PublishError
@@ -18,7 +18,7 @@ from spanishgas.stages.base import Build, PlainStage, Product, Report, Request, 
 from spanishgas.stages.score import PARTITION
 
 STUDY = Publication(layer="gold", name="replay_study")
-FOLDER, GOING = "replays", "_going"
+FOLDER = "replays"
 FROM_RAW = (demo_data.STAGE, ingest.STAGE, silver.STAGE, training_set.STAGE)
 FROM_TABLES = (features.STAGE, train.STAGE, promote.STAGE, simulate.STAGE)
 WHY_FORCED = "replay study: no world is left out for the quality of its model"
@@ -97,7 +97,7 @@ class Replay(PlainStage):
         found = {one.data.name: _replayed(one) for one in _worlds(settings)}
         manifests: dict[str, Manifest] = {name: manifest for name, manifest in found.items() if manifest is not None}
         if not manifests:
-            raise PublishError("no world has been replayed", where=str(store.root / FOLDER))
+            raise PublishError("no world has been replayed", where=store.where(FOLDER))
         inputs = {
             name: manifest.tables[REPLAYED_POLICIES.name].content_hash for name, manifest in sorted(manifests.items())
         }
@@ -118,11 +118,11 @@ class Replay(PlainStage):
         parts, lacking = [], []
         for world in view.replay.worlds:
             for seed in view.replay.seeds:
-                name = _name(workspace.store.root.name, world, seed)
+                name = _name(workspace.store.place.name, world, seed)
                 if name not in target.manifests:
                     lacking.append(f"{world} {seed}")
                     continue
-                store = TableStore(workspace.store.root / FOLDER / f"{world}-{seed}")
+                store = workspace.store.below(FOLDER, f"{world}-{seed}")
                 files = store.files(target.manifests[name], REPLAYED_POLICIES.name)
                 parts.append(workspace.engine.frame(workspace.engine.scan(files)).assign(world=world, seed=seed))
         replays = pd.concat(parts, ignore_index=True)
@@ -151,17 +151,11 @@ class Replay(PlainStage):
 
 
 def _remove_raw(settings: Settings) -> None:
-    """Removes a world's raw files and bronze tables: out of sight in one step, then from the disk."""
-    root = settings.data.root
-    if settings.policy.replay.keep_raw:
-        return
-    going = root / GOING
-    for name in ("raw", "bronze"):
-        if (root / name).is_dir():
-            shutil.rmtree(going / name, ignore_errors=True)
-            going.mkdir(exist_ok=True)
-            (root / name).rename(going / name)
-    shutil.rmtree(going, ignore_errors=True)
+    """Removes a world's raw files and bronze tables, which take most space."""
+    if not settings.policy.replay.keep_raw:
+        store = TableStore.of(settings.data.root, settings.storage)
+        for layer in ("raw", "bronze"):
+            store.clear(layer)
 
 
 def _name(data: str, world: str, seed: int) -> str:
@@ -182,8 +176,11 @@ def _worlds(settings: Settings) -> list[Settings]:
     found = []
     for world in settings.policy.replay.worlds:
         for seed in settings.policy.replay.seeds:
-            root = data.root / FOLDER / f"{world}-{seed}"
-            raw = root / data.raw.relative_to(data.root)
+            root = below(data.root, FOLDER, f"{world}-{seed}")
+            way = inside(data.raw, data.root)
+            if way is None:
+                raise ConfigError("the demo's raw files lie below its data root", where=f"data.raw={data.raw}")
+            raw = below(root, *way)
             one = data.model_copy(
                 update={
                     "world": world,
@@ -199,7 +196,7 @@ def _worlds(settings: Settings) -> list[Settings]:
 
 def _replayed(settings: Settings) -> Manifest | None:
     """The published replay of a world."""
-    store = TableStore(settings.data.root)
+    store = TableStore.of(settings.data.root, settings.storage)
     found = store.find(
         Publication(layer="gold", name="simulation", partition=f"{PARTITION}={settings.run_date.isoformat()}")
     )

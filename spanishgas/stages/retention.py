@@ -127,7 +127,7 @@ def plan_removal(settings: Settings, store: TableStore, models: ModelRegistry) -
         if why is not None:
             plan.staying[str(publication)] = why
         else:
-            plan.going.append(Aged(manifest, day, _size(store, manifest)))
+            plan.going.append(Aged(manifest, day, store.size_of(manifest)))
     oldest = settings.retention.request_log_days
     for folder in sorted((store.root / REQUESTS).glob("date=*")):
         day = date.fromisoformat(folder.name.partition("=")[2])
@@ -208,11 +208,6 @@ def _below(node: Node) -> Iterator[str]:
         if one.kind == "publication":
             yield one.name
         yield from _below(one)
-
-
-def _size(store: TableStore, manifest: Manifest) -> int:
-    files = (store.root / file.path for table in manifest.tables.values() for file in table.files)
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _log(run: RunLog, settings: Settings, plan: Plan, finished: int) -> str:

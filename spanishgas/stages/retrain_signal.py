@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from spanishgas.config import Settings, SignalSettings
 from spanishgas.contracts.monitoring import DRIFT_CHECKS, RETRAIN_SIGNAL
-from spanishgas.engine.store import Manifest, Publication, TableStore, write_atomically
+from spanishgas.engine.store import Manifest, Publication, TableStore
 from spanishgas.errors import ModelFileError
 from spanishgas.monitoring.signal import DriftPeriod, Evidence, Signal, decide, render_markdown
 from spanishgas.registry import CHALLENGER, CHAMPION, ModelRegistry, ModelVersion, RunLog
@@ -123,7 +123,7 @@ class RetrainSignal(PlainStage):
         text = file.read_text(encoding="utf-8")
         run.log_text(text, FILE)
         if store.partitions("gold", SIGNAL)[-1] == manifest.publication:
-            write_atomically(store.root / "gold" / FILE, text)
+            store.storage.put(f"gold/{FILE}", text.encode())
         return f"already published: {manifest.tags['retrain_in_words']}"
 
 

@@ -102,12 +102,13 @@ def run_stage(
     with (
         tracker.run(_name_of(stage.name, tags), tags=tags, parent=parent) as run,
         lineage_events(f"{settings.data.name}.{stage.name}", run.id, tell) as events,
-        _placing(stage, settings.data.root) as at,
+        _placing(stage, settings) as at,
     ):
         started = time.perf_counter()
         run.log_parameters(parameters_of(stage.name, settings))
         run.log_config(recorded(settings))
-        store = TableStore(settings.data.root)
+        store = TableStore.of(settings.data.root, settings.storage)
+        store.forget_copies()
         for request in stage.requests(settings, store):
             if request.if_stale and is_current(request.stage, request.settings, store, run.models):
                 continue
@@ -175,7 +176,7 @@ def _provenance(stage: Stage, targets: Sequence[Target], prints: Mapping[Publica
 
 
 @contextmanager
-def _placing(stage: Stage, root: Path) -> Iterator[Progress]:
+def _placing(stage: Stage, settings: Settings) -> Iterator[Progress]:
     """Hears what a stage is at, and writes it down on an error that nobody foresaw."""
     steps = ["starting"]
     try:
@@ -185,7 +186,7 @@ def _placing(stage: Stage, root: Path) -> Iterator[Progress]:
     except Exception as error:
         note(error, STAGE, stage.name)
         note(error, STEP, steps[-1])
-        note(error, PLACE, str(root.absolute()))
+        note(error, PLACE, str(TableStore.of(settings.data.root, settings.storage).root.absolute()))
         raise
 
 

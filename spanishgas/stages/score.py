@@ -140,7 +140,7 @@ class Score(PlainStage):
                 "features_hash": target.inputs["features"],
             },
         )
-        told = Pseudonyms.of(workspace.store.root).without_names(top)
+        told = Pseudonyms.of(workspace.store.storage).without_names(top)
         lines = [
             f"# Scores of {view.run_date}",
             "",

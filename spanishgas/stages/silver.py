@@ -65,7 +65,7 @@ class Silver(PlainStage):
         if found is None:
             raise PublishError(
                 f"nothing has been ingested at or before {settings.run_date}",
-                where=str(store.root / "bronze"),
+                where=store.where("bronze"),
                 todo=f"Run `{command}` first",
             )
         landed = store.read(found, made_by=command)

@@ -172,7 +172,7 @@ class Train(PlainStage):
             metrics={**run.metrics, **(_no_gain(run) if baseline is None else {})},
             tags=run.tags,
         )
-        return Build({target.publication: product}, _report(run, Pseudonyms.of(workspace.store.root)))
+        return Build({target.publication: product}, _report(run, Pseudonyms.of(workspace.store.storage)))
 
     def finish(self, settings: Settings, store: TableStore, manifests: Sequence[Manifest], run: RunLog) -> str:
         """Registers the published model unless its version is there, and lets the role's alias point to it."""

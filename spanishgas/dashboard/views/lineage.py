@@ -1,7 +1,6 @@
 """Lineage: what a recommendation was made of, down to raw files, and what was made of a raw file."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -151,13 +150,12 @@ def _models(view: View) -> dict[str, str]:
 
 def _lineage(view: View) -> "Lineage":
     """What is published, linked; read again where anything was published since."""
-    root = view.published.root
-    state = tuple((str(file), file.stat().st_mtime_ns) for file in sorted(root.glob("*/_meta/**/*.json")))
-    return _linked(state, root)
+    store = view.published.store
+    return _linked(str(store.place), store.state(), store)
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)
-def _linked(state: tuple[tuple[str, int], ...], _root: Path) -> "Lineage":
+def _linked(place: str, state: tuple[tuple[str, float], ...], _store: TableStore) -> "Lineage":
     from spanishgas.stages.lineage import Lineage
 
-    return Lineage(TableStore(_root))
+    return Lineage(_store)
