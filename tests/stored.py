@@ -92,7 +92,7 @@ class Base:
             return put_if(storage, name, *rest)
 
         there = {
-            (False, "files"): ("spanishgas.engine.store._sync", crash),
+            (False, "files"): ("spanishgas.engine.store.sync", crash),
             (False, "manifest"): ("spanishgas.engine.store.write_atomically", crash),
             (True, "files"): ("spanishgas.engine.storage.ObjectStorage.send", crash),
             (True, "manifest"): ("spanishgas.engine.storage.ObjectStorage.put_if", crash_at_manifests),

@@ -576,8 +576,17 @@ class TableStore:
                     lease.check()
             self._seen[publication] = self.storage.put_if(name, text.encode(), self._seen.get(publication))
         else:
+            self._begin_grace(manifest)
             write_atomically(self.root / name, text)
         self._collect(manifest, self.grace_seconds if grace_seconds is None else grace_seconds)
+
+    def _begin_grace(self, manifest: Manifest) -> None:
+        """Files that a manifest is about to replace age from now on: whoever has read the one before may be reading."""
+        with suppress(PublishError):  # nobody knows what a damaged manifest names
+            before = self.find(manifest.publication)
+            for path in set() if before is None else _paths(before) - _paths(manifest):
+                with suppress(FileNotFoundError):
+                    os.utime(self.root / path)
 
     def remove(self, manifest: Manifest, run_id: str) -> int:
         """Removes a publication for good, all of it or nothing as readers see it; the caller holds its lock.

@@ -103,6 +103,16 @@ def test_a_crash_before_the_manifest_leaves_the_old_publication(base: Base, step
     assert list((store.root / "silver" / "_staging").iterdir()) == []
 
 
+def test_the_grace_period_begins_when_something_is_replaced(base: Base) -> None:
+    store = base.store(grace_seconds=60)
+    manifest = publish(store, {"customers": "old"})
+    base.make_older(manifest.tables["customers"].files[0].path, 86400)
+    publish(store, {"customers": "new"})
+    assert store.files(manifest, "customers")[0].read_text() == "old"
+    publish(store, {"customers": "newest"})
+    assert store.files(manifest, "customers")[0].read_text() == "old"
+
+
 def test_the_grace_period_of_a_reader_elsewhere_begins_when_something_is_replaced(
     object_store: ObjectAddress, tmp_path: Path
 ) -> None:
