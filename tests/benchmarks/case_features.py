@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from spanishgas.config import EngineSettings
 from spanishgas.domain.civil_time import month_ends
 from spanishgas.engine.session import open_engine
 from spanishgas.engine.store import TableStore
@@ -31,12 +32,12 @@ def prepare(folder: Path) -> None:
         run_stage(stage, settings, Tracker(settings.tracking), console=Console(quiet=True))
 
 
-def _build(folder: Path, passes: list[tuple[date, ...]]) -> None:
+def build(folder: Path, passes: list[tuple[date, ...]], engine_settings: EngineSettings | None = None) -> None:
     settings = settings_of(folder)
     store = TableStore(settings.data.root)
     published = store.read(SILVER, made_by="silver")
     for days in passes:
-        with open_engine(settings.engine, folder / "scratch") as engine:
+        with open_engine(engine_settings or settings.engine, folder / "scratch") as engine:
             tables = {name: engine.scan(store.files(published, name)) for name in published.tables}
             result = build_features(engine, tables, days, settings.features, {}, progress=lambda _: None)
             engine.materialize(result.features)
@@ -44,8 +45,8 @@ def _build(folder: Path, passes: list[tuple[date, ...]]) -> None:
 
 
 def run(folder: Path) -> None:
-    _build(folder, [DATES])
+    build(folder, [DATES])
 
 
 def reference(folder: Path) -> None:
-    _build(folder, [(day,) for day in DATES])
+    build(folder, [(day,) for day in DATES])
