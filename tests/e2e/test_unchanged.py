@@ -199,10 +199,12 @@ def test_who_is_erased_goes_from_all_days_and_does_not_come_back(retailer: Deliv
     delivered = {
         file.name: file.read_bytes() for file in raw_file(retailer, ATTRIBUTES).parent.iterdir() if file.is_file()
     }
-    with open_engine(settings.engine, retailer.folder / "scratch") as engine:
-        found = erase_everywhere(
-            Erasing(engine, retailer.store, settings.data, erased, "run", dry=False, finder=Finder(erased))
+    scratch = retailer.folder / "scratch"
+    with open_engine(settings.engine, scratch) as engine:
+        wanted = Erasing(
+            engine, retailer.store, settings.data, erased, "run", dry=False, finder=Finder(erased), scratch=scratch
         )
+        found = erase_everywhere(wanted)
     # Raw files of the demo retailer are erased from, too; a real source goes on delivering what it did.
     for name, content in delivered.items():
         raw_file(retailer, ATTRIBUTES).with_name(name).write_bytes(content)

@@ -50,7 +50,7 @@ class Scene:
         store = TableStore(folder / "data")
         for manifest in published(store):
             if manifest.stage == without:
-                store._manifest_file(manifest.publication).unlink()
+                store.storage.delete(store._manifest_name(manifest.publication))
         return store
 
 
