@@ -120,6 +120,8 @@ class LabelSettings(SettingsModel):
         censor_at_offers: Censor follow-up at the first retention offer and weight by its propensity.
         split: Months of train, valid and test (dated only).
         shares: Split name -> share of customers by stable hash (snapshot only).
+        sample: Share of customers whose rows are all kept; of the others only rows that leave are. Below 1 for training
+            sets that are too large: weights keep figures and calibration those of everybody.
         exclude_features: Features to leave out of the training set.
         audit_max_roc_auc: The leak audit flags a feature that alone ranks better than this.
         audit_min_rows: Rows that a value or bin needs to be audited.
@@ -134,6 +136,7 @@ class LabelSettings(SettingsModel):
     censor_at_offers: bool = True
     split: SplitSettings = SplitSettings()
     shares: dict[Literal["train", "valid", "test"], float] = Field(default_factory=dict)
+    sample: float = Field(default=1.0, gt=0.0, le=1.0)
     exclude_features: tuple[str, ...] = ()
     audit_max_roc_auc: float = 0.95
     audit_min_rows: int = 50

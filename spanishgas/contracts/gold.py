@@ -80,7 +80,7 @@ def _window(name: str, description: str) -> Column:
 CHURN_TRAINING_DATASET = Contract(
     name="churn_training_dataset",
     layer="gold",
-    version=4,
+    version=5,
     grain="as_of x customer at risk",
     description=(
         "Features, outcomes per 30-day window and split. An outcome is null once the customer has left in an earlier "
@@ -154,6 +154,20 @@ CHURN_TRAINING_DATASET = Contract(
                 "labels have no dates."
             ),
             minimum=0,
+        ),
+        Column(
+            name="sampled",
+            type="bool",
+            description=(
+                "Whether the customer was drawn into the sample of `labels.sample`; rows that are not are there "
+                "because they leave. Rows that are have the features of everybody."
+            ),
+        ),
+        Column(
+            name="sample_weight",
+            type="float",
+            description="How many rows this one stands for: 1 / `labels.sample` unless it leaves within the horizon.",
+            minimum=1.0,
         ),
     ),
 )

@@ -94,7 +94,8 @@ def backtest(
             {"origin": origin, "metric": name, "value": one.value, "lo": one.lo, "hi": one.hi}
             for name, one in found.items()
         ]
-        sample = test.take(np.arange(len(test)) % max(len(test) // EXPLAINED, 1) == 0)
+        alike = test.alike
+        sample = alike.take(np.arange(len(alike)) % max(len(alike) // EXPLAINED, 1) == 0)
         contributions, _ = model.contributions(sample.features)
         ranked = global_table(contributions, sample.features)
         used.append(ranked[["feature", "mean_abs"]].assign(origin=origin, rank=np.arange(1, len(ranked) + 1)))

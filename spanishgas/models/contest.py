@@ -153,7 +153,7 @@ def hold(
         sizes={role: one.size_bytes / 2**20 for role, one in compared.items()},
         scores=_told(test, scores),
         younger=_younger(compared, learned_until or {}),
-        curves=plot_curves(test.outcome, {_label(one): found[role].risk for role, one in compared.items()})
+        curves=plot_curves(test.outcome, {_label(one): found[role].risk for role, one in compared.items()}, test.weight)
         if found
         else None,
     )

@@ -71,7 +71,7 @@ def out_of_fold(
             model = _fit_inside(settings, signs, inside, groups[folds != fold], oof.trials, seed, threads=threads)
             hazards[seed, folds == fold] = model.predict_windows(outside.features)
         risk = 1 - np.prod(1 - hazards[seed], axis=1)
-        found = measure(rows.outcome[known], risk[known], np.ones((1, int(known.sum()))))
+        found = measure(rows.outcome[known], risk[known], rows.weight[known][None])
         figures.append({"seed": seed, "roc_auc": float(found["roc_auc"][0]), "pr_auc": float(found["pr_auc"][0])})
     return OutOfFold(hazards, pd.DataFrame(figures))
 

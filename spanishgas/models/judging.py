@@ -92,7 +92,7 @@ def judge(
         assess(found, replicates=replicates),
         by_window(found, replicates=replicates),
         by_group(found, groups, replicates=replicates),
-        plot_curves(found.outcome[known], {label: found.risk[known]}),
+        plot_curves(found.outcome[known], {label: found.risk[known]}, found.weight[known]),
     )
 
 
@@ -162,7 +162,7 @@ def versus(found: Scored, baseline_risk: Floats, *, names: tuple[str, str], repl
         )
         result = "better"
     both = {baseline: baseline_risk[known], candidate: found.risk[known]}
-    return Versus(differences, result, verdict, plot_curves(outcome, both))
+    return Versus(differences, result, verdict, plot_curves(outcome, both, found.weight[known]))
 
 
 def _words(metric: str) -> str:

@@ -53,8 +53,9 @@ def refit(judged: ChurnModel, judged_digest: str, table: pd.DataFrame, *, thread
     months = rows.keys.loc[rows.keys["split"] == "valid", "as_of"].nunique()
     model, hazards = learn_again(judged.model, rows, months, threads=threads)
     # What goes on after the windows is learned from the halves too: these rows were seen by none of their trees.
-    curve = learn(as_followed(rows, whole.features, hazards, np.zeros(len(rows), np.bool_)))
-    curve = replace(curve, repricing=learn_repricing(whole.features, whole.keys["customer_id"], whole.keys["as_of"]))
+    alike, unseen = whole.alike, np.zeros(int(rows.sampled.sum()), np.bool_)
+    curve = learn(as_followed(rows.alike, alike.features, hazards[rows.sampled], unseen))
+    curve = replace(curve, repricing=learn_repricing(alike.features, alike.keys["customer_id"], alike.keys["as_of"]))
     return replace(judged, model=model, facts=_facts(judged, judged_digest, rows), survival=curve)
 
 

@@ -26,6 +26,8 @@ NOT_FEATURES = (
     *(f"weight_{window}" for window in WINDOWS),
     "left_day",
     "observed_days",
+    "sampled",
+    "sample_weight",
 )
 
 
@@ -61,11 +63,13 @@ class Rows:
         features: One column per feature.
         names: Names of the windows; a source without churn dates has one, ``horizon``.
         windows: 1 left, 0 stayed, NaN not at risk or not known; shape (rows, windows).
-        weights: Inverse probability of being followed through the window, same shape.
+        weights: How much each outcome counts: inverse probability that its row is in the training set and was followed
+            through the window; same shape.
         outcome: 1 left within the horizon, 0 stayed, NaN not known; shape (rows,).
         weight: Weight of the outcome: that of the last window followed.
         left_day: Days until the customer left, beyond the horizon too; NaN where not known to have; shape (rows,).
         observed_days: Days that leaving is known for; shape (rows,).
+        sampled: Whether a row stands for everybody alike; the others are there because they leave. Shape (rows,).
     """
 
     keys: pd.DataFrame
@@ -77,6 +81,7 @@ class Rows:
     weight: Floats
     left_day: Floats
     observed_days: Floats
+    sampled: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "Rows":
@@ -86,12 +91,13 @@ class Rows:
             ContractError: No outcome is known.
         """
         outcome: Floats = np.asarray(table["left_horizon"].astype("float64"), np.float64)
+        stands_for = _numbers(table, "sample_weight", 1.0)[:, None]
         used = tuple(window for window in WINDOWS if table[f"left_{window}"].notna().any())
         if used:
             windows = table[[f"left_{window}" for window in used]].astype("float64").to_numpy()
-            weights = table[[f"weight_{window}" for window in used]].astype("float64").to_numpy()
+            weights = stands_for * table[[f"weight_{window}" for window in used]].astype("float64").to_numpy()
         else:
-            windows, weights = outcome[:, None], np.where(np.isfinite(outcome), 1.0, np.nan)[:, None]
+            windows, weights = outcome[:, None], np.where(np.isfinite(outcome)[:, None], stands_for, np.nan)
         if not np.isfinite(windows).any():
             raise ContractError("no outcome is known", where="training set", todo="Check the labels: nothing is mature")
         features = table.drop(columns=[name for name in NOT_FEATURES if name in table.columns])
@@ -107,6 +113,7 @@ class Rows:
             last,
             _numbers(table, "left_day", np.nan),
             _numbers(table, "observed_days", 0.0),
+            _numbers(table, "sampled", 1.0) > 0,
         )
 
     def __len__(self) -> int:
@@ -125,12 +132,18 @@ class Rows:
             self.weight[places],
             self.left_day[places],
             self.observed_days[places],
+            self.sampled[places],
         )
 
     @property
     def followed(self) -> "Rows":
         """Rows of which at least one window is known."""
         return self.take(np.flatnonzero(np.isfinite(self.windows).any(axis=1)))
+
+    @property
+    def alike(self) -> "Rows":
+        """Rows whose features are those of everybody."""
+        return self.take(self.sampled)
 
     def of_split(self, split: str) -> "Rows":
         """Rows of one split."""

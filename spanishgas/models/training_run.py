@@ -143,7 +143,7 @@ def train(
     against = None if baseline is None else _against(held[counts], baseline, counts, best.kind, evaluation.replicates)
     ceiling = None if truth is None else share_of_ceiling(held[counts].scored, _true_risk(held[counts].rows, truth))
     progress("explaining")
-    explained = _explain(model, _sample(held[counts].rows, evaluation.explained_rows))
+    explained = _explain(model, _sample(held[counts].rows.alike, evaluation.explained_rows))
     return _told(
         _Findings(
             settings,
@@ -239,7 +239,7 @@ def _search(
 
 def _followed(model: HazardModel, whole: Rows, rows: Rows) -> Followed:
     """The rows that the model may learn from, as far as they were followed: not at all without churn dates."""
-    places = np.flatnonzero(rows.keys["split"].isin(("train", "valid")))
+    places = np.flatnonzero(rows.keys["split"].isin(("train", "valid")).to_numpy() & rows.sampled)
     some = rows.take(places)
     is_seen = (some.keys["split"] == "train").to_numpy()
     return as_followed(some, whole.features.iloc[places], model.predict_windows(some.features), is_seen)
@@ -247,7 +247,7 @@ def _followed(model: HazardModel, whole: Rows, rows: Rows) -> Followed:
 
 def _repricing(whole: Rows) -> Repricing:
     """What renewals do to prices, by the rows that the model may learn from."""
-    places = np.flatnonzero(whole.keys["split"].isin(("train", "valid")))
+    places = np.flatnonzero(whole.keys["split"].isin(("train", "valid")).to_numpy() & whole.sampled)
     keys = whole.keys.iloc[places]
     return learn_repricing(whole.features.iloc[places], keys["customer_id"], keys["as_of"])
 

@@ -12,6 +12,7 @@ from spanishgas.contracts.gold import CHURN_TRAINING_DATASET
 from spanishgas.monitoring.baseline import FILE, build_baseline
 from spanishgas.registry import LEARNED_TAG, ModelPackage
 from spanishgas.stages.base import LandedFile
+from spanishgas.training.sampling import are_alike
 
 if TYPE_CHECKING:
     from spanishgas.models import ChurnModel
@@ -48,7 +49,8 @@ def write_baseline(
     baseline = build_baseline(
         # In one snapshot the split is by customer, at random: those of test are of the same kind, and as many are
         # scored.
-        table[days.isin(model.facts["learned_as_of"])],
+        # Features of leavers beyond the sample are not those of everybody.
+        table[days.isin(model.facts["learned_as_of"]) & are_alike(table)],
         [name for name in table.columns if name not in LABELS],
         lambda rows: model.predict(rows[list(model.model.columns_)])["risk"],
         figures=figures,

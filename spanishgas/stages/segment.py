@@ -25,6 +25,7 @@ from spanishgas.stages.base import Build, LandedFile, PlainStage, Product, Repor
 from spanishgas.stages.features import STAGE as FEATURES
 from spanishgas.stages.places import features_at, segments_at
 from spanishgas.stages.training_set import TRAINING_SET
+from spanishgas.training.sampling import are_alike
 
 PARTITION = "asof_date"
 MODEL = "segment_model"
@@ -97,8 +98,8 @@ class Segment(PlainStage):
         table = read("features", CUSTOMER_FEATURES.name, *wanted)
         past = None
         if "training_set" in target.manifests:
-            past = read("training_set", CHURN_TRAINING_DATASET.name, *wanted, "left_horizon")
-            past = past[past["left_horizon"].notna()]
+            past = read("training_set", CHURN_TRAINING_DATASET.name, *wanted, "left_horizon", "sampled")
+            past = past[past["left_horizon"].notna() & are_alike(past)]
         previous, before = None, None
         if "before" in target.manifests:
             previous = model_of(store, target.manifests["before"])

@@ -15,6 +15,7 @@ from spanishgas.errors import ConfigError, SourceError
 from spanishgas.training.audit import audit_features, single_feature_auc
 from spanishgas.training.labels import LABEL_COLUMNS, WINDOWS, dated_labels, snapshot_labels
 from spanishgas.training.report import plot_auc, plot_churn, render
+from spanishgas.training.sampling import sampled
 from spanishgas.training.split import EMBARGO, months_of, split_by_customer, split_of
 
 if TYPE_CHECKING:
@@ -85,12 +86,13 @@ def build_training_set(
             "customer_id",
         )
     outcomes = engine.materialize(outcomes)
-    usable = outcomes.filter(~outcomes.without_label & ~outcomes.left_unregistered)
+    usable = sampled(outcomes.filter(~outcomes.without_label & ~outcomes.left_unregistered), labels.sample)
     table = engine.materialize(usable.select(*KEY, *LABEL_COLUMNS).join(features.select(*KEY, *kept), list(KEY)))
     counts = _counts(engine, table)
     facts = _facts(engine, outcomes, counts, labels)
     # Months of the embargo hold the same features of the same customers: looking at them too would tell nothing more.
-    looked_at = table.filter(table.left_horizon.notnull() & (table.split != EMBARGO))
+    # Leavers beyond the sample would make every value look as if it told more.
+    looked_at = table.filter(table.left_horizon.notnull() & (table.split != EMBARGO) & table.sampled)
     frame = engine.frame(looked_at.select("left_horizon", *kept))
     outcome = frame.pop("left_horizon").astype("float64")
     auc = single_feature_auc(frame, outcome).sort_values(ascending=False)
@@ -145,9 +147,9 @@ def _require_dates(engine: Engine, events: ir.Table, cut: date) -> None:
 def _counts(engine: Engine, table: ir.Table) -> pd.DataFrame:
     grouped = table.group_by("split", "as_of").aggregate(
         rows=table.count(),
-        stayed=(table.left_horizon == 0).sum(),
+        stayed=table.sample_weight.sum(where=table.left_horizon == 0).round(),
         left=(table.left_horizon == 1).sum(),
-        censored=table.left_horizon.isnull().sum(),
+        censored=table.sample_weight.sum(where=table.left_horizon.isnull()).round(),
         **{f"left_{window}": (table[f"left_{window}"] == 1).sum() for window in WINDOWS},
     )
     frame = engine.frame(grouped)
@@ -183,6 +185,7 @@ def _facts(
     for split, day, rows, left in counts[["split", "as_of", "rows", "left"]].itertuples(index=False):
         facts |= {f"rows_{split}.{day}": int(rows), f"churners_{split}.{day}": int(left)}
     facts["is_temporal"] = int(labels.kind == "dated")
+    facts["sample"] = labels.sample
     return facts
 
 

@@ -31,6 +31,8 @@ LABEL_COLUMNS = (
     *(f"weight_{window}" for window in WINDOWS),
     "left_day",
     "observed_days",
+    "sampled",
+    "sample_weight",
 )
 # Days that leaving is told for beyond the horizon.
 LONGEST_DAYS = 720
@@ -70,8 +72,8 @@ def dated_labels(
         cut: Last day that the files are complete for.
 
     Returns:
-        One row per customer and `as_of`, in ``LABEL_COLUMNS`` without the split, and two flags, ``without_label`` and
-        ``left_unregistered``: such rows are not at risk, or nobody can tell.
+        One row per customer and `as_of`, in ``LABEL_COLUMNS`` without split and sample, and two flags,
+        ``without_label`` and ``left_unregistered``: such rows are not at risk, or nobody can tell.
     """
     known = engine.materialize(leavers(events, cut))
     table = at_risk.select("customer_id", "as_of").left_join(known.mutate(labelled=True), "customer_id")

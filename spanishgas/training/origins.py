@@ -12,6 +12,7 @@ from spanishgas.domain.civil_time import add_months, month_ends
 from spanishgas.engine.session import Engine
 from spanishgas.errors import ConfigError
 from spanishgas.training.labels import LABEL_COLUMNS, dated_labels
+from spanishgas.training.sampling import sampled
 from spanishgas.training.split import last_month_end, learned_months, mature_until
 
 KEY = ("customer_id", "as_of")
@@ -82,6 +83,7 @@ def origin_rows(
             "without_label", "left_unregistered", "unknown_propensities"
         )
         columns = [name for name in LABEL_COLUMNS if name != "split"]
+        usable = sampled(usable, labels.sample)
         joined = usable.select(*KEY, *columns).join(rows, list(KEY))
         parts.append(joined.mutate(split=ibis.literal(split)))
     # Put together before they are frames: what is null for a whole part keeps its type.

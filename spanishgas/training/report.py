@@ -40,6 +40,12 @@ def render(
             f"{labels.registration_lag_days} days; data complete until {cut}.",
             "",
         ]
+    if labels.sample < 1:
+        lines += [
+            f"**A sample**: all rows that leave, and all rows of {labels.sample:.4g} of the customers. `stayed`, "
+            "`censored` and the churn rate stand for everybody; `rows` are those that are there.",
+            "",
+        ]
     lines += [
         "| split | as_of | rows | stayed | left | censored | churn rate |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",

@@ -16,6 +16,7 @@ from spanishgas.models.files import LOADER, digest_of
 from spanishgas.registry import Tracker
 from spanishgas.stages import backtest, churn_models, segment, train
 from spanishgas.stages.runner import Outcome, run_stage
+from spanishgas.stages.training_set import TRAINING_SET
 from tests.e2e.worlds import QUIET, WORLD, copy_of, settings_of
 from tests.once import Once, hand_out
 
@@ -219,6 +220,27 @@ def test_a_sweep_from_the_command_line_has_children_with_the_same_names(
     assert all("calibration_slope" in name for name in one ^ other)
     assert len(one & other) > 50
     assert {child.info.run_name for child in children} == {"train logistic", "train xgboost"}
+
+
+def test_a_sample_holds_all_who_leave_and_goes_through_the_stages(root: Path, tracking: TrackingSettings) -> None:
+    """A third of the customers: leavers, their rate and the weights are those of the whole set."""
+    tracker, store = Tracker(tracking), TableStore(root)
+    whole = pd.read_parquet(store.files(store.read(TRAINING_SET, made_by="training_set"), "churn_training_dataset")[0])
+    settings = settings_of(root, tracking, "labels.sample=0.33", "model=logistic")
+    outcome = run_stage(train.STAGE, settings, tracker, console=QUIET)
+    manifest = store.read(TRAINING_SET, made_by="training_set")
+    rows = pd.read_parquet(store.files(manifest, "churn_training_dataset")[0])
+    assert 0.3 * len(whole) < len(rows) < 0.7 * len(whole)
+    assert (rows["left_horizon"] == 1).sum() == (whole["left_horizon"] == 1).sum()
+    # Weights of random rows: near the number of all, and exact for leavers.
+    assert rows["sample_weight"].sum() == pytest.approx(len(whole), rel=0.15)
+    assert manifest.metrics["sample"] == 0.33
+    told = tracker.client.get_run(outcome.run_id).data
+    assert told.metrics["train_leavers"] > 0
+    grouped = run_stage(segment.STAGE, settings, tracker, console=QUIET)
+    table = pd.read_parquet(store.files(grouped.manifests[0], "segment_summary")[0])
+    drawn = rows[rows["sampled"] & rows["left_horizon"].notna()]
+    assert table["churn_rows"].sum() == len(drawn)
 
 
 def test_segments_go_on_from_the_date_before(root: Path, tracking: TrackingSettings) -> None:
