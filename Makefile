@@ -9,12 +9,12 @@ BUILDER ?= docker build
 BUILD_ARGS = $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	--build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: setup spark demo test drill coverage lint format bench ui dashboard serve images audit sbom lock dictionary notebook changelog
+.PHONY: setup spark demo test drill coverage lint format bench bench-save bench-compare ui dashboard serve images audit sbom lock dictionary notebook changelog
 .PHONY: clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv from the lock file; PYTHON=... names an interpreter
 
@@ -54,6 +54,12 @@ format: $(READY) ## format and fix what can be fixed
 
 bench: $(READY) ## measure; CASE=name for one case
 	@$(BIN)/python -m tests.benchmarks $(CASE)
+
+bench-save: $(READY) ## keep the ratios of benchmarks as the baseline; CASE=name for one case
+	@$(BIN)/python -m tests.benchmarks save $(CASE)
+
+bench-compare: $(READY) ## say what got slower since the baseline; CASE=name for one case
+	@$(BIN)/python -m tests.benchmarks compare $(CASE)
 
 ui: $(READY) ## open the MLflow UI on the local store
 	@echo "the runs: http://127.0.0.1:$(or $(PORT),5000)/#/experiments/1?workflowType=machine_learning"

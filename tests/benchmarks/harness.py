@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,8 +66,8 @@ def measure(name: str) -> dict[str, object]:
     """Runs one case beside its reference and returns its row for the report."""
     module = importlib.import_module(case_modules()[name])
     case: Case = module.CASE
-    with TemporaryDirectory(prefix="bench-", dir=_scratch()) as scratch:
-        folder = Path(scratch)
+    with TemporaryDirectory(prefix="bench-", dir=scratch()) as inside:
+        folder = Path(inside)
         _in_process(name, "prepare", folder)
         pairs = [
             (_in_process(name, "run", folder), _in_process(name, "reference", folder)) for _ in range(case.repeats)
@@ -100,13 +100,17 @@ def call_step(name: str, step: str, folder: Path) -> None:
 
 
 def _in_process(name: str, step: str, folder: Path) -> Usage:
+    words = ["tests.benchmarks", "--step", name, step, str(folder)]
+    return run_measured(words, dict(os.environ), f"{name}: {step}")
+
+
+def run_measured(words: Sequence[str], environment: Mapping[str, str], what: str) -> Usage:
+    """Runs a module with its arguments in a process of its own, and tells what that used, its children included."""
     started = time.perf_counter()
-    child = os.posix_spawn(
-        sys.executable, [sys.executable, "-m", "tests.benchmarks", "--step", name, step, str(folder)], dict(os.environ)
-    )
+    child = os.posix_spawn(sys.executable, [sys.executable, "-m", *words], environment)
     _, status, usage = os.wait4(child, 0)
     if status != 0:
-        raise SystemExit(f"{name}: {step} ended with status {status}")
+        raise SystemExit(f"{what} ended with status {status}")
     return Usage(usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss / 1024)
 
 
@@ -116,8 +120,8 @@ def _median(usages: list[Usage]) -> Usage:
     )
 
 
-def _scratch() -> Path:
-    """Inputs are large: they lie beside the outputs, not in a temporary folder that may be memory."""
+def scratch() -> Path:
+    """Where cases work. Inputs are large: they lie beside the outputs, not in a temporary folder that may be memory."""
     folder = ROOT / "data" / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
