@@ -74,6 +74,7 @@ def test_the_champion_scores_the_same_elsewhere_and_no_address_of_the_place_befo
 
 
 @pytest.mark.few_readings
+@pytest.mark.drill
 def test_who_was_erased_since_is_erased_again(
     retailer: Retailer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

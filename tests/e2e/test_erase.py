@@ -94,6 +94,7 @@ def artifacts(retailer: Retailer, run_id: str) -> str:
 
 
 @pytest.mark.few_readings
+@pytest.mark.drill
 def test_nobody_published_names_them_nobody_else_changes_and_nothing_brings_them_back(
     decided: Retailer, ids: list[str], tmp_path: Path
 ) -> None:
@@ -227,6 +228,7 @@ def an_earlier_release(retailer: Retailer, customer: str) -> str:
 
 
 @pytest.mark.few_readings
+@pytest.mark.drill
 def test_after_it_no_byte_under_the_data_root_or_of_the_tracking_store_names_them(
     retailer: Retailer, tmp_path: Path
 ) -> None:
@@ -303,6 +305,7 @@ def test_after_it_no_byte_under_the_data_root_or_of_the_tracking_store_names_the
 
 
 @pytest.mark.few_readings
+@pytest.mark.drill
 def test_erasing_again_changes_nothing_repairs_what_slipped_in_and_can_be_lifted(
     retailer: Retailer, tmp_path: Path
 ) -> None:
@@ -337,6 +340,7 @@ def test_erasing_again_changes_nothing_repairs_what_slipped_in_and_can_be_lifted
 
 
 @pytest.mark.few_readings
+@pytest.mark.drill
 def test_what_cannot_be_done_is_refused(retailer: Retailer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     retailer = with_own_artifacts(retailer, tmp_path)
     with pytest.raises(ConfigError, match="nobody is named"):

@@ -13,6 +13,7 @@ from tests.e2e.days import MONDAY, TUESDAY, Deliveries
 REASON = "quality.reason='the archive was closed'"
 
 
+@pytest.mark.drill
 def test_a_bad_delivery_is_stopped_and_yesterdays_tables_stay(delivered: Deliveries, tmp_path: Path) -> None:
     retailer = delivered
     monday = retailer.silver()

@@ -72,6 +72,7 @@ def test_drift_leaves_its_report_on_the_run(retailer: Retailer) -> None:
     assert retailer.run(drift.STAGE).cached
 
 
+@pytest.mark.drill
 def test_the_baseline_goes_with_the_champion_whatever_is_trained_after_it(retailer: Retailer) -> None:
     first = retailer.run(drift.STAGE)
     settings = settings_of(retailer.root, retailer.tracking, *SIZE, *WIDE)
@@ -102,6 +103,7 @@ def test_charts_of_one_run_go_over_run_dates(retailer: Retailer) -> None:
     assert "tables/run_dates.csv" in artifacts(retailer, later, "tables")
 
 
+@pytest.mark.drill
 def test_doubled_prices_in_a_file_are_told_by_their_root(retailer: Retailer) -> None:
     before = alarms(retailer, retailer.run(drift.STAGE, "monitoring.evidently=none"))
     file = retailer.root / "raw" / "current" / "price_history.csv"
@@ -134,6 +136,7 @@ def test_files_that_stopped_coming_are_told(retailer: Retailer) -> None:
 
 
 @pytest.mark.decided
+@pytest.mark.drill
 def test_scores_meet_their_outcomes_once_these_are_mature(retailer: Retailer, followed: Path, tmp_path: Path) -> None:
     for stage in (score.STAGE, recommend.STAGE, segment.STAGE):
         retailer.run(stage)

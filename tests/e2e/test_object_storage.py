@@ -138,6 +138,7 @@ def test_customers_are_erased_there(retailer: Retailer, object_store: ObjectAddr
 
 
 @pytest.mark.decided
+@pytest.mark.drill
 def test_what_is_old_goes_there_and_what_is_exported_is_the_same(
     retailer: Retailer, object_store: ObjectAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ def house(trained: Path, tmp_path: Path, tracking: TrackingSettings) -> House:
     return House(hand_out(trained, tmp_path / "data"), tracking)
 
 
+@pytest.mark.drill
 def test_the_whole_story(house: House) -> None:
     house.train(*WEAK)
     first = house.promote()
@@ -182,6 +183,7 @@ def test_the_whole_story(house: House) -> None:
     check_compare_page(house, actions={"refused", "forced"}, models=set())
 
 
+@pytest.mark.drill
 def test_trees_are_fast_enough_for_the_default_limits_and_a_bad_moment_passes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ def test_runs_of_a_month_share_its_budget_in_order_of_their_dates(retailer: Reta
     assert limits_of(retailer, late).loc["budget", "committed"] > 0
 
 
+@pytest.mark.drill
 def test_simulate_replays_policies_by_the_truth(retailer: Retailer) -> None:
     outcome = retailer.run(simulate.STAGE)
     run = retailer.tracker.client.get_run(outcome.run_id)
@@ -224,6 +225,7 @@ def test_what_is_missing_is_told(retailer: Retailer, tmp_path: Path, tracking: T
         empty.run(recommend.STAGE, "policy.response.kind=assumed")
 
 
+@pytest.mark.drill
 def test_without_overlap_the_response_is_assumed_and_says_so(retailer: Retailer) -> None:
     outcome = retailer.run(recommend.STAGE, "policy.response.learned.min_effective_share=1.0")
     run = retailer.tracker.client.get_run(outcome.run_id)

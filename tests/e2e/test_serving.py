@@ -39,6 +39,8 @@ from tests.e2e.house import AS_OF, BEFORE, RUN, TODAY, House, house
 from tests.e2e.served import ROOT, Server
 
 __all__ = ["house"]  # a fixture
+# A retailer with two versions of a model, decided and served by a real server, takes long by nature.
+pytestmark = pytest.mark.drill
 
 
 @pytest.fixture

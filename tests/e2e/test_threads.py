@@ -9,6 +9,7 @@ from tests.e2e.worlds import Retailer
 
 @pytest.mark.decided
 @pytest.mark.parametrize("stage", [features.STAGE, training_set.STAGE, segment.STAGE], ids=lambda one: one.name)
+@pytest.mark.drill
 def test_gold_tables_made_with_two_threads_are_those_made_with_one(retailer: Retailer, stage: Stage) -> None:
     one = retailer.run(stage)
     assert one.cached  # the world was made with one thread

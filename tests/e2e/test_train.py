@@ -129,6 +129,7 @@ def _children(tracker: Tracker, outcome: Outcome):  # type: ignore[no-untyped-de
     return tracker.client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{outcome.run_id}'")
 
 
+@pytest.mark.drill
 def test_training_again_after_a_change_does_not_mix_with_what_was(root: Path, tracking: TrackingSettings) -> None:
     tracker = Tracker(tracking)
     first = run_stage(train.STAGE, settings_of(root, tracking), tracker, console=QUIET)
@@ -183,6 +184,7 @@ def _publish_as_it_is(manifest: Path, file: Path) -> None:
     manifest.write_text(integrity.sealed(json.dumps(told)))
 
 
+@pytest.mark.drill
 def test_a_search_is_one_parent_with_comparable_children(root: Path, tracking: TrackingSettings) -> None:
     tracker = Tracker(tracking)
     settings = settings_of(root, tracking, "model.tuning.trials=3")
@@ -200,6 +202,7 @@ def test_a_search_is_one_parent_with_comparable_children(root: Path, tracking: T
     assert (metrics["trials"], metrics["trials_resumed"]) == (4, 3)
 
 
+@pytest.mark.drill
 def test_a_sweep_from_the_command_line_has_children_with_the_same_names(
     root: Path, tracking: TrackingSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +225,7 @@ def test_a_sweep_from_the_command_line_has_children_with_the_same_names(
     assert {child.info.run_name for child in children} == {"train logistic", "train xgboost"}
 
 
+@pytest.mark.drill
 def test_a_sample_holds_all_who_leave_and_goes_through_the_stages(root: Path, tracking: TrackingSettings) -> None:
     """A third of the customers: leavers, their rate and the weights are those of the whole set."""
     tracker, store = Tracker(tracking), TableStore(root)
@@ -243,6 +247,7 @@ def test_a_sample_holds_all_who_leave_and_goes_through_the_stages(root: Path, tr
     assert table["churn_rows"].sum() == len(drawn)
 
 
+@pytest.mark.drill
 def test_segments_go_on_from_the_date_before(root: Path, tracking: TrackingSettings) -> None:
     tracker = Tracker(tracking)
     settings = settings_of(root, tracking, "as_of=[2024-08-31,2024-09-30]")
@@ -266,6 +271,7 @@ def test_segments_go_on_from_the_date_before(root: Path, tracking: TrackingSetti
     assert tracker.client.get_run(fresh.run_id).data.tags["before"] == "none"
 
 
+@pytest.mark.drill
 def test_a_backtest_tells_every_origin(root: Path, tracking: TrackingSettings) -> None:
     tracker = Tracker(tracking)
     settings = settings_of(root, tracking, "model=logistic")

@@ -108,6 +108,7 @@ def test_only_what_changed_is_landed_and_known_from_its_day_on(retailer: Deliver
     }
 
 
+@pytest.mark.drill
 def test_an_earlier_run_date_still_knows_what_it_knew_then(retailer: Deliveries) -> None:
     then = retailer.silver()
     change(raw_file(retailer, ATTRIBUTES))
@@ -122,6 +123,7 @@ def test_an_earlier_run_date_still_knows_what_it_knew_then(retailer: Deliveries)
     assert (landed.cached, file.seen) == (False, "2024-03-31")
 
 
+@pytest.mark.drill
 def test_landing_by_force_lands_again_and_changes_nothing_in_silver(retailer: Deliveries) -> None:
     retailer.deliver(TUESDAY)
     shared, before = landing(retailer, TUESDAY), retailer.silver()
@@ -140,6 +142,7 @@ def test_landing_by_force_lands_again_and_changes_nothing_in_silver(retailer: De
     assert retailer.silver().content_hash == before.content_hash
 
 
+@pytest.mark.drill
 def test_files_that_another_day_names_stay_when_their_own_day_changes(retailer: Deliveries) -> None:
     retailer.deliver(TUESDAY)
     store = TableStore(retailer.store.root, grace_seconds=0.0)
@@ -167,6 +170,7 @@ def test_a_damaged_file_is_landed_again_by_the_next_day(retailer: Deliveries) ->
     assert retailer.store.damaged_files(tuesday) == []
 
 
+@pytest.mark.drill
 def test_two_equal_raw_files_are_two_landed_ones(retailer: Deliveries) -> None:
     raw = raw_file(retailer, PRICES)
     twin = raw.with_name("price_history_again.csv")
@@ -189,6 +193,7 @@ def test_two_equal_raw_files_are_two_landed_ones(retailer: Deliveries) -> None:
     assert landed_files(landing(retailer, TUESDAY)) == landed_files(landing(retailer, WEDNESDAY))
 
 
+@pytest.mark.drill
 def test_who_is_erased_goes_from_all_days_and_does_not_come_back(retailer: Deliveries) -> None:
     retailer.deliver(TUESDAY)
     customer = str(pd.read_csv(raw_file(retailer, ATTRIBUTES), dtype=str)["customer_id"].iloc[3])

@@ -80,6 +80,7 @@ class Office:
         return rows.astype("string").groupby("split")["as_of"].agg(["min", "max", "nunique"])
 
 
+@pytest.mark.drill
 def test_what_decides_has_learned_from_the_newest_mature_month(
     cleaned: Path, tmp_path: Path, tracking: TrackingSettings
 ) -> None:

@@ -61,6 +61,7 @@ def test_an_error_of_a_partition_is_the_error_of_the_work(tmp_path: Path, worker
     assert (caught.value.count, caught.value.todo) == (2, "Mend it")
 
 
+@pytest.mark.drill
 def test_a_killed_worker_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with open_engine(EngineSettings(threads=1, workers=2), tmp_path / "scratch") as engine:
         with pytest.raises(WorkerError, match=r"partition \d of 3: a worker process ended.*lower engine\.workers"):

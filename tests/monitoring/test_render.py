@@ -61,6 +61,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
+@pytest.mark.drill
 def test_every_check_is_a_metric_and_a_test(rendered: dict[str, object]) -> None:
     assert rendered["tests"] == rendered["checks"]
     assert rendered["metrics"] == rendered["checks"] + 1  # type: ignore[operator]

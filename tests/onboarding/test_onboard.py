@@ -125,6 +125,7 @@ def write_in_spanish(world: RawWorld, folder: Path) -> None:
     hourly.to_csv(folder / "curvas.csv", index=False, sep=";", decimal=",")
 
 
+@pytest.mark.drill
 def test_the_demo_s_files_in_spanish_are_read_as_they_are_in_english(tmp_path: Path) -> None:
     settings = load_settings(("data.customers=25", "data.end=2024-03-31", "data.churn_rate_90d=0.3")).data
     assert isinstance(settings, DemoSettings)

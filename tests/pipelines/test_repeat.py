@@ -132,6 +132,7 @@ def test_a_pipeline_again_compares_every_stage_with_its_run_of_then(here: Path) 
     assert [child.data.tags["stage"] for child in children] == ["demo_data", "ingest"]
 
 
+@pytest.mark.drill
 def test_a_run_that_cannot_be_repeated_is_told_with_what_to_do(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("demo_data", [DEMO_DATA], [*TINY, "-m", "data.seed=1,2"]) == 0
     parent, first, _ = all_runs(here)

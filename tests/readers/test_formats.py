@@ -90,6 +90,7 @@ def spanish_dates(source: str, mapped: dict[str, str]) -> dict[str, Any]:
     return hourly if source == "consumption_hourly" else dates
 
 
+@pytest.mark.drill
 def test_texts_types_and_spanish_spreadsheets_are_the_same_in_silver(tmp_path: Path) -> None:
     found = {}
     told: dict[str, Any] = {"encoding": "latin-1", "decimal": "comma"}

@@ -104,6 +104,7 @@ def assert_same(one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> None:
     order=st.sampled_from(["as delivered", "by time", "by nothing"]),
     swapped=st.booleans(),
 )
+@pytest.mark.drill
 def test_ranges_blocks_chunks_and_order_change_nothing(
     seed: int, ranges: int, block_rows: int, chunk_rows: int, order: str, swapped: bool
 ) -> None:
