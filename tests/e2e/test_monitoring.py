@@ -189,6 +189,7 @@ def test_scores_meet_their_outcomes_once_these_are_mature(retailer: Retailer, fo
     assert business["expected_margin_eur"] == pytest.approx(made["expected_margin_impact"].sum())
 
 
+@pytest.mark.drill
 def test_scores_of_a_time_that_was_learned_are_left_out(retailer: Retailer) -> None:
     retailer.run(features.STAGE, "as_of=2024-06-30")
     retailer.run(score.STAGE, "run_date=2024-07-09")

@@ -229,6 +229,7 @@ def test_without_a_challenger_the_message_says_what_to_run(house: House) -> None
         house.promote("action=rollback")
 
 
+@pytest.mark.drill
 def test_a_champion_that_changes_during_the_comparison_stays(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.train(*WEAK)
     house.promote()

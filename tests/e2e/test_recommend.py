@@ -104,6 +104,7 @@ def limits_of(retailer: Retailer, outcome: Outcome) -> pd.DataFrame:
 
 
 @pytest.mark.decided
+@pytest.mark.drill
 def test_runs_of_a_month_share_its_budget_in_order_of_their_dates(retailer: Retailer) -> None:
     day, next_day, before = "2024-12-09", "2024-12-10", "2024-12-06"
     first = retailer.run(recommend.STAGE)

@@ -85,6 +85,7 @@ def test_a_day_without_anything_new_lands_nothing_and_finds_silver_published(ret
     assert days_known(retailer, "customers") == {date(2024, 4, 1)}
 
 
+@pytest.mark.drill
 def test_only_what_changed_is_landed_and_known_from_its_day_on(retailer: Deliveries) -> None:
     monday = landing(retailer, MONDAY)
     change(raw_file(retailer, PRICES))

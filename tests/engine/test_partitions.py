@@ -38,7 +38,7 @@ def written(engine: Engine, folder: Path) -> bool:
     return file.is_file()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.drill)])
 def test_answers_come_in_the_order_of_the_partitions(tmp_path: Path, workers: int) -> None:
     settings = EngineSettings(threads=4, memory_limit_mib=2048, workers=workers)
     with open_engine(settings, tmp_path / "scratch") as engine:
@@ -70,7 +70,7 @@ def test_a_killed_worker_is_an_error_that_says_what_to_do(tmp_path: Path) -> Non
         assert [value for value, *_ in engine.map_partitions([7, 8], doubled)] == [14, 16]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.drill)])
 def test_scratch_files_of_a_partition_go_with_it(tmp_path: Path, workers: int) -> None:
     scratch = tmp_path / "scratch"
     with open_engine(EngineSettings(threads=1, workers=workers), scratch) as engine:

@@ -168,6 +168,7 @@ RECIPE = {**FACTS, "recipe": "r" * 64}
 OLD, YOUNG = date(2025, 9, 30), date(2026, 3, 31)
 
 
+@pytest.mark.drill
 def test_the_same_recipe_on_younger_rows_need_not_be_better(table: pd.DataFrame, true: np.ndarray) -> None:
     def told(theirs: dict[str, Any], ours: dict[str, Any], until: dict[str, date], by: float = 0.0) -> Contest:
         hazards = blurred(true, by) if by else true

@@ -188,6 +188,7 @@ sources:
 """
 
 
+@pytest.mark.drill
 def test_a_folder_of_datadis_files_is_onboarded_in_one_command(tmp_path: Path, onboard: Onboard) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()

@@ -491,6 +491,7 @@ def curse_of(trust: Trust) -> float:
     return winners_curse(decisions, own, settings)
 
 
+@pytest.mark.drill
 def test_choosing_flatters_where_differences_are_luck_and_hardly_where_they_are_not_or_none_are_told() -> None:
     assert 0.9 < curse_of(assessed(by_home)[1]) < 1.25
     trust = assessed(nothing)[1]

@@ -489,6 +489,7 @@ def test_whoever_is_made_champion_while_he_becomes_challenger_ends_without_the_a
     assert (office.champion, office.challenger) == ("1", "")
 
 
+@pytest.mark.drill
 def test_twenty_at_once_end_in_one_champion_and_twenty_explained_outcomes(office: Office) -> None:
     office.decide(office.version("a"))
     candidates = [office.version(f"candidate {number}") for number in range(20)]

@@ -161,6 +161,7 @@ def test_readings_that_name_the_supply_point_only_go_to_the_range_of_its_holder(
     assert_same(passed(files, ranges=4, block_rows=300, **told), one)
 
 
+@pytest.mark.drill
 def test_found_intervals_and_stamps_are_the_same() -> None:
     files = delivered(7)
     told = {"interval_minutes": "auto", "stamp": "auto"}
@@ -218,7 +219,7 @@ def test_readings_that_cannot_be_read_end_the_pass_before_all_is_read() -> None:
         passed([file], ranges=3, block_rows=10**9, chunk_rows=50)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.drill)])
 def test_workers_give_the_same_days(seed: int) -> None:
     files = delivered(seed)
     one = passed(files)
