@@ -101,8 +101,8 @@ clean: ## remove the environment, outputs and caches
 
 lock: $(READY) ## resolve the dependencies again into requirements.lock, and the images' parts of it
 	$(COMPILE) --extra serving --extra monitoring --extra dashboard --extra dev --extra team --extra adbc \
-		--extra blend --extra causal --extra object-storage pyproject.toml -o requirements.lock
+		--extra blend --extra causal --extra delta --extra object-storage pyproject.toml -o requirements.lock
 	$(COMPILE) --constraint requirements.lock --extra monitoring --extra dashboard --extra team --extra adbc \
-		--extra object-storage pyproject.toml -o requirements-pipelines.lock
+		--extra delta --extra object-storage pyproject.toml -o requirements-pipelines.lock
 	$(COMPILE) --constraint requirements.lock --group spark -o requirements-spark.lock
 	$(COMPILE) --constraint requirements.lock --group serving-image -o requirements-serving.lock

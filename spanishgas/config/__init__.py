@@ -58,7 +58,14 @@ from spanishgas.config.policy import (
 from spanishgas.config.quality import QualitySettings
 from spanishgas.config.retention import RetentionSettings
 from spanishgas.config.storage import StorageSettings
-from spanishgas.config.tables import EngineSettings, FeatureSettings, LabelSettings, SplitRange, SplitSettings
+from spanishgas.config.tables import (
+    EngineSettings,
+    FeatureSettings,
+    LabelSettings,
+    SampleSettings,
+    SplitRange,
+    SplitSettings,
+)
 
 
 class TrackingSettings(SettingsModel):
@@ -197,6 +204,7 @@ __all__ = [
     "ReplaySettings",
     "ResponseSettings",
     "RetentionSettings",
+    "SampleSettings",
     "ScoringSettings",
     "SearchRange",
     "SegmentationSettings",

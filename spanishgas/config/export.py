@@ -15,9 +15,10 @@ class ExportSettings(SettingsModel):
         tables: Tables of silver and gold as ``layer/table``; of those with a partition per date the newest at or before
             the run date.
         into: Folder outside the data root that is not there yet; ``force=true`` replaces it.
-        formats: Formats of the files.
+        formats: Formats of the files; ``delta`` makes a folder for each table, which engines that read Delta Lake
+            open as a table. It is installed by ``pip install 'spanishgas[delta]'``.
     """
 
     tables: tuple[str, ...] = ()
     into: Path | None = None
-    formats: tuple[Literal["parquet", "csv"], ...] = Field(default=("parquet", "csv"), min_length=1)
+    formats: tuple[Literal["parquet", "csv", "delta"], ...] = Field(default=("parquet", "csv"), min_length=1)

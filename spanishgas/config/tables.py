@@ -109,6 +109,25 @@ class SplitSettings(SettingsModel):
         return self.train.first is not None
 
 
+class SampleSettings(SettingsModel):
+    """A sample of a training set; weights keep figures, models and calibration those of everybody.
+
+    Attributes:
+        stayers: Share of the customers whose rows are all kept.
+        leavers: Share of the customers whose rows that leave within the horizon are kept, those of ``stayers`` among
+            them; as few leave, all of them are where memory allows.
+    """
+
+    stayers: float = Field(default=1.0, gt=0.0, le=1.0)
+    leavers: float = Field(default=1.0, gt=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _nested(self) -> "SampleSettings":
+        if self.stayers > self.leavers:
+            raise ValueError(f"sample.stayers ({self.stayers}) must be at most sample.leavers ({self.leavers})")
+        return self
+
+
 class LabelSettings(SettingsModel):
     """Horizon, cut-offs, maturity and split of the training set.
 
@@ -120,8 +139,7 @@ class LabelSettings(SettingsModel):
         censor_at_offers: Censor follow-up at the first retention offer and weight by its propensity.
         split: Months of train, valid and test (dated only).
         shares: Split name -> share of customers by stable hash (snapshot only).
-        sample: Share of customers whose rows are all kept; of the others only rows that leave are. Below 1 for training
-            sets that are too large: weights keep figures and calibration those of everybody.
+        sample: Which rows of a training set that would be too large are kept.
         exclude_features: Features to leave out of the training set.
         audit_max_roc_auc: The leak audit flags a feature that alone ranks better than this.
         audit_min_rows: Rows that a value or bin needs to be audited.
@@ -136,7 +154,7 @@ class LabelSettings(SettingsModel):
     censor_at_offers: bool = True
     split: SplitSettings = SplitSettings()
     shares: dict[Literal["train", "valid", "test"], float] = Field(default_factory=dict)
-    sample: float = Field(default=1.0, gt=0.0, le=1.0)
+    sample: SampleSettings = SampleSettings()
     exclude_features: tuple[str, ...] = ()
     audit_max_roc_auc: float = 0.95
     audit_min_rows: int = 50

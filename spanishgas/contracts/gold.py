@@ -159,14 +159,17 @@ CHURN_TRAINING_DATASET = Contract(
             name="sampled",
             type="bool",
             description=(
-                "Whether the customer was drawn into the sample of `labels.sample`; rows that are not are there "
+                "Whether the customer was drawn for `labels.sample.stayers`; rows that are not are there "
                 "because they leave. Rows that are have the features of everybody."
             ),
         ),
         Column(
             name="sample_weight",
             type="float",
-            description="How many rows this one stands for: 1 / `labels.sample` unless it leaves within the horizon.",
+            description=(
+                "How many rows this one stands for: 1 / `labels.sample.leavers` if it leaves within the horizon, else "
+                "1 / `labels.sample.stayers`."
+            ),
             minimum=1.0,
         ),
     ),

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from spanishgas.models.bins import binned
 from spanishgas.models.encoding import Encoding
 from spanishgas.models.hazard import Floats, Fold, HazardModel, PersonPeriods, person_periods
 from spanishgas.models.trees import WINDOW, WindowTrees
+
+if TYPE_CHECKING:
+    import xgboost
 
 TREES = "trees.ubj"
 
@@ -81,7 +85,7 @@ class XGBoostHazard(HazardModel):
         if stopping is None:
             self._keep(xgboost.train(parameters, train, self.rounds))
             return
-        later = self._matrix(stopping.features, person_periods(stopping.windows, stopping.weights))
+        later = self._matrix(stopping.features, person_periods(stopping.windows, stopping.weights), train)
         booster = xgboost.train(
             parameters,
             train,
@@ -92,13 +96,14 @@ class XGBoostHazard(HazardModel):
         )
         self._keep(booster[: booster.best_iteration + 1])
 
-    def _keep(self, booster: "xgboost.Booster") -> None:  # type: ignore[name-defined] # noqa: F821
+    def _keep(self, booster: "xgboost.Booster") -> None:
         self.window_trees_ = WindowTrees(booster, self._names(), self.threads)
 
     @property
-    def booster_(self) -> "xgboost.Booster":  # type: ignore[name-defined] # noqa: F821
+    def booster_(self) -> "xgboost.Booster":
         """The trees."""
-        return self.window_trees_.booster
+        booster: xgboost.Booster = self.window_trees_.booster
+        return booster
 
     @property
     def trees(self) -> dict[str, int]:
@@ -109,11 +114,14 @@ class XGBoostHazard(HazardModel):
         """Takes so many trees."""
         self.rounds = trees["xgboost"]
 
-    def _matrix(self, features: pd.DataFrame, periods: PersonPeriods) -> "xgboost.DMatrix":  # type: ignore[name-defined] # noqa: F821
-        import xgboost
-
-        rows = np.column_stack([self.encoding_.numbers(features)[periods.row], periods.window])
-        return xgboost.DMatrix(rows, periods.outcome, weight=periods.weight, feature_names=self._names())
+    def _matrix(
+        self,
+        features: pd.DataFrame,
+        periods: PersonPeriods,
+        bins: "xgboost.DMatrix | None" = None,
+    ) -> "xgboost.DMatrix":
+        numbers = self.encoding_.small_numbers(features)
+        return binned(numbers, periods, self._names(), bins)
 
     def _names(self) -> list[str]:
         return [*self.encoding_.names, WINDOW]

@@ -7,10 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -75,10 +77,11 @@ class Export(PlainStage):
         """No targets: nothing is published.
 
         Raises:
-            ConfigError: The key, the tables or the folder are missing or not allowed.
+            ConfigError: The key, the tables, the folder or a library are missing or not allowed.
             PublishError: A table is not published.
         """
         _key()
+        _need_delta(settings.export.formats)
         _folder(settings, store)
         for table in settings.export.tables:
             _found(store, table, settings.run_date)
@@ -116,7 +119,7 @@ class Export(PlainStage):
                 "tables": [asdict(one) for one in done],
             }
             (draft / MANIFEST).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-            for file in sorted(draft.iterdir()):
+            for file in sorted(one for one in draft.rglob("*") if one.is_file()):
                 sync(file)
             if into.exists():
                 into.rename(folder / "before")  # goes with the draft
@@ -208,6 +211,8 @@ def _export(
     files = [target]
     if "csv" in formats:
         files.append(_as_csv(target))
+    if "delta" in formats:
+        files += _as_delta(target, contract.description)
     if "parquet" not in formats:
         target.unlink()
         files.remove(target)
@@ -220,7 +225,7 @@ def _export(
         kept=tuple(kept),
         replaced=tuple(replaced),
         left_out=left_out,
-        files={file.name: digest_of(file) for file in files},
+        files={file.relative_to(folder).as_posix(): digest_of(file) for file in files},
     )
 
 
@@ -256,6 +261,31 @@ def _as_csv(file: Path) -> Path:
         for batch in source.iter_batches():
             writer.write_batch(batch)
     return target
+
+
+def _as_delta(file: Path, description: str) -> list[Path]:
+    """A table of Delta Lake with one version, batch by batch; the files of its folder."""
+    from deltalake import write_deltalake
+
+    target = file.with_suffix(".delta")
+    with pq.ParquetFile(file) as source:
+        rows = pa.RecordBatchReader.from_batches(source.schema_arrow, source.iter_batches())
+        write_deltalake(target, rows, name=file.stem, description=description)
+    return sorted(one for one in target.rglob("*") if one.is_file())
+
+
+def _need_delta(formats: Sequence[str]) -> None:
+    """Asks for the library before anything is made.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    if "delta" in formats and find_spec("deltalake") is None:
+        raise ConfigError(
+            "delta needs a library that is not installed",
+            where="export.formats",
+            todo="pip install 'spanishgas[delta]', or do without",
+        )
 
 
 def _log(run: RunLog, into: Path, done: Sequence[Exported], manifest: str) -> str:

@@ -148,7 +148,7 @@ def _counts(engine: Engine, table: ir.Table) -> pd.DataFrame:
     grouped = table.group_by("split", "as_of").aggregate(
         rows=table.count(),
         stayed=table.sample_weight.sum(where=table.left_horizon == 0).round(),
-        left=(table.left_horizon == 1).sum(),
+        left=table.sample_weight.sum(where=table.left_horizon == 1).round(),
         censored=table.sample_weight.sum(where=table.left_horizon.isnull()).round(),
         **{f"left_{window}": (table[f"left_{window}"] == 1).sum() for window in WINDOWS},
     )
@@ -185,7 +185,7 @@ def _facts(
     for split, day, rows, left in counts[["split", "as_of", "rows", "left"]].itertuples(index=False):
         facts |= {f"rows_{split}.{day}": int(rows), f"churners_{split}.{day}": int(left)}
     facts["is_temporal"] = int(labels.kind == "dated")
-    facts["sample"] = labels.sample
+    facts |= {"sample_stayers": labels.sample.stayers, "sample_leavers": labels.sample.leavers}
     return facts
 
 

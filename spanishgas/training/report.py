@@ -40,10 +40,11 @@ def render(
             f"{labels.registration_lag_days} days; data complete until {cut}.",
             "",
         ]
-    if labels.sample < 1:
+    if labels.sample.stayers < 1:
         lines += [
-            f"**A sample**: all rows that leave, and all rows of {labels.sample:.4g} of the customers. `stayed`, "
-            "`censored` and the churn rate stand for everybody; `rows` are those that are there.",
+            f"**A sample**: all rows of {labels.sample.stayers:.4g} of the customers, and rows that leave of "
+            f"{labels.sample.leavers:.4g} of them. `stayed`, `left`, `censored` and the churn rate stand for "
+            "everybody; `rows` are those that are there.",
             "",
         ]
     lines += [

@@ -1,6 +1,6 @@
-"""A sample of a training set: whole histories of some customers, and of everybody else the rows that leave.
+"""A sample of a training set: whole histories of some customers, and of more or all of them the rows that leave.
 
-Leavers are few and tell most, so all of them are kept (case-cohort sampling: Prentice, Biometrika 73, 1986). Whoever
+Leavers are few and tell most, so more of them are kept (case-cohort sampling: Prentice, Biometrika 73, 1986). Whoever
 looks at outcomes weighs each row by how many it stands for; whoever looks at features alone takes the rows of drawn
 customers, which are alike to all.
 """
@@ -9,32 +9,41 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from spanishgas.config import SampleSettings
 from spanishgas.training.labels import WINDOWS
 
 DIGITS = 15
 SALT = "labels.sample|"
 
 
-def sampled(outcomes: ir.Table, share: float) -> ir.Table:
+def sampled(outcomes: ir.Table, sample: SampleSettings) -> ir.Table:
     """Rows of the sample, with ``sampled`` and ``sample_weight``.
 
     The same customer is drawn in every run, by every engine, whoever else there is; a larger share keeps who was drawn.
 
     Args:
         outcomes: ``customer_id``, ``left_horizon`` and ``left_<window>``.
-        share: Share of the customers that are drawn, above 0 and at most 1.
+        sample: Shares of the customers.
 
     Returns:
-        Rows of drawn customers, and rows of others who leave within the horizon. ``sample_weight`` is 1 for those who
-        leave and 1 / share for all other rows: the inverse of the probability that the row is kept.
+        Rows of customers drawn for ``stayers``, and rows that leave within the horizon of those drawn for ``leavers``.
+        ``sample_weight`` is the inverse of the probability that the row is kept.
     """
-    if share >= 1:
+    if sample.stayers >= 1:
         return outcomes.mutate(sampled=ibis.literal(True), sample_weight=ibis.literal(1.0))
-    limit = f"{int(share * 16**DIGITS):0{DIGITS}x}"
-    drawn = (ibis.literal(SALT) + outcomes.customer_id).hexdigest("sha256")[:DIGITS] < limit
+    draw = (ibis.literal(SALT) + outcomes.customer_id).hexdigest("sha256")[:DIGITS]
     leaves = ibis.or_(*(outcomes[f"left_{one}"].fill_null(0) == 1 for one in (*WINDOWS, "horizon")))
-    marked = outcomes.mutate(sampled=drawn, sample_weight=ibis.ifelse(leaves, 1.0, 1 / share))
-    return marked.filter(marked.sampled | (marked.sample_weight == 1.0))
+    kept = _below(draw, sample.stayers) | (leaves & _below(draw, sample.leavers))
+    return outcomes.filter(kept).mutate(
+        sampled=_below(draw, sample.stayers),
+        sample_weight=ibis.ifelse(leaves, 1 / sample.leavers, 1 / sample.stayers),
+    )
+
+
+def _below(draw: ir.StringValue, share: float) -> ir.BooleanValue:
+    if share >= 1:
+        return ibis.literal(True)
+    return draw < f"{int(share * 16**DIGITS):0{DIGITS}x}"
 
 
 def are_alike(table: pd.DataFrame) -> "pd.Series[bool]":

@@ -69,6 +69,28 @@ def test_tables_join_under_one_key_only_and_hold_no_name(
 
 
 @pytest.mark.decided
+def test_a_delta_table_has_the_rows_of_the_file(
+    retailer: Retailer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deltalake import DeltaTable
+
+    monkeypatch.setenv(KEY, "a" * 32)
+    into = tmp_path / "out"
+    files = exported(retailer, into, "export.formats=[parquet,delta]")
+    card = json.loads((into / "manifest.json").read_text())
+    for one in card["tables"]:
+        name = one["table"].replace("/", ".")
+        table = DeltaTable(into / f"{name}.delta")
+        assert table.metadata().name == name
+        assert table.to_pyarrow_table().to_pandas().equals(files[f"{name}.parquet"])
+        on_disk = {path.relative_to(into).as_posix() for path in into.rglob(f"{name}*/**/*") if path.is_file()}
+        assert set(one["files"]) == on_disk | {f"{name}.parquet"}
+    alone = exported(retailer, tmp_path / "alone", "export.formats=[delta]")
+    assert alone == {}
+    assert DeltaTable(tmp_path / "alone" / "silver.customers.delta").version() == 0
+
+
+@pytest.mark.decided
 def test_what_cannot_be_exported_is_refused_and_nothing_is_left(
     retailer: Retailer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

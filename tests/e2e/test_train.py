@@ -230,7 +230,7 @@ def test_a_sample_holds_all_who_leave_and_goes_through_the_stages(root: Path, tr
     """A third of the customers: leavers, their rate and the weights are those of the whole set."""
     tracker, store = Tracker(tracking), TableStore(root)
     whole = pd.read_parquet(store.files(store.read(TRAINING_SET, made_by="training_set"), "churn_training_dataset")[0])
-    settings = settings_of(root, tracking, "labels.sample=0.33", "model=logistic")
+    settings = settings_of(root, tracking, "labels.sample.stayers=0.33", "model=logistic")
     outcome = run_stage(train.STAGE, settings, tracker, console=QUIET)
     manifest = store.read(TRAINING_SET, made_by="training_set")
     rows = pd.read_parquet(store.files(manifest, "churn_training_dataset")[0])
@@ -238,7 +238,7 @@ def test_a_sample_holds_all_who_leave_and_goes_through_the_stages(root: Path, tr
     assert (rows["left_horizon"] == 1).sum() == (whole["left_horizon"] == 1).sum()
     # Weights of random rows: near the number of all, and exact for leavers.
     assert rows["sample_weight"].sum() == pytest.approx(len(whole), rel=0.15)
-    assert manifest.metrics["sample"] == 0.33
+    assert manifest.metrics["sample_stayers"] == 0.33
     told = tracker.client.get_run(outcome.run_id).data
     assert told.metrics["train_leavers"] > 0
     grouped = run_stage(segment.STAGE, settings, tracker, console=QUIET)

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
-from spanishgas.config import EngineSettings, LogisticSettings
+from spanishgas.config import EngineSettings, LogisticSettings, SampleSettings
 from spanishgas.engine.session import open_engine
 from spanishgas.evaluation import assess
 from spanishgas.models.files import scores
@@ -22,10 +23,10 @@ SHARE = 0.1
 DRAWS = 12
 
 
-def sample_of(table: pd.DataFrame, share: float, folder: Path) -> pd.DataFrame:
+def sample_of(table: pd.DataFrame, share: float, folder: Path, leavers: float = 1.0) -> pd.DataFrame:
     with open_engine(EngineSettings(), folder) as engine:
         keys = ["customer_id", "as_of", "left_horizon", *(f"left_{one}" for one in WINDOWS)]
-        found = engine.frame(sampled(engine.table(table[keys]), share))
+        found = engine.frame(sampled(engine.table(table[keys]), SampleSettings(stayers=share, leavers=leavers)))
     found["as_of"] = pd.to_datetime(found["as_of"]).dt.date
     marks = found[["customer_id", "as_of", "sampled", "sample_weight"]]
     return table.merge(marks, on=["customer_id", "as_of"], validate="1:1")
@@ -53,12 +54,22 @@ def test_all_that_leave_are_kept_and_the_whole_histories_of_who_is_drawn(table: 
     assert len(found) == expected.sum()
     assert (found["sample_weight"] == np.where(leaves(found), 1.0, 1 / SHARE)).all()
     assert leaves(found).sum() == leaves(table).sum()
+    # Of those who leave some may do: who is drawn for all rows is among them.
+    fewer = sample_of(table, SHARE, tmp_path, leavers=0.5)
+    assert set(fewer.loc[fewer["sampled"], "customer_id"]) == drawn
+    assert 0.4 < leaves(fewer).sum() / leaves(table).sum() < 0.6
+    assert (fewer["sample_weight"] == np.where(leaves(fewer), 2.0, 1 / SHARE)).all()
     # A larger share keeps who was drawn, and all is all.
     more = sample_of(table, 3 * SHARE, tmp_path)
     assert drawn < set(more.loc[more["sampled"], "customer_id"])
     whole = sample_of(table, 1.0, tmp_path)
     assert len(whole) == len(table)
     assert (whole["sampled"] & (whole["sample_weight"] == 1.0)).all()
+
+
+def test_more_stayers_than_leavers_make_no_sample() -> None:
+    with pytest.raises(ValidationError, match=r"sample\.stayers \(0\.5\) must be at most sample\.leavers \(0\.2\)"):
+        SampleSettings(stayers=0.5, leavers=0.2)
 
 
 def test_a_set_from_before_there_were_samples_is_whole(table: pd.DataFrame) -> None:
@@ -95,7 +106,7 @@ def world_model(table: pd.DataFrame) -> HazardModel:
 
 def test_a_model_of_a_sample_foretells_the_level_of_everybody(tmp_path: Path) -> None:
     table = training_table(3000).drop_duplicates(["customer_id", "as_of"], ignore_index=True)
-    some = sample_of(table, SHARE, tmp_path)
+    some = sample_of(table, SHARE, tmp_path, leavers=0.8)
     assert len(some) < 0.4 * len(table)
     features, _, hazards, _ = world(6000, seed=90)
     true = union_of(hazards)
