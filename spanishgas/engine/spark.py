@@ -478,16 +478,17 @@ def _session(settings: EngineSettings) -> Any:
         return active
     threads = settings.threads or os.cpu_count() or 1
     builder = SparkSession.builder.appName("spanishgas")
+    further = dict(one.split("=", 1) for one in settings.spark)
+    master = settings.master or further.get("spark.master") or f"local[{threads}]"
     told = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": str(max(2 * threads, 8)),
         "spark.driver.memory": f"{settings.driver_memory_mib}m",
+        **(_on_one_machine(threads) if _is_one_machine(master) else {}),
         **FIXED,
-        **dict(one.split("=", 1) for one in settings.spark),
+        **further,
     }
-    if settings.master or "spark.master" not in told:
-        builder = builder.master(settings.master or f"local[{threads}]")
+    builder = builder.master(master)
     for name, value in told.items():
         builder = builder.config(name, value)
     try:
@@ -501,6 +502,25 @@ def _session(settings: EngineSettings) -> Any:
     session.sparkContext.setLogLevel("ERROR")
     atexit.register(session.stop)
     return session
+
+
+def _is_one_machine(master: str) -> bool:
+    return master == "local" or master.startswith("local[")
+
+
+def _on_one_machine(threads: int) -> dict[str, str]:
+    """Settings of Spark inside this process, which nobody else talks to, and which lives for one stage or a few.
+
+    A stage is some hundred statements, most of them over small tables. Compiling a second time, and better, what plans
+    them takes more processor time than the whole rest, and large tables are worked on by Python's side. A cluster
+    keeps Spark's own settings: its executors live long.
+    """
+    return {
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": str(max(2 * threads, 8)),
+    }
 
 
 def _backend_of(session: Any) -> Any:

@@ -116,6 +116,9 @@ CASES: dict[str, Callable[[ir.Table], ir.Table]] = {
     "texts": lambda t: t.select(
         "id", a=t.text.fill_null("").lower(), b=t.text.length(), c=t.text.nullif("").strip(), d=t.who + "x"
     ),
+    "digests of texts": lambda t: t.select(
+        "id", a=t.text.hexdigest("md5").substr(0, 8), b=t.text.hexdigest("md5") < "8"
+    ),
     "joins on nulls": lambda t: (
         t.left_join(t.view().select("who", other="id"), "who").drop("who_right").select("id", "other", "who")
     ),
