@@ -1,10 +1,15 @@
 """The leak audit catches what it is there for, and keeps quiet about honest features."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pytest
 
-from spanishgas.config import LabelSettings
+from spanishgas.config import EngineSettings, LabelSettings
+from spanishgas.engine.session import open_engine
 from spanishgas.training.audit import audit_features, single_feature_auc
+from spanishgas.training.dataset import _audited_share, _is_among
 
 LABELS = LabelSettings(kind="snapshot", shares={"train": 1.0})
 
@@ -57,3 +62,18 @@ def test_roc_auc_does_not_depend_on_the_direction() -> None:
     features, outcome = world()
     auc = single_feature_auc(pd.DataFrame({"up": features["honest"], "down": -features["honest"]}), outcome)
     assert auc["up"] == auc["down"] > 0.6
+
+
+def test_a_smaller_part_of_the_customers_is_among_a_larger_one(tmp_path: Path) -> None:
+    names = pd.DataFrame({"customer_id": [f"C{number:05d}" for number in range(4000)]})
+    found = []
+    with open_engine(EngineSettings(threads=1), tmp_path) as engine:
+        customers = engine.table(names)
+        for share in (0.1, 0.25, 1 - 1e-12):
+            chosen = engine.frame(customers.filter(_is_among(customers.customer_id, share)))
+            found.append(set(chosen["customer_id"]))
+    assert found[0] < found[1] < found[2]
+    assert [len(one) / 4000 for one in found] == pytest.approx([0.1, 0.25, 1.0], abs=0.03)
+    counts = pd.DataFrame({"split": ["train", "embargo"], "stayed": [3_000_000, 9], "left": [1_000_000, 9]})
+    assert _audited_share(counts) == 0.25
+    assert _audited_share(counts.iloc[:0]) == 1.0
