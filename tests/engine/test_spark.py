@@ -17,7 +17,7 @@ from spanishgas.engine.chunks import Chunk
 from spanishgas.engine.counts import check_by_counts
 from spanishgas.engine.dialect import java_pattern
 from spanishgas.engine.session import Engine, open_engine
-from spanishgas.engine.spark import SparkEngine
+from spanishgas.engine.spark import FIXED, SparkEngine
 from spanishgas.errors import ConfigError, ContractError, PublishError, SourceError, WorkerError
 from spanishgas.features import lexicon
 from spanishgas.features.interactions import tone
@@ -291,6 +291,24 @@ def test_partitions_answer_in_their_order_and_errors_are_those_of_the_work(engin
         list(spark.map_partitions([1, 2, 3], _Failing(ZeroDivisionError("oh"))))
     with pytest.raises(PublishError, match="no file"):
         spark.scan([])
+
+
+def test_a_session_is_told_what_expressions_mean_whatever_it_was_told_before(
+    engines: tuple[Engine, Engine], tmp_path: Path
+) -> None:
+    spark = engines[1]
+    assert isinstance(spark, SparkEngine)
+    conf = spark._spark.conf
+    others = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "America/Los_Angeles"}
+    for name, value in others.items():
+        conf.set(name, value)
+    with open_engine(on_spark(), tmp_path) as other:
+        assert other.integer(other.table(TABLE).count()) == TABLE.num_rows
+    assert {name: conf.get(name) for name in FIXED} == FIXED
+    # Inside one process nobody else talks to it, and it does not compile twice.
+    told = dict(spark._spark.sparkContext.getConf().getAll())
+    assert told["spark.driver.host"] == told["spark.driver.bindAddress"] == "127.0.0.1"
+    assert "-XX:TieredStopAtLevel=1" in told["spark.driver.extraJavaOptions"]
 
 
 def test_workers_that_see_no_scratch_folder_are_refused(
