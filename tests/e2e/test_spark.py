@@ -117,7 +117,7 @@ def record_fetched(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Module that asks -> most rows that one answer has; filled as sessions on Spark are asked."""
     fetched: dict[str, int] = {}
     fetch = SparkEngine.arrow
-    # Bounds that tables of this size would not reach: beyond them contracts are checked by counts, and the audit samples.
+    # Bounds that small tables would not reach: beyond them contracts are checked by counts, and the audit samples.
     monkeypatch.setattr("spanishgas.stages.checks.MAX_FRAME_ROWS", SMALL)
     monkeypatch.setattr("spanishgas.training.dataset.AUDITED_ROWS", 3 * SMALL)
 
