@@ -72,9 +72,10 @@ serve: $(READY) ## answer POST /score with the champion; settings: docs/serving.
 dashboard: $(READY) ## open the dashboard on what is published; PORT=8501
 	@PORT=$(or $(PORT),8501) exec $(BIN)/python -m spanishgas.dashboard
 
-images: ## build both images; BUILDER="buildah bud --format docker" and BASE_IMAGE=... where there is no Docker
+images: ## build the images; BUILDER="buildah bud --format docker" and BASE_IMAGE=... where there is no Docker; SPARK=1 for that with Spark too
 	@$(BUILDER) $(BUILD_ARGS) -t spanishgas-serving -f Dockerfile .
 	@$(BUILDER) $(BUILD_ARGS) -t spanishgas-pipelines -f Dockerfile.train .
+	@$(if $(SPARK),$(BUILDER) $(BUILD_ARGS) -t spanishgas-spark -f Dockerfile.spark .)
 
 audit: $(READY) ## look the locked dependencies up among known vulnerabilities
 	@$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements.lock

@@ -11,8 +11,7 @@ import pytest
 from spanishgas.config import EngineSettings
 
 THREADS = 2
-# Tests are over before the virtual machine's better compiler has paid for itself.
-BRIEF = ("spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "spark.sql.shuffle.partitions=2")
+BRIEF = ("spark.sql.shuffle.partitions=2",)  # tables of tests are small
 
 
 @cache

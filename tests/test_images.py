@@ -9,6 +9,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+from pipelines._entry import load_settings
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -101,10 +103,50 @@ def test_every_service_of_our_images_runs_as_their_user_and_takes_secrets_from_t
     assert services["database"]["user"] == "postgres"
     for name, service in services.items():
         assert "privileged" not in service, name
-        assert name == "database" or "user" not in service, name
+        # Those of other makers are told whose rights they have; ours say it themselves.
+        assert ("user" in service) == (not str(service["image"]).startswith("spanishgas-")), name
         assert not any("PASSWORD" in str(word) for word in service.get("command", ())), name
         secrets = {key: value for key, value in service.get("environment", {}).items() if "TOKEN" in key}
         assert all(str(value).startswith("${") for value in secrets.values()), name
         for volume in service.get("volumes", ()):
             assert "docker.sock" not in volume
             assert not volume.startswith(("/", ".")), name
+
+
+def test_the_profile_spark_is_a_cluster_that_shares_a_folder_and_no_secret() -> None:
+    told = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    services = {name: one for name, one in told["services"].items() if one.get("profiles") == ["spark"]}
+    workers = {name for name in services if name.startswith("spark-worker")}
+    assert set(services) == workers | {"storage", "bucket", "spark-master", "spark-demo"}
+    assert len(workers) == 2
+    demo = services["spark-demo"]
+    # Copies of the tables, and what is in the making, lie where driver and workers see the same.
+    (shared,) = demo["volumes"]
+    assert shared.split(":") == ["copies", demo["environment"]["SPANISHGAS_CACHE"]]
+    assert f" {demo['environment']['SPANISHGAS_CACHE']} " in (ROOT / "Dockerfile.train").read_text()
+    assert "copies" in told["volumes"]
+    for name in workers:
+        assert services[name]["volumes"] == [shared]
+        assert not any("AWS" in key for key in services[name]["environment"])
+    # Everything is found under the name that it has.
+    words = dict(word.split("=", 1) for word in demo["command"][1:])
+    address = f"spark://spark-master:{services['spark-master']['command'][4]}"
+    assert words["engine.master"] == address
+    assert {services[name]["command"][-1] for name in workers} == {address}
+    assert f"spark.driver.host={demo['hostname']}" in words["engine.spark"]
+    settings = load_settings([*demo["command"][1:]])
+    assert (settings.engine.kind, settings.engine.master) == ("spark", address)
+    assert str(settings.data.root) == "s3://tables/demo"
+    assert demo["environment"]["AWS_ENDPOINT_URL"] == "http://storage:8333"
+    assert services["bucket"]["command"][0].startswith("echo 's3.bucket.create -name tables'")
+
+
+def test_the_image_with_spark_is_that_of_the_pipelines_and_what_its_lock_names() -> None:
+    steps = steps_of("Dockerfile.spark")
+    assert steps[0] == "FROM ${PIPELINES}"
+    assert {line.split()[0] for line in steps} == {"FROM", "COPY", "ENV"}  # user and rights are those of the other
+    assert all(line.startswith("COPY --from=build ") for line in steps if line.startswith("COPY"))
+    text = (ROOT / "Dockerfile.spark").read_text()
+    assert "--require-hashes --no-deps --target /opt/spark -r /build/requirements-spark.lock" in text
+    assert "!requirements-spark.lock" in (ROOT / ".dockerignore").read_text().splitlines()
+    assert "-f Dockerfile.spark ." in (ROOT / "Makefile").read_text()

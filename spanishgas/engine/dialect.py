@@ -17,7 +17,6 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 # \b of RE2 knows ASCII letters only, that of Java all letters: between `ó` and `n` it sees no boundary.
 BOUNDARY = "(?:(?<![0-9A-Za-z_])(?=[0-9A-Za-z_])|(?<=[0-9A-Za-z_])(?![0-9A-Za-z_]))"
 ESCAPED = re.compile(r"\\(x\{[0-9A-Fa-f]+\}|.)", re.DOTALL)
-DAYS = ("day", "week", "month", "quarter", "year")
 
 
 def java_pattern(pattern: str) -> str:

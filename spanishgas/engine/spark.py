@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from shutil import rmtree
+from socket import gethostname
 from typing import Any
 from uuid import uuid4
 
@@ -58,9 +59,10 @@ class SparkEngine(Engine):
 
     @cached_property
     def _backend(self) -> Any:
-        backend = _backend_of(_session(self.settings))
-        backend.scratch = self.scratch
-        return backend
+        session = _session(self.settings)
+        if not _is_one_machine(session.sparkContext.master):
+            self._require_shared_folder(session)
+        return _backend_of(session)
 
     @property
     def _spark(self) -> Any:
@@ -69,6 +71,35 @@ class SparkEngine(Engine):
     @property
     def workers(self) -> int:  # type: ignore[override]
         return int(self._spark.sparkContext.defaultParallelism)
+
+    def _require_shared_folder(self, session: Any) -> None:
+        """Refuses workers that do not see the scratch folder, before they write files that nobody finds.
+
+        Raises:
+            ConfigError: A worker does not see it, or cannot run this package.
+        """
+        mark = self.scratch("seen")
+        mark.touch()
+        tasks = session.sparkContext.defaultParallelism
+        try:
+            seen = session.sparkContext.parallelize(range(tasks), tasks).map(_Looking(mark)).collect()
+        except Exception as error:
+            raise ConfigError(
+                f"Spark's workers cannot run this package: {_told(error)}",
+                where="engine.master",
+                todo="Every machine needs this package's environment under the same path: see docs/cluster.md",
+            ) from error
+        blind = sorted({host for host, found in seen if not found})
+        if blind:
+            raise ConfigError(
+                f"workers do not see {mark.parent}, where tables are made",
+                where="engine.master",
+                count=len(blind),
+                examples=blind,
+                todo="All machines of a cluster need the data root under the same path; of an object store, "
+                "storage.cache has to be a folder that they share: see docs/cluster.md",
+            )
+        mark.unlink()
 
     def close(self) -> None:
         self._local.close()
@@ -294,6 +325,16 @@ def _sums(expression: ir.Table) -> list[str]:
     ]
 
 
+class _Looking:
+    """Whether a worker sees a file, and which machine it is on."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __call__(self, _: int) -> tuple[str, bool]:
+        return gethostname(), self.file.exists()
+
+
 def _hash(_: Engine, file: Path) -> RowsHash:
     return hash_file(file)
 
@@ -451,15 +492,20 @@ def _address(file: Path) -> str:
 
 
 def _failed(error: Exception) -> WorkerError:
+    return WorkerError(
+        "a task on Spark's workers failed, though Spark tried it again",
+        where=_told(error),
+        todo="Look at the workers' logs; where memory was short, give them more or set engine.memory_limit_mib lower",
+    )
+
+
+def _told(error: Exception) -> str:
+    """The line of a long error that says what happened."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = next(
         (line for line in reversed(lines) if "Error" in line and "at org." not in line), lines[0] if lines else ""
     )
-    return WorkerError(
-        "a task on Spark's workers failed, though Spark tried it again",
-        where=told[:300],
-        todo="Look at the workers' logs; where memory was short, give them more or set engine.memory_limit_mib lower",
-    )
+    return told[:300]
 
 
 def _session(settings: EngineSettings) -> Any:
@@ -478,16 +524,17 @@ def _session(settings: EngineSettings) -> Any:
         return active
     threads = settings.threads or os.cpu_count() or 1
     builder = SparkSession.builder.appName("spanishgas")
+    further = dict(one.split("=", 1) for one in settings.spark)
+    master = settings.master or further.get("spark.master") or f"local[{threads}]"
     told = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": str(max(2 * threads, 8)),
         "spark.driver.memory": f"{settings.driver_memory_mib}m",
+        **(_on_one_machine(threads) if _is_one_machine(master) else {}),
         **FIXED,
-        **dict(one.split("=", 1) for one in settings.spark),
+        **further,
     }
-    if settings.master or "spark.master" not in told:
-        builder = builder.master(settings.master or f"local[{threads}]")
+    builder = builder.master(master)
     for name, value in told.items():
         builder = builder.config(name, value)
     try:
@@ -501,6 +548,25 @@ def _session(settings: EngineSettings) -> Any:
     session.sparkContext.setLogLevel("ERROR")
     atexit.register(session.stop)
     return session
+
+
+def _is_one_machine(master: str) -> bool:
+    return master == "local" or master.startswith("local[")
+
+
+def _on_one_machine(threads: int) -> dict[str, str]:
+    """Settings of Spark inside this process, which nobody else talks to, and which lives for one stage or a few.
+
+    A stage is some hundred statements, most of them over small tables. Compiling a second time, and better, what plans
+    them takes more processor time than the whole rest, and large tables are worked on by Python's side. A cluster
+    keeps Spark's own settings: its executors live long.
+    """
+    return {
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": str(max(2 * threads, 8)),
+    }
 
 
 def _backend_of(session: Any) -> Any:

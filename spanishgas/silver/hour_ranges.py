@@ -13,6 +13,7 @@ from math import ceil, fsum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from uuid import uuid4
 
 import ibis.expr.types as ir
 import numpy as np
@@ -218,6 +219,7 @@ def _blocks(groups: Sequence[RowGroup]) -> Iterator[tuple[RowGroup, ...]]:
 
 def _sort(engine: Engine, block: _Block) -> SortedBlock:
     counts = PassCounts()
+    block = replace(block, folder=_of_this_try(block.folder))
     with _Files(block.folder) as files, Spool(block.rejects, REJECT_SCHEMA) as rejects:
         for runs in engine.map_chunks(block.groups, block.reader.needed(), Reducing(block.reader)):
             counts.add(runs)
@@ -347,7 +349,11 @@ def days_of_ranges(
         )
         for at in range(count)
     ]
-    return engine.map_partitions(jobs, _finish)
+    for job, done in zip(jobs, engine.map_partitions(jobs, _finish), strict=True):
+        # Not by the work itself: a cluster does it again where a worker died before it could tell.
+        for file in (*job.runs, *job.odd):
+            file.unlink()
+        yield done
 
 
 def _finish(engine: Engine, one: _Range) -> RangeDays:
@@ -360,10 +366,14 @@ def _finish(engine: Engine, one: _Range) -> RangeDays:
         rows = engine.scan(one.odd)
         _collect_odd(collected, engine.arrow(rows.select("customer_id", "day").distinct()))
     daily, found = make_days(engine, one.readings, collected, one.odd, by_point=one.by_point)
-    engine.write(daily, one.file, order_by=CONSUMPTION_DAILY.primary_key)
-    for file in (*one.runs, *one.odd):
-        file.unlink()
-    return RangeDays(one.file, found)
+    file = _of_this_try(one.file)
+    engine.write(daily, file, order_by=CONSUMPTION_DAILY.primary_key)
+    return RangeDays(file, found)
+
+
+def _of_this_try(path: Path) -> Path:
+    """A path of its own: a cluster may begin the same work again while the first try still writes."""
+    return path.with_stem(f"{path.stem}-{uuid4().hex[:8]}")
 
 
 def _collect(collected: Collected, batch: pa.RecordBatch) -> None:

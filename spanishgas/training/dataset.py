@@ -15,13 +15,15 @@ from spanishgas.errors import ConfigError, SourceError
 from spanishgas.training.audit import audit_features, single_feature_auc
 from spanishgas.training.labels import LABEL_COLUMNS, WINDOWS, dated_labels, snapshot_labels
 from spanishgas.training.report import plot_auc, plot_churn, render
-from spanishgas.training.sampling import sampled
+from spanishgas.training.sampling import is_drawn, sampled
 from spanishgas.training.split import EMBARGO, months_of, split_by_customer, split_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KEY = ("customer_id", "as_of")
+# The audit's rows are in memory of one machine: of more than these it looks at a part of the customers.
+AUDITED_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,9 @@ def build_training_set(
     # Months of the embargo hold the same features of the same customers: looking at them too would tell nothing more.
     # Leavers beyond the sample would make every value look as if it told more.
     looked_at = table.filter(table.left_horizon.notnull() & (table.split != EMBARGO) & table.sampled)
+    audited = _audited_share(counts, labels)
+    if audited < 1:
+        looked_at = looked_at.filter(is_drawn(looked_at.customer_id, audited, "audit"))
     frame = engine.frame(looked_at.select("left_horizon", *kept))
     outcome = frame.pop("left_horizon").astype("float64")
     auc = single_feature_auc(frame, outcome).sort_values(ascending=False)
@@ -110,7 +115,7 @@ def build_training_set(
         facts=facts,
         counts=counts,
         audit=audit,
-        report=render(labels, cut, facts, counts, audit, auc, constant),
+        report=render(labels, cut, facts, counts, audit, auc, constant, audited),
         figures={"churn_by_as_of": plot_churn(counts), "single_feature_roc_auc": plot_auc(auc)},
         headline=_headline(counts, audit, labels),
     )
@@ -159,6 +164,12 @@ def _counts(engine: Engine, table: ir.Table) -> pd.DataFrame:
     frame["churn_rate"] = frame["left"] / (frame["left"] + frame["stayed"]).where(lambda total: total > 0)
     order = frame["split"].map({"train": 0, "valid": 1, "test": 2, EMBARGO: 3})
     return frame.assign(_order=order).sort_values(["_order", "as_of"], ignore_index=True).drop(columns="_order")
+
+
+def _audited_share(counts: pd.DataFrame, labels: LabelSettings) -> float:
+    """Share of the customers of the training set that the audit looks at."""
+    known = counts.loc[counts["split"] != EMBARGO, ["stayed", "left"]].to_numpy().sum() * labels.sample.stayers
+    return min(1.0, AUDITED_ROWS / max(int(known), 1))
 
 
 def _facts(

@@ -23,8 +23,9 @@ def render(
     audit: pd.DataFrame,
     auc: "pd.Series[float]",
     constant: Sequence[str],
+    audited: float = 1.0,
 ) -> str:
-    """The report in Markdown."""
+    """The report in Markdown; ``audited`` is the share of the customers that the audit looked at."""
     lines = ["# Training set", ""]
     if labels.kind == "snapshot":
         lines += [
@@ -74,6 +75,8 @@ def render(
         "chance of some percent is what small bins do; one with none is to be explained before anything is trained.",
         "",
     ]
+    if audited < 1:
+        lines += [f"It looked at {audited:.2%} of the customers, with all their rows.", ""]
     if audit.empty:
         lines.append("No flags.")
     else:

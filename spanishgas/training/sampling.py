@@ -13,7 +13,7 @@ from spanishgas.config import SampleSettings
 from spanishgas.training.labels import WINDOWS
 
 DIGITS = 15
-SALT = "labels.sample|"
+SAMPLE = "labels.sample"
 
 
 def sampled(outcomes: ir.Table, sample: SampleSettings) -> ir.Table:
@@ -31,18 +31,26 @@ def sampled(outcomes: ir.Table, sample: SampleSettings) -> ir.Table:
     """
     if sample.stayers >= 1:
         return outcomes.mutate(sampled=ibis.literal(True), sample_weight=ibis.literal(1.0))
-    draw = (ibis.literal(SALT) + outcomes.customer_id).hexdigest("sha256")[:DIGITS]
+    drawn = is_drawn(outcomes.customer_id, sample.stayers, SAMPLE)
     leaves = ibis.or_(*(outcomes[f"left_{one}"].fill_null(0) == 1 for one in (*WINDOWS, "horizon")))
-    kept = _below(draw, sample.stayers) | (leaves & _below(draw, sample.leavers))
+    kept = drawn | (leaves & is_drawn(outcomes.customer_id, sample.leavers, SAMPLE))
     return outcomes.filter(kept).mutate(
-        sampled=_below(draw, sample.stayers),
+        sampled=drawn,
         sample_weight=ibis.ifelse(leaves, 1 / sample.leavers, 1 / sample.stayers),
     )
 
 
-def _below(draw: ir.StringValue, share: float) -> ir.BooleanValue:
+def is_drawn(customer: ir.StringValue, share: float, purpose: str) -> ir.BooleanValue:
+    """Whether a customer is among a share of all: the same ones on every engine and every day.
+
+    Args:
+        customer: Their ids.
+        share: The share; who is drawn for a smaller one is drawn for a larger one, too.
+        purpose: Draws for different purposes have nothing to do with each other.
+    """
     if share >= 1:
         return ibis.literal(True)
+    draw = (ibis.literal(f"{purpose}|") + customer).hexdigest("sha256").substr(0, DIGITS)
     return draw < f"{int(share * 16**DIGITS):0{DIGITS}x}"
 
 

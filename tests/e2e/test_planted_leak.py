@@ -1,6 +1,8 @@
 """A column that knows the future is caught, whichever way it comes in."""
 
+import re
 from datetime import date
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -33,7 +35,8 @@ STATUS = ExtraTable(
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> TrainingSetResult:
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[TrainingSetResult]:
+    """As it is, and where the audit may look at two thirds of the rows only."""
     world = demo_world(SETTINGS)
     labels = world.tables["churn_label"]
     rng = np.random.default_rng(0)
@@ -49,9 +52,31 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> TrainingSetResult:
     world = RawWorld(world.tables, world.interactions, world.hourly.slice(0, 24), extras)
     with Pipeline(tmp_path_factory.mktemp("leak"), extras=(STATUS,)).run(world) as built:
         features = built.features(training_as_of(LABELS, SETTINGS.end, SETTINGS.end, None), ALL_FAMILIES)
-        return build_training_set(
-            built.engine, silver=built.tables, features=features.features, labels=LABELS, cut=SETTINGS.end
-        )
+        made = []
+        for share in (1.0, 2 / 3):
+            rows = made[0].counts[["stayed", "left"]].to_numpy().sum() if made else 1_000_000
+            with patch("spanishgas.training.dataset.AUDITED_ROWS", int(rows * share)):
+                made.append(
+                    build_training_set(
+                        built.engine, silver=built.tables, features=features.features, labels=LABELS, cut=SETTINGS.end
+                    )
+                )
+        return made
+
+
+@pytest.fixture
+def result(results: list[TrainingSetResult]) -> TrainingSetResult:
+    return results[0]
+
+
+def test_a_part_of_the_customers_is_looked_at_where_there_are_too_many(results: list[TrainingSetResult]) -> None:
+    whole, part = results
+    assert "of the customers, with all their rows" not in whole.report
+    assert re.search(r"It looked at \d\d\.\d\d% of the customers, with all their rows\.", part.report)
+    # Everything but the audit is of all rows.
+    pd.testing.assert_frame_equal(whole.counts, part.counts)
+    assert "extra_status" in set(part.audit["feature"])
+    assert not part.audit.equals(whole.audit)
 
 
 def test_the_planted_column_is_flagged(result: TrainingSetResult) -> None:

@@ -17,7 +17,8 @@ from spanishgas.engine.chunks import Chunk
 from spanishgas.engine.counts import check_by_counts
 from spanishgas.engine.dialect import java_pattern
 from spanishgas.engine.session import Engine, open_engine
-from spanishgas.errors import ContractError, PublishError, SourceError, WorkerError
+from spanishgas.engine.spark import FIXED, SparkEngine
+from spanishgas.errors import ConfigError, ContractError, PublishError, SourceError, WorkerError
 from spanishgas.features import lexicon
 from spanishgas.features.interactions import tone
 from tests.contracts.test_contracts import TOY
@@ -86,7 +87,7 @@ CASES: dict[str, Callable[[ir.Table], ir.Table]] = {
         rows=t.count(where=t.n > 100), known=t.n.count(), flags=(t.n > 3).sum()
     ),
     "division is of doubles": lambda t: t.select(
-        "id", a=t.n / 3, b=t.n.cast("float64") / 2160.0, c=t.x / t.n.nullif(0)
+        "id", a=t.n / 3, b=t.n.cast("float64") / 2160.0, c=t.x / t.n.nullif(0), d=t.n / 24.0
     ),
     "rounding": lambda t: t.select(
         "id",
@@ -116,6 +117,9 @@ CASES: dict[str, Callable[[ir.Table], ir.Table]] = {
     "texts": lambda t: t.select(
         "id", a=t.text.fill_null("").lower(), b=t.text.length(), c=t.text.nullif("").strip(), d=t.who + "x"
     ),
+    "digests of texts": lambda t: t.select(
+        "id", a=t.text.hexdigest("md5").substr(0, 8), b=t.text.hexdigest("md5") < "8"
+    ),
     "joins on nulls": lambda t: (
         t.left_join(t.view().select("who", other="id"), "who").drop("who_right").select("id", "other", "who")
     ),
@@ -142,6 +146,16 @@ def test_words_are_found_by_the_same_letters(engines: tuple[Engine, Engine], pat
             without=t.text.fill_null("").re_replace(pattern, "<$1\\0>"),
         ),
     )
+    pd.testing.assert_frame_equal(one, two)
+
+
+@pytest.mark.parametrize("pattern", [r"\b(\w+)ción\b", r"(factura|compañ)(\w?)", r"^(cos)ts"])
+def test_groups_of_patterns_are_the_same(engines: tuple[Engine, Engine], pattern: str) -> None:
+    one, two = both(
+        engines,
+        lambda t: t.select("id", whole=t.text.re_extract(pattern, 0), first=t.text.re_extract(pattern, 1)),
+    )
+    assert one["first"].fillna("").ne("").any()
     pd.testing.assert_frame_equal(one, two)
 
 
@@ -270,17 +284,45 @@ def test_rows_are_changed_one_by_one_and_chunks_go_through_a_function(
 
 def test_partitions_answer_in_their_order_and_errors_are_those_of_the_work(engines: tuple[Engine, Engine]) -> None:
     spark = engines[1]
-    assert list(
-        spark.map_partitions(list(range(5)), _Failing(ValueError("never")))[:0]
-        if False
-        else spark.map_partitions([4, 3, 1], _Failing(ValueError("x")))
-    ) == [4, 3, 1]
+    assert list(spark.map_partitions([4, 3, 1], _Failing(ValueError("x")))) == [4, 3, 1]
     with pytest.raises(SourceError, match="no such row"):
         list(spark.map_partitions([1, 2, 3], _Failing(SourceError("no such row", where="here"))))
     with pytest.raises(WorkerError, match="failed"):
         list(spark.map_partitions([1, 2, 3], _Failing(ZeroDivisionError("oh"))))
     with pytest.raises(PublishError, match="no file"):
         spark.scan([])
+
+
+def test_a_session_is_told_what_expressions_mean_whatever_it_was_told_before(
+    engines: tuple[Engine, Engine], tmp_path: Path
+) -> None:
+    spark = engines[1]
+    assert isinstance(spark, SparkEngine)
+    conf = spark._spark.conf
+    others = {"spark.sql.ansi.enabled": "true", "spark.sql.session.timeZone": "America/Los_Angeles"}
+    for name, value in others.items():
+        conf.set(name, value)
+    with open_engine(on_spark(), tmp_path) as other:
+        assert other.integer(other.table(TABLE).count()) == TABLE.num_rows
+    assert {name: conf.get(name) for name in FIXED} == FIXED
+    # Inside one process nobody else talks to it, and it does not compile twice.
+    told = dict(spark._spark.sparkContext.getConf().getAll())
+    assert told["spark.driver.host"] == told["spark.driver.bindAddress"] == "127.0.0.1"
+    assert "-XX:TieredStopAtLevel=1" in told["spark.driver.extraJavaOptions"]
+
+
+def test_workers_that_see_no_scratch_folder_are_refused(
+    engines: tuple[Engine, Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = engines[1]
+    assert isinstance(one, SparkEngine)
+    other = SparkEngine(on_spark(), tmp_path / "scratch")
+    other._require_shared_folder(one._spark)
+    assert not list((tmp_path / "scratch").iterdir())
+    # A folder that this machine has and the workers do not: they look for the file once it is gone again.
+    monkeypatch.setattr("pathlib.Path.touch", lambda _: None)
+    with pytest.raises(ConfigError, match=r"workers do not see .*scratch.*storage\.cache"):
+        other._require_shared_folder(one._spark)
 
 
 def test_contracts_are_checked_alike(engines: tuple[Engine, Engine]) -> None:

@@ -1,10 +1,16 @@
 """The leak audit catches what it is there for, and keeps quiet about honest features."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pytest
 
-from spanishgas.config import LabelSettings
+from spanishgas.config import EngineSettings, LabelSettings, SampleSettings
+from spanishgas.engine.session import open_engine
 from spanishgas.training.audit import audit_features, single_feature_auc
+from spanishgas.training.dataset import _audited_share
+from spanishgas.training.sampling import is_drawn
 
 LABELS = LabelSettings(kind="snapshot", shares={"train": 1.0})
 
@@ -57,3 +63,20 @@ def test_roc_auc_does_not_depend_on_the_direction() -> None:
     features, outcome = world()
     auc = single_feature_auc(pd.DataFrame({"up": features["honest"], "down": -features["honest"]}), outcome)
     assert auc["up"] == auc["down"] > 0.6
+
+
+def test_a_smaller_part_of_the_customers_is_among_a_larger_one(tmp_path: Path) -> None:
+    names = pd.DataFrame({"customer_id": [f"C{number:05d}" for number in range(4000)]})
+    found = []
+    with open_engine(EngineSettings(threads=1), tmp_path) as engine:
+        customers = engine.table(names)
+        for share in (0.1, 0.25, 1 - 1e-12):
+            chosen = engine.frame(customers.filter(is_drawn(customers.customer_id, share, "audit")))
+            found.append(set(chosen["customer_id"]))
+    assert found[0] < found[1] < found[2]
+    assert [len(one) / 4000 for one in found] == pytest.approx([0.1, 0.25, 1.0], abs=0.03)
+    counts = pd.DataFrame({"split": ["train", "embargo"], "stayed": [3_000_000, 9], "left": [1_000_000, 9]})
+    assert _audited_share(counts, LABELS) == 0.25
+    assert _audited_share(counts.iloc[:0], LABELS) == 1.0
+    halves = LABELS.model_copy(update={"sample": SampleSettings(stayers=0.5)})
+    assert _audited_share(counts, halves) == 0.5
