@@ -37,7 +37,7 @@ def drill(folder: Path, seed: int, per_stage: int, pipelines: int, only: Sequenc
         seed: Decides when.
         per_stage: Kills of each stage.
         pipelines: Kills of a pipeline that begins with nothing, one after another until it has come to its end.
-        only: Names of stages; none are all.
+        only: Names of stages; none are all. A pipeline that begins with nothing ends with the last of them.
     """
     draws, said = random.Random(seed), folder / "said.txt"
     children.load()
@@ -46,7 +46,7 @@ def drill(folder: Path, seed: int, per_stage: int, pipelines: int, only: Sequenc
         store = folder / "empty"
         store.mkdir()
         children.must(lambda: Tracker(tracking_in(store)).client, said)
-        first, second = beginning(folder / "first", store), deciding(folder / "second", store)
+        first, second = beginning(folder / "first", store, only), deciding(folder / "second", store)
         third, fourth = measuring(folder / "third", second.folder), replaying(folder / "fourth", store)
         wanted = [one for one in (first, second, third, fourth) if per_stage and (not only or {*only} & {*one.stages})]
         for one in (first, second, third, fourth):

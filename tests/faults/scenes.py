@@ -1,7 +1,7 @@
 """Small retailers on which stages are killed: one that begins with nothing, others that decide with a champion."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,15 +73,16 @@ def tracking_in(folder: Path, artifacts: Path | None = None) -> TrackingSettings
     )
 
 
-def beginning(folder: Path, empty: Path, *overrides: str) -> Scene:
-    """Forty customers, from raw files to the first comparison of models."""
+def beginning(folder: Path, empty: Path, only: Sequence[str] = ()) -> Scene:
+    """Forty customers, from raw files to the last of some stages, or to the first comparison of models."""
     names = tuple(stage.name for stage in alone.ALONE)
+    last = max((names.index(name) for name in only if name in names), default=len(names) - 1)
 
     def make(scene: Scene) -> None:
         shutil.copy(empty / "mlflow.db", folder / "mlflow.db")
         scene.play(folder)
 
-    return Scene(folder, names, lambda place: alone.settings_of(place, tracking_in(place), *overrides), make)
+    return Scene(folder, names[: last + 1], lambda place: alone.settings_of(place, tracking_in(place)), make)
 
 
 def _settings(place: Path, artifacts: Path, *overrides: str) -> Settings:
