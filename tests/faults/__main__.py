@@ -72,7 +72,8 @@ def alone(drill: Callable[[Path], None]) -> None:
         drill(Path(folder))
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
+    """Words of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     drills = parser.add_subparsers(required=True)
     one = drills.add_parser("kills", help=kills.__doc__)
@@ -89,7 +90,11 @@ def main() -> None:
     others = {"lost": lost, "password": password, "full": full, "several": several, "held": held_store}
     for name, drill in others.items():
         drills.add_parser(name, help=drill.__doc__).set_defaults(run=lambda _, drill=drill: alone(drill))
-    given = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    given = parser().parse_args()
     given.run(given)
 
 
