@@ -18,7 +18,11 @@ from tests.support import without_tracking_variables
 
 
 def lost(folder: Path) -> None:
-    """A tracking server that is killed, and one that hangs while the run is told to stop."""
+    """A tracking server that is lost before, after and in a run, and one that hangs while the run is told to stop."""
+    (folder / "away").mkdir()
+    for when, took in zip(("before", "after"), server.away(folder / "away"), strict=True):
+        print(f"lost {when} a run: told after {took:.1f} s")
+        assert took < server.TOLD_SECONDS + server.BEGUN_SECONDS
     for harm, stop, most in (
         (signal.SIGKILL, False, server.TOLD_SECONDS),
         (signal.SIGSTOP, True, server.STOPPED_SECONDS),
