@@ -42,11 +42,12 @@ drill: $(READY) ## run the tests that are long by nature: kills, load, several w
 coverage: $(READY) ## run tests and drills with branch coverage, which takes half as long again
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
-lint: $(READY) ## format check, lint, types, floors and doors
+lint: $(READY) ## format check, lint, types, floors and doors, unsafe calls
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml spanishgas pipelines
 
 format: $(READY) ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix $(SOURCES)

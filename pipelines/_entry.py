@@ -23,7 +23,7 @@ from pipelines._repeat import Repeat
 from pipelines._stopping import obey_sigterm
 from pipelines._summary import closing, summarise
 from spanishgas.config import DemoData, Settings
-from spanishgas.config.places import ObjectAddress
+from spanishgas.config.places import Place, inside, place_of
 from spanishgas.errors import ConfigError, SpanishGasError, TrackingError
 from spanishgas.failures import explain, keep_in_a_file, traceback_of
 from spanishgas.registry import RunLog, Tracker
@@ -269,21 +269,17 @@ def load_settings(overrides: Sequence[str]) -> Settings:
         ) from error
 
 
-def data_root(overrides: Sequence[str]) -> Path:
-    """The folder of all published tables; one data set's own where that lies elsewhere.
+def data_root(overrides: Sequence[str]) -> Place:
+    """The place of all published tables; one data set's own where that lies elsewhere.
 
     Raises:
-        ConfigError: The settings are wrong, or the tables are in an object store.
+        ConfigError: The settings are wrong.
     """
     own = load_settings(overrides).data.root
-    if isinstance(own, ObjectAddress):
-        raise ConfigError(
-            "not on object storage yet: one archive of all that is published",
-            where=str(own),
-            todo="Use what the store has: versions of objects, and copies of the bucket (docs/object_storage.md)",
-        )
-    everything = Path(str(_compose(overrides)["data_root"]))
-    return everything if own.absolute().is_relative_to(everything.absolute()) else own
+    everything = place_of(str(_compose(overrides)["data_root"]))
+    if isinstance(own, Path) and isinstance(everything, Path):
+        return everything if own.absolute().is_relative_to(everything.absolute()) else own
+    return everything if inside(own, everything) is not None else own
 
 
 def expand_sweep(overrides: Sequence[str]) -> list[tuple[str, ...]]:

@@ -104,6 +104,10 @@ class Repeat:
                 todo="Of a sweep or a search name the run below or above that did the work; releases before this one "
                 "kept no such file",
             ) from error
+        except yaml.YAMLError as error:
+            raise _damaged(run_id) from error
+        if not isinstance(values, Mapping) or "data" not in values:
+            raise _damaged(run_id)
         before, moved = bring_up_to_date(values, today, f"--from-run {run_id}")
         return cls(run, before, tuple(moved), reader)
 
@@ -205,9 +209,18 @@ class Repeat:
         if run is None:
             return None
         try:
-            return dict(json.loads(self.reader.text(run.run_id, PROVENANCE)))
-        except TrackingError:  # it ended before it had any
+            found = json.loads(self.reader.text(run.run_id, PROVENANCE))
+        except (TrackingError, ValueError):  # it ended before it had any, or somebody changed it
             return None
+        return found if isinstance(found, dict) and {"code", "lock", "publications"} <= found.keys() else None
+
+
+def _damaged(run_id: str) -> ConfigError:
+    return ConfigError(
+        f"its {CONFIG} is damaged, so its settings are not known",
+        where=f"--from-run {run_id}",
+        todo="Restore the run's artifacts from a backup, or give the settings themselves",
+    )
 
 
 def say(console: Console, what: str, differences: Sequence[Difference]) -> None:

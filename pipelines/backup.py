@@ -26,13 +26,15 @@ def _backup(arguments: Arguments, console: Console) -> int:
     own, settings = words_of(arguments, OWN)
     if not own.get("archive") or own.get("only", "tables") != "tables" or own.get("with_key") not in (None, "true"):
         raise ConfigError("what is asked for is not clear", where=NAME, examples=arguments.overrides, todo=USE)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or load_settings(settings).tracking.uri
+    whole = load_settings(settings)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or whole.tracking.uri
     taken = back_up(
         data_root(settings),
         None if "only" in own else uri,
         Path(own["archive"]),
         lambda text: console.print(f"{NAME}: {text}", markup=False),
         with_key="with_key" in own,
+        cache=whole.storage.cache,
     )
     console.print(f"[bold]{NAME}[/] done", end="  ")
     console.print(told_of(taken), markup=False)

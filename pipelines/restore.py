@@ -11,7 +11,7 @@ from rich.console import Console
 from pipelines._arguments import Arguments, words_of
 from pipelines._entry import guarded, load_settings
 from pipelines.backup import told_of
-from spanishgas.config.places import ObjectAddress, place_of
+from spanishgas.config.places import ObjectAddress, Place, place_of
 from spanishgas.engine.suppression import Suppression
 from spanishgas.errors import ConfigError
 from spanishgas.registry import Tracker
@@ -21,7 +21,7 @@ from spanishgas.stages.runner import run_stage
 
 NAME = "restore"
 OWN = ("archive", "into", "erased")
-USE = "Say archive=FILE into=DIR; erased=DIR is a newer data root whose list of erased customers is to hold"
+USE = "Say archive=FILE into=DIR; erased=PLACE is a newer data root whose list of erased customers is to hold"
 URI = "MLFLOW_TRACKING_URI"
 
 
@@ -34,14 +34,16 @@ def _restore(arguments: Arguments, console: Console) -> int:
     own, others = words_of(arguments, OWN)
     if not own.get("archive") or not own.get("into"):
         raise ConfigError("what is asked for is not clear", where=NAME, examples=arguments.overrides, todo=USE)
-    if isinstance(place_of(own.get("erased", ".")), ObjectAddress):
-        raise ConfigError("not on object storage yet: a list of erased customers", where=f"erased={own['erased']}")
+    if isinstance(_place(own["into"]), ObjectAddress):
+        raise ConfigError(
+            "an archive is put into a folder", where=f"into={own['into']}", todo=f"{USE}; then copy {DATA} there"
+        )
     load_settings(others)  # wrong ones are told before anything is done
     found = restore(
         Path(own["archive"]),
         Path(own["into"]),
         lambda text: console.print(f"{NAME}: {text}", markup=False),
-        erased=Path(own["erased"]) if "erased" in own else None,
+        erased=_place(own["erased"]) if "erased" in own else None,
     )
     console.print(f"[bold]{NAME}[/] done", end="  ")
     console.print(told_of(found), markup=False)
@@ -52,6 +54,18 @@ def _restore(arguments: Arguments, console: Console) -> int:
         _erase(others, there, console)
     console.print(f"commands work on it in {found.place}, or with {' '.join(there)}", markup=False)
     return 0
+
+
+def _place(text: str) -> Place:
+    """A folder or an address.
+
+    Raises:
+        ConfigError: It is an address of another kind.
+    """
+    try:
+        return place_of(text)
+    except ValueError as error:
+        raise ConfigError(str(error), where=NAME, todo=USE) from error
 
 
 def _erase(others: Sequence[str], there: Sequence[str], console: Console) -> None:

@@ -15,7 +15,7 @@ SECRETS = ("password", "sslpassword")
 # The user is kept: whoever reads the message wants to know who was refused.
 IN_ADDRESS = re.compile(r"(?P<kept>\b[a-zA-Z][\w+.-]*://[^\s:/@'\"<>]*:)[^\s/'\"<>]+@")
 IN_QUERY = re.compile(rf"(?P<kept>[?&](?:{'|'.join(SECRETS)})=)[^\s&'\"<>#]+", re.IGNORECASE)
-SECRET_VARIABLE = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|ACCOUNT_KEY|STORAGE_KEY|SAS_KEY", re.IGNORECASE)
+SECRET_VARIABLE = re.compile(r"PASSWORD|PASSWD|TOKEN|SECRET|_KEY$", re.IGNORECASE)
 # A shorter one may be part of any word; who wants it to be a secret has other worries.
 SHORTEST_WORD = 8
 

@@ -43,6 +43,17 @@ def test_secrets_of_the_environment_are_known_by_their_value(monkeypatch: pytest
     assert redacted(text) == "refused: ***, ***, ***; see /run/secrets/token"
 
 
+@pytest.mark.parametrize(
+    "name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_CLIENT_SECRET",
+             "AZURE_STORAGE_SAS_KEY", "GOOGLE_SERVICE_ACCOUNT_KEY", "SPANISHGAS_ERASURE_KEY", "SPANISHGAS_EXPORT_KEY",
+             "SPANISHGAS_SERVE_TOKEN"],
+)  # fmt: skip
+def test_keys_of_stores_of_erasures_and_of_exports_are_secrets(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "c4nary/of+it==")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader-of-tables")
+    assert redacted("refused c4nary/of+it== to reader-of-tables") == "refused *** to reader-of-tables"
+
+
 def test_errors_and_tracebacks_tell_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "c4nary-token")
     error = PublishError("cannot reach http://ana:c4nary@host", examples=["c4nary-token"], todo="Ask c4nary-token")

@@ -49,9 +49,9 @@ class Packer:
         """Bytes of these files, before they were compressed."""
         return sum(size for name, (size, _) in self.contents.items() if name not in (HEAD, CONTENTS))
 
-    def add_bytes(self, name: str, content: bytes) -> None:
-        """Adds a file with some content."""
-        self._add(name, len(content), BytesIO(content), time.time(), 0o644)
+    def add_bytes(self, name: str, content: bytes, *, mode: int = 0o644) -> None:
+        """Adds a file with some content, and the rights that it gets when it is unpacked."""
+        self._add(name, len(content), BytesIO(content), time.time(), mode)
 
     def add(self, name: str, file: Path, *, size: int | None = None, digest: str | None = None) -> None:
         """Adds a file.

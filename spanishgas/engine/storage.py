@@ -625,13 +625,3 @@ def sync(file: Path) -> None:
     """Waits until a file's bytes are on the disk."""
     with file.open("rb") as handle:
         os.fsync(handle.fileno())
-
-
-def refuse(place: Place, what: str, instead: str) -> None:
-    """Stops what works on folders only.
-
-    Raises:
-        ConfigError: The place is in an object store.
-    """
-    if isinstance(place, ObjectAddress):
-        raise ConfigError(f"not on object storage yet: {what}", where=str(place), todo=instead)

@@ -69,7 +69,7 @@ class Observer:
 
     def __init__(self, log_folder: Path, log_share: float = 0.0, registry: CollectorRegistry = REGISTRY) -> None:
         self._folder, self._share = log_folder, log_share
-        self._random = random.Random()  # noqa: S311 - which answers are sampled is no secret
+        self._random = random.Random()  # noqa: S311 - which answers are sampled is no secret  # nosec B311
         self._log = logging.getLogger("spanishgas.serving.request")
         self._requests = Counter(
             "spanishgas_requests", "Requests by route and status.", ["route", "status"], registry=registry

@@ -5,19 +5,20 @@ copied, until nothing was published between.
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from spanishgas import __version__
+from spanishgas.config.places import Place, below, inside
 from spanishgas.engine.archive import HEAD, ChangedError, Packer, packing, unpack
 from spanishgas.engine.drafts import draft_folder
 from spanishgas.engine.snapshot import Snapshot, link_again, roots_in
+from spanishgas.engine.storage import storage_at
 from spanishgas.engine.store import DataFile, Manifest, TableStore
-from spanishgas.engine.suppression import FOLDER, KEY, LIST, Suppression
+from spanishgas.engine.suppression import KEY_NAME, NAME, Suppression
 from spanishgas.errors import ConfigError, PublishError
 from spanishgas.registry.copies import (
     artifact_roots,
@@ -69,23 +70,27 @@ class _Moment:
     store: Path | None
 
 
-def back_up(root: Path, uri: str | None, archive: Path, say: Say, *, with_key: bool = False) -> Backup:
-    """Takes all data sets below a folder, the tracking store and its artifacts, whatever stages do meanwhile.
+def back_up(
+    root: Place, uri: str | None, archive: Path, say: Say, *, with_key: bool = False, cache: Path | None = None
+) -> Backup:
+    """Takes all data sets below a place, the tracking store and its artifacts, whatever stages do meanwhile.
 
     Args:
-        root: The folder of all published tables.
+        root: The folder of all published tables, or their address in an object store.
         uri: Address of the tracking store; None takes the tables only.
         archive: The file to make.
         say: Is told what goes on.
-        with_key: Take the key of erasures too, where it is a file.
+        with_key: Take the key of erasures too, where it lies with the tables.
+        cache: Folder for local copies of what lies in an object store.
 
     Raises:
         PublishError: The archive is there already, nothing is published, or what is published is damaged.
+        StorageError: The object store cannot be reached.
         TrackingError: The store is no local one, holds artifacts elsewhere, or cannot be copied.
     """
     for _ in range(BEGINNINGS):
         try:
-            return _back_up(root, uri, archive.absolute(), say, with_key)
+            return _back_up(root, uri, archive.absolute(), say, with_key, cache)
         except _MovedError as moved:
             say(f"{moved} was published anew and its files went; beginning again")
     raise PublishError(
@@ -95,16 +100,17 @@ def back_up(root: Path, uri: str | None, archive: Path, say: Say, *, with_key: b
     )
 
 
-def _back_up(root: Path, uri: str | None, archive: Path, say: Say, with_key: bool) -> Backup:
+def _back_up(root: Place, uri: str | None, archive: Path, say: Say, with_key: bool, cache: Path | None) -> Backup:
     # One name for archives of all days: what a killed backup leaves is a copy of everything, and goes with the next.
     with draft_folder(archive.parent, DRAFT) as folder:
-        moment = _look(root, uri, folder)
+        moment = _look(root, uri, folder, cache)
         # Those that are there first: MLflow's own experiment names a folder that it may never have made.
         roots = [] if moment.store is None else sorted(artifact_roots(moment.store), key=lambda one: not one.is_dir())
         artifacts = {one: ARTIFACTS if not number else f"{ARTIFACTS}-{number + 1}" for number, one in enumerate(roots)}
-        names = {_below(root, one.root): one for one in moment.tables}
-        lists = [name for name, one in names.items() if f"{FOLDER}/{LIST}" in one.small]
-        keys = [name for name in lists if with_key and (names[name].root / FOLDER / KEY).is_file()]
+        names = {_below(root, one.place): one for one in moment.tables}
+        lists = [name for name, one in names.items() if NAME in one.small]
+        found = {name: names[name].storage.get(KEY_NAME) for name in lists if with_key}
+        keys = {name: key.data for name, key in found.items() if key is not None}
         head = {
             "release": __version__,
             "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -113,10 +119,10 @@ def _back_up(root: Path, uri: str | None, archive: Path, say: Say, with_key: boo
         }
         with packing(archive, head, folder) as packer:
             for name, one in names.items():
-                say(f"taking {one.root}")
+                say(f"taking {one.place}")
                 _pack_tables(packer, name, one)
-            for name in keys:
-                packer.add(f"{name}/{FOLDER}/{KEY}", names[name].root / FOLDER / KEY)
+            for name, key in keys.items():
+                packer.add_bytes(f"{name}/{KEY_NAME}", key, mode=0o600)
             ended = 0
             if moment.store is not None:
                 say("taking the tracking store and its artifacts")
@@ -134,7 +140,7 @@ def _back_up(root: Path, uri: str | None, archive: Path, say: Say, with_key: boo
         )
 
 
-def _look(root: Path, uri: str | None, folder: Path) -> _Moment:
+def _look(root: Place, uri: str | None, folder: Path, cache: Path | None) -> _Moment:
     """What is there at one moment: nothing was published while the store was copied.
 
     Raises:
@@ -143,10 +149,10 @@ def _look(root: Path, uri: str | None, folder: Path) -> _Moment:
     file = None if uri is None else store_file(uri)
     copy = None if file is None else folder / STORE
     for _ in range(LOOKS):
-        before = tuple(Snapshot.of(one) for one in roots_in(root))
+        before = tuple(Snapshot.of(one, cache) for one in roots_in(root, cache))
         if file is not None and copy is not None:
             copy_store(file, copy)
-        if tuple(Snapshot.of(one) for one in roots_in(root)) == before:
+        if tuple(Snapshot.of(one, cache) for one in roots_in(root, cache)) == before:
             return _Moment(before, copy)
     raise PublishError(
         f"something was published each of the {LOOKS} times that all was looked at",
@@ -155,25 +161,27 @@ def _look(root: Path, uri: str | None, folder: Path) -> _Moment:
     )
 
 
-def _below(root: Path, one: Path) -> str:
-    return (Path(DATA) / one.relative_to(root)).as_posix()
+def _below(root: Place, one: Place) -> str:
+    """Name of a data root in the archive."""
+    return PurePosixPath(DATA, *(() if one == root else inside(one, root) or ())).as_posix()
 
 
 def _pack_tables(packer: Packer, name: str, taken: Snapshot) -> None:
     packed: set[str] = set()
+    root = taken.storage.root
     for manifest in taken.manifests:
-        for file in _files(manifest):
-            if file.path in packed:  # landings name each other's files
-                continue
+        files = [file for file in _files(manifest) if file.path not in packed]  # landings name each other's files
+        taken.storage.bring(files)
+        for file in files:
             packed.add(file.path)
             try:
-                packer.add(f"{name}/{file.path}", taken.root / file.path, size=file.size or None, digest=file.digest)
+                packer.add(f"{name}/{file.path}", root / file.path, size=file.size or None, digest=file.digest)
             except ChangedError as error:
-                if TableStore(taken.root).find(manifest.publication) != manifest:
+                if TableStore(taken.place, cache=taken.cache).find(manifest.publication) != manifest:
                     raise _MovedError(str(manifest.publication)) from error
                 raise PublishError(
                     f"what is published is damaged: {error}",
-                    where=f"{taken.root}: {manifest.publication}",
+                    where=f"{taken.place}: {manifest.publication}",
                     todo=f"{manifest.again}; then take the backup",
                 ) from error
     for path, content in taken.small.items():
@@ -200,7 +208,7 @@ def _pack_artifacts(packer: Packer, folders: Sequence[Path], roots: Mapping[Path
             ) from error
 
 
-def restore(archive: Path, into: Path, say: Say, *, erased: Path | None = None) -> Backup:
+def restore(archive: Path, into: Path, say: Say, *, erased: Place | None = None) -> Backup:
     """Puts an archive into an empty place, whole and checked, or not at all.
 
     Args:
@@ -225,7 +233,7 @@ def restore(archive: Path, into: Path, say: Say, *, erased: Path | None = None) 
     return found
 
 
-def _put_right(draft: Path, into: Path, head: Mapping[str, Any], erased: Path | None) -> Backup:
+def _put_right(draft: Path, into: Path, head: Mapping[str, Any], erased: Place | None) -> Backup:
     """Makes of unpacked files what can be opened in the place where they are going to lie."""
     publications, lists, taken_lists = 0, [], 0
     for name, links in head["links"].items():
@@ -243,8 +251,8 @@ def _put_right(draft: Path, into: Path, head: Mapping[str, Any], erased: Path | 
                 todo="Take another archive; nothing was put in place",
             )
         if erased is not None:
-            taken_lists += _take_list(erased / Path(name).relative_to(DATA), root)
-        if (root / FOLDER / LIST).is_file():
+            taken_lists += _take_list(below(erased, *PurePosixPath(name).relative_to(DATA).parts), root)
+        if (root / NAME).is_file():
             lists.append(name)
     if erased is not None and not taken_lists:
         raise ConfigError("has no list of erased customers", where=str(erased), todo="erased=DIR names a data root")
@@ -252,7 +260,7 @@ def _put_right(draft: Path, into: Path, head: Mapping[str, Any], erased: Path | 
         move_artifacts(draft / STORE, {Path(was): into / name for name, was in head["artifacts"].items()})
     (draft / HEAD).unlink()
     files = [file for file in draft.rglob("*") if file.is_file()]
-    keys = tuple(name for name in lists if (draft / name / FOLDER / KEY).is_file())
+    keys = tuple(name for name in lists if (draft / name / KEY_NAME).is_file())
     return Backup(
         into,
         publications,
@@ -263,7 +271,7 @@ def _put_right(draft: Path, into: Path, head: Mapping[str, Any], erased: Path | 
     )
 
 
-def _take_list(newer: Path, root: Path) -> bool:
+def _take_list(newer: Place, root: Path) -> bool:
     """Puts the list of erased customers of a newer data root, and its key, in place of what came out of the archive.
 
     Returns:
@@ -272,12 +280,18 @@ def _take_list(newer: Path, root: Path) -> bool:
     Raises:
         ConfigError: Its key is another than that of the environment.
         PublishError: It cannot be read, or its key is not to be found.
+        StorageError: The object store cannot be reached.
     """
-    if not (newer / FOLDER / LIST).is_file():
+    storage = storage_at(newer)
+    found = {name: storage.get(name) for name in (NAME, KEY_NAME)}
+    if found[NAME] is None:
         return False
-    Suppression.of(newer)
-    (root / FOLDER).mkdir(exist_ok=True)
-    for name in (LIST, KEY):
-        if (newer / FOLDER / name).is_file():
-            shutil.copy2(newer / FOLDER / name, root / FOLDER / name)
+    Suppression.of(storage)
+    for name, content in found.items():
+        if content is not None:
+            file = root / name
+            file.parent.mkdir(exist_ok=True)
+            file.unlink(missing_ok=True)
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+                handle.write(content.data)
     return True

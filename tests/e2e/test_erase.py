@@ -20,10 +20,12 @@ from spanishgas.engine.keyed import build_keyed
 from spanishgas.engine.suppression import FOLDER, KEY, KEY_VARIABLE, Pseudonyms
 from spanishgas.errors import ConfigError, PublishError
 from spanishgas.models.files import LOADER, digest_of
-from spanishgas.registry import ModelRegistry
+from spanishgas.registry import ModelRegistry, Tracker
 from spanishgas.stages import demo_data, erase, features, ingest, recommend, score, silver
 from spanishgas.stages.erasing import LAYERS
 from spanishgas.stages.places import recommended_on
+from spanishgas.stages.runner import run_stage
+from tests.e2e.days import MONDAY, QUIET, Deliveries
 from tests.e2e.worlds import Retailer, published, shorten, with_own_artifacts
 
 
@@ -358,3 +360,39 @@ def test_what_cannot_be_done_is_refused(retailer: Retailer, tmp_path: Path, monk
     (retailer.root / FOLDER / KEY).unlink()
     with pytest.raises(PublishError, match="but not its key"):
         retailer.run(ingest.STAGE, "force=true")
+
+
+def test_customers_with_short_numbers_are_erased_to_the_last_byte(
+    undelivered: Deliveries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a number may be any count in a text, so the search leaves it out there; these stand nowhere by chance."""
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    root = tmp_path / "data"
+    (raw,) = {file.parent for file in root.glob("raw/*/customer_attributes.csv") if not file.parent.is_symlink()}
+    for file in raw.rglob("*"):
+        if file.suffix == ".parquet":
+            rows = pq.read_table(file, partitioning=None)
+            place = rows.column_names.index("customer_id")
+            short = pc.replace_substring_regex(rows["customer_id"].cast(pa.string()), r"C0*(\d{5})$", r"73\1")
+            pq.write_table(rows.set_column(place, "customer_id", short), file)
+        elif file.is_file():
+            file.write_bytes(re.sub(rb"C0*(\d{5})\b", rb"73\1", file.read_bytes()))
+    undelivered.deliver(MONDAY)
+    store = undelivered.store
+    manifest = undelivered.silver()
+    ids = sorted(pd.read_parquet(store.files(manifest, "customers")[0])["customer_id"].astype(str))
+    assert {len(one) for one in ids} == {7}
+    whose, other = ids[0], ids[1]
+    log = root / "request_log" / "date=2024-04-01" / "1.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text("".join(json.dumps({"customer_id": one}) + "\n" for one in (whose, other)))
+    assert len(holding(tmp_path, [whose])) > 10
+    before = holding(tmp_path, [other])
+    (tmp_path / "customers.txt").write_text(whose)
+    words = ("erasure.mode=erase", f"erasure.customers={tmp_path / 'customers.txt'}")
+    settings = undelivered.settings(MONDAY, *words)
+    done = run_stage(erase.STAGE, settings, Tracker(undelivered.tracking), console=QUIET)
+    (tmp_path / "customers.txt").unlink()
+    assert holding(tmp_path, [whose]) == set()
+    assert "no file names them any more" in done.headline
+    assert len(holding(tmp_path, [other])) >= len(before) - 2

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from spanishgas.dashboard.data import RECOMMENDED, SCORES, Published
 from spanishgas.dashboard.signals import monitored_days
 from spanishgas.engine.storage import ObjectStorage
 from spanishgas.engine.store import Manifest, TableStore
+from spanishgas.engine.suppression import KEY_VARIABLE
 from spanishgas.errors import ConfigError, StorageError
 from spanishgas.serving.bundle import Bundle
 from spanishgas.serving.publisher import Publisher
@@ -189,12 +191,24 @@ def test_a_store_that_is_away_or_refuses_is_told_with_its_address(
     assert "a-secret-of-tests" not in str(told.value)
 
 
+# What the environment of a machine in a cloud may hold beside the keys that this server knows.
+CARRIED = ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_CLIENT_SECRET", "AZURE_STORAGE_SAS_TOKEN", "SPANISHGAS_SERVE_TOKEN")
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 @pytest.mark.drill
 def test_the_whole_pipeline_gives_the_same_there(
     object_store: ObjectAddress, empty_store: Path, tmp_path: Path, no_tracking_variables: None
 ) -> None:
-    """Content hashes of all that is published, the champion's files and the decision."""
+    """Content hashes of all that is published, the champion's files and the decision; and nowhere a secret."""
     found = []
+    secrets = {
+        "AWS_SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
+        **{name: f"canary-of-{name.lower()}/+=" for name in (*CARRIED, KEY_VARIABLE, export.KEY_VARIABLE)},
+    }
     for name, root in (("folder", tmp_path / "folder" / "data"), ("store", object_store)):
         folder = tmp_path / name
         folder.mkdir()
@@ -202,8 +216,23 @@ def test_the_whole_pipeline_gives_the_same_there(
         retailer = Retailer(root, Retailer.at(folder, folder / "mlruns").tracking)
         command = [sys.executable, "-m", "pipelines.run_pipeline", *WORLD, *SIZE, *WIDE, f"data_root={root}"]
         command.append("pipeline.skip=[drift,performance,retrain_signal]")
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": retailer.tracking.uri, "PYTHONPATH": str(ROOT)}
-        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": retailer.tracking.uri, "PYTHONPATH": str(ROOT), **secrets}
+        done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        refused = subprocess.run(
+            [*command, "pipeline.stages=[ingest]", "force=true"],
+            cwd=folder,
+            env={**environment, "AWS_ENDPOINT_URL": "http://ana:canary-in-address@127.0.0.1:9"},
+            check=False,
+            capture_output=True,
+        )
+        assert (refused.returncode == 0) == (name == "folder"), refused.stderr
+        said = [done.stdout, done.stderr, refused.stdout, refused.stderr]
+        held = {str(number): one for number, one in enumerate(said)} | files_in(folder) | files_in(tmp_path / "caches")
+        storage = retailer.store.storage
+        held |= {one.name: told.data for one in storage.list("", "**") if (told := storage.get(one.name))}
+        assert len(held) > 100
+        words = [b"canary", *{form(one).encode() for one in secrets.values() for form in (str, quote, quote_plus)}]
+        assert [where for where, content in held.items() if any(word in content for word in words)] == []
         champion = retailer.tracker.client.get_model_version_by_alias("churn", "champion")
         found.append((hashes(retailer.store), champion.tags["files_digest"]))
     assert found[0] == found[1]

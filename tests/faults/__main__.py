@@ -18,7 +18,11 @@ from tests.support import without_tracking_variables
 
 
 def lost(folder: Path) -> None:
-    """A tracking server that is killed, and one that hangs while the run is told to stop."""
+    """A tracking server that is lost before, after and in a run, and one that hangs while the run is told to stop."""
+    (folder / "away").mkdir()
+    for when, took in zip(("before", "after"), server.away(folder / "away"), strict=True):
+        print(f"lost {when} a run: told after {took:.1f} s")
+        assert took < server.TOLD_SECONDS + server.BEGUN_SECONDS
     for harm, stop, most in (
         (signal.SIGKILL, False, server.TOLD_SECONDS),
         (signal.SIGSTOP, True, server.STOPPED_SECONDS),
@@ -72,7 +76,8 @@ def alone(drill: Callable[[Path], None]) -> None:
         drill(Path(folder))
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
+    """Words of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     drills = parser.add_subparsers(required=True)
     one = drills.add_parser("kills", help=kills.__doc__)
@@ -89,7 +94,11 @@ def main() -> None:
     others = {"lost": lost, "password": password, "full": full, "several": several, "held": held_store}
     for name, drill in others.items():
         drills.add_parser(name, help=drill.__doc__).set_defaults(run=lambda _, drill=drill: alone(drill))
-    given = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    given = parser().parse_args()
     given.run(given)
 
 

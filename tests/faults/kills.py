@@ -10,7 +10,7 @@ from pathlib import Path
 from spanishgas.engine.store import TableStore
 from spanishgas.registry import Tracker
 from tests.faults import children
-from tests.faults.scenes import Scene, beginning, contents, deciding, tracking_in
+from tests.faults.scenes import Scene, beginning, contents, deciding, everywhere, measuring, replaying, tracking_in
 from tests.support import without_tracking_variables
 
 
@@ -37,7 +37,7 @@ def drill(folder: Path, seed: int, per_stage: int, pipelines: int, only: Sequenc
         seed: Decides when.
         per_stage: Kills of each stage.
         pipelines: Kills of a pipeline that begins with nothing, one after another until it has come to its end.
-        only: Names of stages; none are all.
+        only: Names of stages; none are all. A pipeline that begins with nothing ends with the last of them.
     """
     draws, said = random.Random(seed), folder / "said.txt"
     children.load()
@@ -46,24 +46,25 @@ def drill(folder: Path, seed: int, per_stage: int, pipelines: int, only: Sequenc
         store = folder / "empty"
         store.mkdir()
         children.must(lambda: Tracker(tracking_in(store)).client, said)
-        first = beginning(folder / "first")
-        first.folder.mkdir()
-        (first.folder / "mlflow.db").write_bytes((store / "mlflow.db").read_bytes())
-        whole = children.must(lambda: first.play(first.folder), said)
-        for _ in range(pipelines and 1):
-            killed += _pipeline(first, folder / "pipeline", store / "mlflow.db", draws, pipelines, whole)
-        killed += _stages(first, folder / "copy", draws, per_stage, only)
-        if any(name in only for name in deciding(folder, store)[0].stages) or (per_stage and not only):
-            second, make = deciding(folder / "second", store / "mlflow.db")
-            second.folder.mkdir()
-            children.must(make, said)
-            killed += _stages(second, folder / "copy", draws, per_stage, only)
+        first, second = beginning(folder / "first", store, only), deciding(folder / "second", store)
+        third, fourth = measuring(folder / "third", second.folder), replaying(folder / "fourth", store)
+        wanted = [one for one in (first, second, third, fourth) if per_stage and (not only or {*only} & {*one.stages})]
+        for one in (first, second, third, fourth):
+            needed = (one is first and pipelines) or (one is second and third in wanted)
+            if one not in wanted and not needed:
+                continue
+            one.folder.mkdir()
+            whole = children.must(lambda one=one: one.make(one), said)
+            if one is first and pipelines:
+                killed += _pipeline(first, folder / "pipeline", store / "mlflow.db", draws, pipelines, whole)
+            if one in wanted:
+                killed += _stages(one, folder / "copy", draws, per_stage, only)
     return killed
 
 
 def _stages(scene: Scene, copy: Path, draws: random.Random, count: int, only: Sequence[str]) -> list[Killed]:
     killed: list[Killed] = []
-    original, said = contents(TableStore(scene.folder / "data")), copy.with_suffix(".txt")
+    original, said = everywhere(TableStore(scene.folder / "data")), copy.with_suffix(".txt")
     for name in scene.stages:
         if only and name not in only:
             continue
@@ -73,21 +74,21 @@ def _stages(scene: Scene, copy: Path, draws: random.Random, count: int, only: Se
 
         store = scene.copy(copy, without=name)
         usual = children.must(work, said)
-        expected = contents(store)
+        expected = everywhere(store)
         assert expected.items() <= original.items(), f"{name} gives another result when nobody kills it"
         for _ in range(count):
             store = scene.copy(copy, without=name)
-            before = contents(store)
+            before = everywhere(store)
             after = draws.uniform(0.0, usual)
             code, _seconds = children.run(work, said, kill_after=after)
             assert code <= 0, said.read_text()
-            left = contents(store)
+            left = everywhere(store)
             assert before.items() <= left.items(), (
                 f"{name} killed after {after:.3f} s: lost {before.keys() - left.keys()}"
             )
             assert left.items() <= expected.items(), f"{name} killed after {after:.3f} s: shows what is not its result"
             children.must(work, said)
-            assert contents(store) == expected, f"{name} killed after {after:.3f} s: another result when run again"
+            assert everywhere(store) == expected, f"{name} killed after {after:.3f} s: another result when run again"
             assert _leftovers(store) == []
             killed.append(Killed(name, after, code < 0))
             print(f"{name} killed after {after:.3f} of {usual:.3f} s{'' if code else ': had ended'}", flush=True)
@@ -122,7 +123,7 @@ def _pipeline(
 
 
 def _leftovers(store: TableStore) -> list[Path]:
-    return [path for path in store.root.glob("*/_staging/*") if any(path.iterdir())]
+    return [path for path in store.root.rglob("_staging/*") if any(path.iterdir())]
 
 
 def main(seed: int, per_stage: int, pipelines: int, only: Sequence[str]) -> None:

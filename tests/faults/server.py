@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ CANARY = "c4nary%2Fpassword"
 STEPS = ("demo_data", "ingest", "silver", "features")
 # A refused connection is tried again for fifteen seconds, a stop obeyed within three; the rest is for a busy machine.
 TOLD_SECONDS, STOPPED_SECONDS = 45.0, 15.0
+BEGUN_SECONDS = 30.0  # until a process has loaded what it needs
 LONGEST_SECONDS = 900.0
 
 
@@ -151,6 +152,42 @@ def lose(folder: Path, harm: signal.Signals, step: str, stop: bool) -> float:
         assert kept.items() <= after.items()
         assert "RUNNING" not in server.runs()
     assert canary_in([said, folder / "data", folder / "server" / "served", folder / "server" / "served.db"]) == []
+    return seconds
+
+
+def away(folder: Path) -> list[float]:
+    """A server that is not there before a run, and one that is lost after a run: the next one says so, and keeps all.
+
+    Args:
+        folder: An empty folder.
+
+    Returns:
+        Seconds that each of the two took to say it.
+    """
+    said, step, store, seconds = folder / "said.txt", STEPS[0], TableStore(folder / "data"), []
+
+    def refused(server: Server, kept: Mapping[str, str]) -> None:
+        begun = time.monotonic()
+        code = begin(server, folder, said, step).wait(LONGEST_SECONDS)
+        seconds.append(time.monotonic() - begun)
+        told = said.read_text()
+        assert code == 1, (code, told)
+        assert "Traceback" not in told, told
+        assert f"http://ana:***@127.0.0.1:{server.port}" in told, told
+        assert contents(store) == kept
+        assert canary_in([said]) == []
+
+    refused(Server(folder), {})
+    with serving(folder / "server") as server:
+        complete(server, folder, said, step)
+        made = contents(store)
+        assert made
+        server.send(signal.SIGKILL)
+        refused(server, made)
+        server.start()
+        complete(server, folder, said, step)
+        assert contents(store) == made
+        assert set(server.runs()) == {"FINISHED"}
     return seconds
 
 

@@ -95,7 +95,8 @@ DRILLS = {
     "held": (),
     "each kill": ("each", "kill", "export", "--every", "16"),
     "each full": ("each", "full", "export", "--every", "16"),
-    "kills": ("--seed", "4", "--per-stage", "1", "--pipelines", "2", "silver", "train", "recommend"),
+    "each readonly": ("each", "readonly", "retention", "--every", "16"),
+    "kills": ("--seed", "4", "--per-stage", "1", "--pipelines", "1", "ingest", "silver"),
 }
 
 

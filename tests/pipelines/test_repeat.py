@@ -152,6 +152,29 @@ def test_a_run_that_cannot_be_repeated_is_told_with_what_to_do(here: Path, capsy
     assert f"python -m pipelines.demo_data --from-run {first.info.run_id}" in capsys.readouterr().err.replace("\n", " ")
 
 
+@pytest.mark.parametrize("content", [b"data: [", b"data", b"\xff\xfe\x00", b"", b"{}", b"data: {name: 3}"])
+def test_settings_of_a_run_that_were_damaged_are_told(
+    here: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    assert run("demo_data", [DEMO_DATA], [*TINY]) == 0
+    (first,) = all_runs(here)
+    artifact(first, "config.yaml").write_bytes(content)
+    assert run("demo_data", [DEMO_DATA], ["--from-run", first.info.run_id]) == 2
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert f"--from-run {first.info.run_id}" in told
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"code": 1}', b"\xff"])
+def test_a_record_that_was_damaged_is_told_as_missing(here: Path, content: bytes) -> None:
+    assert run("demo_data", [DEMO_DATA], [*TINY]) == 0
+    (first,) = all_runs(here)
+    artifact(first, "provenance.json").write_bytes(content)
+    assert run("demo_data", [DEMO_DATA], ["--from-run", first.info.run_id]) == 0
+    (_, again) = all_runs(here)
+    assert [row for row in differences(again) if row[0] == "record"]
+
+
 def test_settings_that_went_and_came_are_told() -> None:
     today = load_settings(())
     values = load_settings(("model=logistic", "model.c=0.3", "scoring.chunk_rows=7")).model_dump(mode="json")

@@ -13,9 +13,11 @@ import pytest
 from pipelines import backup as backup_command
 from pipelines import restore as restore_command
 from spanishgas.config import TrackingSettings
+from spanishgas.config.places import ObjectAddress
 from spanishgas.engine import archive as archives
 from spanishgas.engine.archive import packing
 from spanishgas.engine.snapshot import Snapshot
+from spanishgas.engine.storage import ObjectStorage
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.engine.suppression import FOLDER, KEY, KEY_VARIABLE, LIST, Suppression
 from spanishgas.errors import ConfigError, PublishError, TrackingError
@@ -92,7 +94,7 @@ def test_what_is_put_back_is_what_was_there_and_needs_nothing_of_the_place_befor
     after = Snapshot.of(tmp_path / "new" / "data")
     assert (after.small, after.links, after.manifests) == (before.small, before.links, before.manifests)
     (manifest,) = after.manifests
-    assert TableStore(after.root).damaged_files(manifest) == []
+    assert TableStore(after.place).damaged_files(manifest) == []
     folder = tracker_in(tmp_path / "new").folder_of(run_id)
     assert folder is not None
     assert folder.is_relative_to(tmp_path / "new" / "mlruns")
@@ -347,6 +349,90 @@ class TestStores:
             other.execute("begin exclusive")
             with pytest.raises(TrackingError, match="held the tracking store for too long"):
                 shop.back_up(archive)
+
+
+class TestObjectStore:
+    """Tables in an object store are taken as those of a folder, and put back into a folder."""
+
+    @pytest.fixture
+    def stored(self, shop: Shop, object_store: ObjectAddress) -> Shop:
+        """The same shop with its tables in an object store, and another data set below them."""
+        for place in (object_store.below("others", "mine"), object_store):
+            data = shop.settings.data.model_copy(update={"root": place})
+            shop.settings = shop.settings.model_copy(update={"data": data})
+            shop.run()
+        return shop
+
+    def test_what_is_put_back_is_what_was_there(
+        self, stored: Shop, object_store: ObjectAddress, tmp_path: Path, archive: Path
+    ) -> None:
+        taken = back_up(object_store, stored.tracking.uri, archive, quiet, cache=tmp_path / "cache")
+        assert taken.publications == 2
+        restore(archive, tmp_path / "new", quiet)
+        for below in ((), ("others", "mine")):
+            old, new = Snapshot.of(object_store.below(*below)), Snapshot.of(tmp_path.joinpath("new", "data", *below))
+            assert (old.small, old.links, old.manifests) == (new.small, new.links, new.manifests)
+            (manifest,) = new.manifests
+            assert TableStore(new.place).damaged_files(manifest) == []
+        assert (tmp_path / "new" / "mlflow.db").is_file()
+        # A copy of the folder makes a data root in an object store of it again.
+        back = ObjectAddress(f"{object_store}-back")
+        for name, content in there(tmp_path / "new" / "data").items():
+            ObjectStorage(back).put(name, content)
+        was, again = Snapshot.of(object_store), Snapshot.of(back)
+        assert (again.small, again.manifests) == (was.small, was.manifests)
+        assert TableStore(back).damaged_files(again.manifests[0]) == []
+
+    def test_what_is_damaged_there_is_named_and_no_archive_is_made(
+        self, stored: Shop, object_store: ObjectAddress, tmp_path: Path, archive: Path
+    ) -> None:
+        store = TableStore(object_store)
+        (manifest,) = published(store)
+        name = manifest.tables["doubles"].files[0].path
+        content = store.storage.get(name)
+        assert content is not None
+        store.storage.put(name, content.data[:-1] + bytes([content.data[-1] ^ 1]))
+        with pytest.raises(PublishError, match=rf"{object_store}: gold/toy.* is damaged: .*has other bytes"):
+            back_up(object_store, None, archive, quiet, cache=tmp_path / "no copies yet")
+        store.storage.delete(name)
+        with pytest.raises(PublishError, match=r"is damaged: .*is gone"):
+            back_up(object_store, None, archive, quiet, cache=tmp_path / "no copies yet")
+        assert list(archive.parent.iterdir()) == []
+
+    def test_keys_and_lists_of_erased_customers(
+        self, stored: Shop, object_store: ObjectAddress, tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv(KEY_VARIABLE, raising=False)
+        Suppression(object_store).including(["C1"]).save()
+        assert back_up(object_store, None, archive, quiet).without_keys == ("data",)
+        Suppression.of(object_store).including(["C2"]).save()
+        restore(archive, tmp_path / "new", quiet, erased=object_store)
+        assert Suppression.of(tmp_path / "new" / "data").matches(["C1", "C2", "C3"]) == {"C1", "C2"}
+        with_key = archive.with_name("with_key")
+        assert back_up(object_store, None, with_key, quiet, with_key=True).keys == ("data",)
+        restore(with_key, tmp_path / "newer", quiet)
+        kept = tmp_path / "newer" / "data" / FOLDER / KEY
+        assert kept.stat().st_mode & 0o077 == 0
+        assert Suppression.of(tmp_path / "newer" / "data").matches(["C2"]) == {"C2"}
+
+    def test_nothing_there_is_told(self, object_store: ObjectAddress, archive: Path) -> None:
+        with pytest.raises(PublishError, match=f"{object_store}: nothing is published there"):
+            back_up(object_store, None, archive, quiet)
+
+    def test_the_commands(
+        self,
+        stored: Shop,
+        object_store: ObjectAddress,
+        tmp_path: Path,
+        archive: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        words = [f"data_root={object_store}", f"tracking.uri={stored.tracking.uri}"]
+        assert backup_command.main([f"archive={archive}", *words]) == 0
+        assert "2 publications" in capsys.readouterr().err
+        assert restore_command.main([f"archive={archive}", f"into={object_store}"]) == 2
+        assert "an archive is put into a folder" in capsys.readouterr().err
+        assert restore_command.main([f"archive={archive}", f"into={tmp_path / 'new'}"]) == 0
 
 
 def test_nothing_is_published_is_told(tmp_path: Path, archive: Path) -> None:
