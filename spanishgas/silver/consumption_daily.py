@@ -315,9 +315,9 @@ def _by_month(
     if not known:
         before = None
     fresh = _of_files(readings, [one for one in files if one.key not in known])
-    count = ranges_needed(engine, fresh)
+    count, sampled = ranges_needed(engine, fresh), fresh
     while True:
-        passed = _begin(engine, readings, fresh, count, by_point=readers.by_point)
+        passed = _begin(engine, readings, sampled, count, by_point=readers.by_point)
         passed.read(fresh, progress, None if known else HOPELESS_ROWS)
         found = {one.key: known.get(one.key) or _found(passed.counted, one) for one in files}
         counts = PassCounts()
@@ -330,7 +330,7 @@ def _by_month(
         needed = ranges_needed(engine, [*fresh, *again])
         if needed <= count or not any(reading.groups for reading in again):
             break
-        count = needed
+        count, sampled = needed, [*fresh, *again]
     passed.read_again(again, np.array(sorted(wanted.needed), np.int64))
     made, checks = passed.days(progress)
     months = list(_months(engine, wanted, made, keeping, before, look_back, progress))
@@ -345,7 +345,7 @@ def _by_month(
         {key: one for key, one in found.items() if not one.counts.contrary},
         {day: DayFacts(told, checks_of(all_checks, day)) for day, told in wanted.made_from.items()},
     )
-    rejected = engine.scan(passed.rejects)
+    rejected = engine.scan(passed.rejects) if passed.rejects else empty_quarantine(engine)
     if before is not None:
         kept = [one.origin for one in files if one.key in known and known[one.key].counts.reasons]
         if kept:

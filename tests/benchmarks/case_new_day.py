@@ -11,6 +11,7 @@ import duckdb
 from rich.console import Console
 
 from spanishgas.config import Settings, TrackingSettings
+from spanishgas.engine.store import TableStore
 from spanishgas.registry import Tracker
 from spanishgas.stages import demo_data, features, ingest, silver
 from spanishgas.stages.base import Stage
@@ -18,7 +19,7 @@ from spanishgas.stages.runner import run_stage
 from tests.benchmarks.harness import Case
 from tests.support import settings_at
 
-CUSTOMERS = int(os.environ.get("BENCH_CUSTOMERS", "3000"))
+CUSTOMERS = int(os.environ.get("CUSTOMERS", "3000"))
 CASE = Case(
     name="new_day",
     what=f"one new day of {CUSTOMERS:,} customers: ingest, silver, features of one date",
@@ -53,8 +54,8 @@ def prepare(folder: Path) -> None:
 
 def _copy(connection: duckdb.DuckDBPyConnection, rows: str, first: date, after: date, target: Path) -> None:
     connection.execute(
-        f"COPY (SELECT * FROM {rows} WHERE timestamp::TIMESTAMP >= DATE '{first}' AND timestamp::TIMESTAMP < DATE '{after}' "
-        f"ORDER BY customer_id, timestamp) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        f"COPY (SELECT * FROM {rows} WHERE timestamp::TIMESTAMP >= DATE '{first}' "
+        f"AND timestamp::TIMESTAMP < DATE '{after}' ORDER BY customer_id, timestamp) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
     )
 
 
@@ -82,9 +83,7 @@ def reference(folder: Path) -> None:
 
 def _compare(folder: Path) -> None:
     """Both ways give the same days; undated rows are known since they were landed first, and that is a day earlier."""
-    one, other = (
-        silver.TableStore(folder / name / "data").read(silver.SILVER, made_by="silver") for name in ("now", "whole")
-    )
+    one, other = (TableStore(folder / name / "data").read(silver.SILVER, made_by="silver") for name in ("now", "whole"))
     looked_at = ("consumption_daily", "quarantine", "quality")
     differing = [name for name in looked_at if one.tables[name].content_hash != other.tables[name].content_hash]
     assert not differing, differing

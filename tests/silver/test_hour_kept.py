@@ -23,6 +23,8 @@ from spanishgas.silver import consumption_daily
 from spanishgas.silver.consumption_daily import DailyResult, build_consumption_daily
 from spanishgas.silver.cross_checks import supply_zones
 from spanishgas.silver.hour_kept import Before, Facts, Keeping, Month
+from spanishgas.silver.hour_ranges import Reducing
+from spanishgas.silver.hour_rows import REJECT_SCHEMA
 from spanishgas.silver.raw import RawPart, RawSource
 from tests.support import quiet
 
@@ -201,7 +203,7 @@ def make(folder: Path, retailer: Retailer, before: Made | None, *, clock: str, c
                 Facts.unpacked(before.facts.packed()) or before.facts,
                 {str(month.made_from): month.file for month in before.months},
                 engine.table(before.customers),
-                engine.table(pa.Table.from_pandas(before.rejected, schema=consumption_daily.REJECT_SCHEMA)),
+                engine.table(pa.Table.from_pandas(before.rejected, schema=REJECT_SCHEMA)),
             )
         result: DailyResult = build_consumption_daily(
             engine,
@@ -221,9 +223,8 @@ def make(folder: Path, retailer: Retailer, before: Made | None, *, clock: str, c
 def counting() -> Iterator[list[int]]:
     """Rows of the row groups that a pass reads."""
     read: list[int] = []
-    reducing = consumption_daily.Reducing
 
-    class Counting(reducing):  # type: ignore[misc, valid-type]
+    class Counting(Reducing):
         def __call__(self, chunk: Any) -> Any:
             read.append(chunk.batch.num_rows)
             return super().__call__(chunk)
