@@ -55,7 +55,7 @@ def prepare(folder: Path) -> None:
 def _copy(connection: duckdb.DuckDBPyConnection, rows: str, first: date, after: date, target: Path) -> None:
     connection.execute(
         f"COPY (SELECT * FROM {rows} WHERE timestamp::TIMESTAMP >= DATE '{first}' "
-        f"AND timestamp::TIMESTAMP < DATE '{after}' ORDER BY customer_id, timestamp) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+        f"AND timestamp::TIMESTAMP < DATE '{after}' ORDER BY customer_id, timestamp) TO '{target}' (FORMAT parquet)"
     )
 
 
