@@ -41,6 +41,20 @@ class RowsHash:
     def __add__(self, other: Self) -> "RowsHash":
         return RowsHash(self.rows + other.rows, (self.total + other.total) & MASK, self.mixed ^ other.mixed)
 
+    def told(self) -> str:
+        """As a text, to be kept with what was hashed."""
+        return f"{self.rows}:{self.total:x}:{self.mixed:x}"
+
+    @classmethod
+    def of(cls, text: str) -> "RowsHash":
+        """From such a text.
+
+        Raises:
+            ValueError: It is none.
+        """
+        rows, total, mixed = text.split(":")
+        return cls(int(rows), int(total, 16), int(mixed, 16))
+
     def digest(self, schema: pa.Schema) -> str:
         """The digest of the rows and of the kinds of their columns."""
         kinds = sorted((field.name, kind_of(field.type)) for field in schema)

@@ -92,9 +92,11 @@ class DataFile(_Record):
         part: Which part of the source's configuration it belongs to.
         size: Its bytes.
         digest: Their SHA-256, or None in what releases published that took none; such a file is believed.
-        content_hash: Digest of what a landed file holds, by the raw file and how it was read.
-        made_from: Digest of the raw file, how it is read and the code that reads it: a later landing with the same one
-            names this file instead of writing it again. None where that must not be.
+        content_hash: Digest of what a landed file holds, by the raw file and how it was read; of a part of a table the
+            hash of its rows, which adds up with those of the other parts (``content.RowsHash``).
+        made_from: Digest of the raw file, how it is read and the code that reads it, or of all that a part of a table
+            is made from: a later landing or publication with the same one names this file instead of writing it again.
+            None where that must not be.
         seen: Day (ISO 8601) on which a raw file with these contents was first landed.
     """
 

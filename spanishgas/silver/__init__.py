@@ -19,6 +19,7 @@ from spanishgas.silver.cross_checks import history_from, latest_event, relations
 from spanishgas.silver.customer_extras import build_customer_extras, map_extras
 from spanishgas.silver.customers import build_customers
 from spanishgas.silver.delivered import delivered_rows
+from spanishgas.silver.hour_kept import Before, Facts, Keeping, Month, name_of
 from spanishgas.silver.interactions import build_interactions
 from spanishgas.silver.mapping import QUARANTINE_SCHEMA, Mapped, map_source, require_columns
 from spanishgas.silver.prices import build_prices
@@ -31,10 +32,16 @@ from spanishgas.silver.versions import Resolved
 __all__ = [
     "HOURLY",
     "TABLE_OF",
+    "Before",
+    "Facts",
+    "Keeping",
+    "Month",
     "RawPart",
     "RawSource",
     "SilverResult",
+    "as_landed",
     "build_silver",
+    "name_of",
     "plot_quality",
     "render_quality",
 ]
@@ -68,12 +75,16 @@ class SilverResult:
         facts: Figures and facts for the run.
         delivered: What became of the rows of each source that has files.
         in_order: Tables whose rows are in the order of their contract's key already.
+        months: Rows of ``consumption_daily`` by month, where they are to be published so.
+        left: What the pass over readings leaves to the next one.
     """
 
     tables: Mapping[str, ir.Table]
     facts: Mapping[str, float | int | str]
     delivered: Mapping[str, DeliveredRows]
     in_order: frozenset[str] = frozenset()
+    months: tuple[Month, ...] = ()
+    left: Facts | None = None
 
 
 def build_silver(
@@ -83,6 +94,7 @@ def build_silver(
     rejects: ir.Table,
     timezone: str,
     progress: Progress,
+    keeping: Keeping | None = None,
 ) -> SilverResult:
     """Maps, checks, cleans and counts every source.
 
@@ -93,6 +105,7 @@ def build_silver(
         rejects: Rows that ingestion could not parse, in the columns of the quarantine.
         timezone: Civil time of the retailer's mainland.
         progress: Is told about long work.
+        keeping: Where days go by month, and what is published of them; None to give all days as one table.
 
     Raises:
         ContractError: Columns that the contracts require are not in the files; all are listed.
@@ -124,7 +137,7 @@ def build_silver(
     progress("consumption_daily")
     zones = supply_zones(engine, tables["customers"])
     held = Holders.of(engine, tables["supply_points"]) if sources["supply_points"].parts else None
-    daily = build_consumption_daily(engine, sources[HOURLY], zones, progress, held)
+    daily = build_consumption_daily(engine, sources[HOURLY], zones, progress, held, keeping)
     tables["consumption_daily"] = daily.daily
     read[HOURLY] = daily.counts["rows"]
     quarantine.append(daily.rejected)
@@ -143,7 +156,8 @@ def build_silver(
         {f"found_{finding.source}.{finding.check}": finding.affected for finding in findings if finding.affected}
     )
     delivered = delivered_rows(engine, sources, read, rejects, rejected, findings)
-    return SilverResult(tables, facts, delivered, frozenset({"consumption_daily"} if daily.in_order else ()))
+    in_order = frozenset({"consumption_daily"} if daily.in_order else ())
+    return SilverResult(tables, facts, delivered, in_order, daily.months, daily.facts)
 
 
 def _findings(engine: Engine, source: str, mapped: Mapped, resolved: Resolved, *, absent: bool) -> list[Finding]:
@@ -228,6 +242,29 @@ def _true_lines(engine: Engine, quarantine: ir.Table, rejects: ir.Table) -> ir.T
         .cast(QUARANTINE_SCHEMA)
         .union(shifted.mutate(source_line=shifted.source_line + shifted.before).select(*QUARANTINE_SCHEMA))
     )
+
+
+def as_landed(quarantine: ir.Table, rejects: ir.Table) -> ir.Table:
+    """Rejected readings with their lines counted as they were landed: the reverse of what tells true lines.
+
+    Args:
+        quarantine: Published rows of the quarantine.
+        rejects: Rows of the same files that ingestion could not parse.
+    """
+    mine = quarantine.filter(quarantine.source == HOURLY).cast(QUARANTINE_SCHEMA)
+    landed = mine.anti_join(rejects, ["source", "source_file", "source_line", "reason"])
+    lines = rejects.select("source", "source_file", skipped=rejects.source_line)
+    joined = landed.left_join(
+        lines,
+        [
+            landed.source == lines.source,
+            landed.source_file == lines.source_file,
+            lines.skipped < landed.source_line,
+        ],
+        rname="{name}_right",
+    )
+    counted = joined.group_by(landed.columns).aggregate(before=joined.skipped.count())
+    return counted.mutate(source_line=counted.source_line - counted.before).select(*QUARANTINE_SCHEMA)
 
 
 def _stack(tables: Sequence[ir.Table]) -> ir.Table:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spanishgas.contracts.silver import CONSUMPTION_DAILY
+from spanishgas.domain.civil_time import DAY_SECONDS
 from spanishgas.domain.units import GAS_KWH_PER_M3
 from spanishgas.engine.chunks import Chunk, RowGroup, Spool
 from spanishgas.engine.session import Engine
@@ -43,6 +44,8 @@ INTEGERS = (
     "duplicate_count",
 )
 Arrays = dict[str, npt.NDArray[Any]]
+# Civil day (days since 1970) and check -> readings concerned, in the latest version of the day.
+Checks = Counter[tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class Collected:
 
 def make_days(
     engine: Engine, readings: Sequence[Reading], collected: Collected, odd: Sequence[Path], *, by_point: bool
-) -> tuple[ir.Table, Counter[str]]:
+) -> tuple[ir.Table, Checks]:
     """Days of all units of which runs were collected.
 
     Args:
@@ -127,7 +130,7 @@ def make_days(
         by_point: Whether units are supply points, to be added up per customer.
 
     Returns:
-        Rows in the contract's columns; check -> readings concerned, in the latest version of every day.
+        Rows in the contract's columns; day and check -> readings concerned, in the latest version of every day.
     """
     days = _judge(collected)
     with engine.spool(ROW_SCHEMA) as hidden:
@@ -217,21 +220,28 @@ def _keys(names: list[str], wanted: Ints) -> pa.Table:
     )
 
 
-def _plain_rows(engine: Engine, collected: Collected, plain: npt.NDArray[np.bool_]) -> tuple[ir.Table, Counter[str]]:
+def _plain_rows(engine: Engine, collected: Collected, plain: npt.NDArray[np.bool_]) -> tuple[ir.Table, Checks]:
     """Plain days in the contract's columns, as a view of the arrays, and their findings."""
     names = pa.array(collected.names, pa.string())
     batches: list[pa.RecordBatch] = []
-    found: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+    found = Checks()
     done = 0
     for part in collected.parts:
         flags = plain[done : done + len(part["packed"])]
         done += len(flags)
         kept = part if flags.all() else {name: values[flags] for name, values in part.items()}
         batches.append(_batch(kept, names))
-        found["negative_elec"] += int(kept["elec_negative_count"].sum())
-        found["negative_gas"] += int(kept["gas_negative_count"].sum())
-        found["estimated"] += int(kept["estimated_count"].sum())
-        found["gap_hours"] += int(kept["hours_expected"].sum()) - int(kept["hours_seen"].sum())
+        told = {
+            "negative_elec": kept["elec_negative_count"],
+            "negative_gas": kept["gas_negative_count"],
+            "estimated": kept["estimated_count"],
+            "gap_hours": kept["hours_expected"].astype(np.int64) - kept["hours_seen"],
+        }
+        for check, counts in told.items():
+            at = np.flatnonzero(counts)
+            days, place = np.unique(kept["day"][at], return_inverse=True)
+            sums = np.bincount(place, weights=counts[at]).astype(np.int64)
+            found.update({(int(day), check): int(count) for day, count in zip(days, sums, strict=True)})
     if not batches:
         empty = {name: np.zeros(0, np.int32) for name in ("customer", "day", "known_at", *ENERGIES, *INTEGERS)}
         batches = [_batch(empty, names)]
@@ -274,14 +284,14 @@ def _typed(table: ir.Table) -> ir.Table:
     return table.mutate(customer_id=table.customer_id.cast("string"), **whole)
 
 
-def _findings(engine: Engine, resolved: ir.Table) -> dict[str, int]:
+def _findings(engine: Engine, resolved: ir.Table) -> Checks:
     """Findings in the latest version of every resolved day."""
     last = resolved.mutate(
         _place=ibis.row_number().over(group_by=["customer_id", "day"], order_by=resolved.known_at.desc())
     )
     last = last.filter(last._place == 0)
-    row = engine.frame(
-        last.aggregate(
+    rows = engine.frame(
+        last.group_by(number=last.day.cast("timestamp").epoch_seconds() // DAY_SECONDS).aggregate(
             negative_elec=last.elec_negative_count.sum(),
             negative_gas=last.gas_negative_count.sum(),
             estimated=last.estimated_count.sum(),
@@ -290,5 +300,11 @@ def _findings(engine: Engine, resolved: ir.Table) -> dict[str, int]:
             gap_hours=(last.hours_expected - last.hours_seen).sum(),
         )
     )
-    values = row.iloc[0].astype("float64").fillna(0.0)
-    return {str(name): int(value) for name, value in values.items()}
+    return Checks(
+        {
+            (int(day), check): int(count)
+            for check in COUNTS
+            for day, count in zip(rows["number"], rows[check].astype("float64").fillna(0.0), strict=True)
+            if count
+        }
+    )

@@ -25,7 +25,8 @@ from spanishgas.engine.chunks import Chunk, RowGroup, Spool
 from spanishgas.engine.partitions import Ranges
 from spanishgas.engine.session import Engine
 from spanishgas.silver.hour_columns import Memo
-from spanishgas.silver.hour_days import Collected, Reading, make_days
+from spanishgas.silver.hour_days import Checks, Collected, Reading, make_days
+from spanishgas.silver.hour_keys import Ints
 from spanishgas.silver.hour_rows import REJECT_SCHEMA, HourlyReader, accept
 from spanishgas.silver.hour_runs import ROW_SCHEMA, Runs, reduce_chunk
 from spanishgas.silver.supply_points import BETWEEN
@@ -56,6 +57,7 @@ class PassCounts:
         energies: Energy in the rows of each chunk, kWh, electricity and gas, without sign.
         reasons: Reason -> rows rejected.
         contrary: Reason and unit -> rows that contradict the settings.
+        days: Civil days that rows are of, days since 1970.
     """
 
     read: int = 0
@@ -65,6 +67,7 @@ class PassCounts:
     energies: list[float] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     contrary: Counter[tuple[str, str]] = field(default_factory=Counter)
+    days: set[int] = field(default_factory=set)
 
     def add(self, runs: Runs) -> None:
         """Counts the runs of one more chunk."""
@@ -75,6 +78,7 @@ class PassCounts:
         self.energies.append(runs.energy_kwh)
         self.reasons.update(runs.rejected["reason"].to_pylist())
         self.contrary += runs.contrary
+        self.days |= runs.days
 
     def join(self, other: "PassCounts") -> None:
         """Adds what was counted elsewhere."""
@@ -85,6 +89,7 @@ class PassCounts:
         self.energies += other.energies
         self.reasons += other.reasons
         self.contrary += other.contrary
+        self.days |= other.days
 
     @property
     def energy_kwh(self) -> float:
@@ -92,15 +97,37 @@ class PassCounts:
         return fsum(self.energies)
 
 
-class Reducing:
-    """Reduces chunks; an object, because a worker process can be handed it."""
+class Counted(dict[int, PassCounts]):
+    """What was counted in each row group, by its number."""
 
-    def __init__(self, reader: HourlyReader) -> None:
+    def add(self, runs: Runs) -> None:
+        """Counts the runs of one more chunk."""
+        self.setdefault(runs.group, PassCounts()).add(runs)
+
+    def whole(self) -> PassCounts:
+        """What was counted in all of them."""
+        found = PassCounts()
+        for one in self.values():
+            found.join(one)
+        return found
+
+
+class Reducing:
+    """Reduces chunks; an object, because a worker process can be handed it.
+
+    Args:
+        reader: How the rows are read.
+        days: The civil days whose runs are wanted, ascending; None for all.
+    """
+
+    def __init__(self, reader: HourlyReader, days: Ints | None = None) -> None:
         self.reader = reader
+        self.days = days
 
     def __call__(self, chunk: Chunk) -> Runs:
         """Runs of a chunk."""
-        return reduce_chunk(chunk, self.reader)
+        runs = reduce_chunk(chunk, self.reader)
+        return runs if self.days is None else runs.only(self.days)
 
 
 def ranges_needed(engine: Engine, readings: Sequence[Reading]) -> int:
@@ -159,6 +186,7 @@ class _Block:
     ranges: Ranges
     folder: Path
     unreadable_rows: int | None
+    days: Ints | None
 
     @property
     def rejects(self) -> Path:
@@ -169,14 +197,19 @@ class _Block:
 class SortedBlock:
     """A block that was sorted: what was counted, and the files of each range that it has rows of."""
 
-    counts: PassCounts
+    counts: Counted
     runs: dict[int, Path]
     odd: dict[int, Path]
     rejects: Path
 
 
 def sort_into_ranges(
-    engine: Engine, readings: Sequence[Reading], ranges: Ranges, folder: Path, unreadable_rows: int
+    engine: Engine,
+    readings: Sequence[Reading],
+    ranges: Ranges,
+    folder: Path,
+    unreadable_rows: int | None = None,
+    days: Ints | None = None,
 ) -> Iterator[SortedBlock]:
     """Reads all readings once, and writes their runs, and the rows of runs that are not plain, to files by range.
 
@@ -185,7 +218,8 @@ def sort_into_ranges(
         readings: The parts of the source.
         ranges: The ranges.
         folder: Where to.
-        unreadable_rows: So many rows at the beginning, none of them readable, end the pass.
+        unreadable_rows: So many rows at the beginning, none of them readable, end the pass; None: it is not ended.
+        days: The civil days whose runs are wanted, ascending; None for all.
 
     Yields:
         One result per block of row groups, in their order.
@@ -195,7 +229,7 @@ def sort_into_ranges(
         reader = _bare(reading.reader)
         for groups in _blocks(reading.groups):
             limit = None if blocks else unreadable_rows
-            blocks.append(_Block(reader, groups, ranges, folder / f"block-{len(blocks)}", limit))
+            blocks.append(_Block(reader, groups, ranges, folder / f"block-{len(blocks)}", limit, days))
     return engine.map_partitions(blocks, _sort)
 
 
@@ -218,15 +252,17 @@ def _blocks(groups: Sequence[RowGroup]) -> Iterator[tuple[RowGroup, ...]]:
 
 
 def _sort(engine: Engine, block: _Block) -> SortedBlock:
-    counts = PassCounts()
+    counts, first = Counted(), PassCounts()
     block = replace(block, folder=_of_this_try(block.folder))
     with _Files(block.folder) as files, Spool(block.rejects, REJECT_SCHEMA) as rejects:
-        for runs in engine.map_chunks(block.groups, block.reader.needed(), Reducing(block.reader)):
+        for runs in engine.map_chunks(block.groups, block.reader.needed(), Reducing(block.reader, block.days)):
             counts.add(runs)
             rejects.add(runs.rejected)
             files.add(runs, block.ranges)
-            if block.unreadable_rows is not None and not counts.readable and counts.read >= block.unreadable_rows:
-                break
+            if block.unreadable_rows is not None and not first.readable:
+                first.add(runs)
+                if not first.readable and first.read >= block.unreadable_rows:
+                    break
     return SortedBlock(counts, files.runs, files.odd, block.rejects)
 
 
@@ -310,10 +346,10 @@ class _Range:
 
 @dataclass(frozen=True)
 class RangeDays:
-    """Days of a range: their file, and check -> readings concerned."""
+    """Days of a range: their file, and day and check -> readings concerned."""
 
     file: Path
-    found: Counter[str]
+    found: Checks
 
 
 def days_of_ranges(

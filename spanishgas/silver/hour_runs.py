@@ -8,7 +8,7 @@ resolves by rule; whatever the order of the rows, the result is the same.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,24 @@ class Runs:
         summed += sum(float(np.abs(self.columns[name]).sum()) for name in GAS if self.columns) * GAS_KWH_PER_M3
         summed += _total(self.rows["elec"]) + _total(self.rows["gas"]) * GAS_KWH_PER_M3
         return summed + self.lost_kwh
+
+    @property
+    def days(self) -> set[int]:
+        """Civil days that any row is of, days since 1970."""
+        told = (self.odd[1], self.columns["day"]) if self.columns else (self.odd[1],)
+        return {int(day) for days in told for day in np.unique(days)}
+
+    def only(self, days: Ints) -> "Runs":
+        """The runs and rows of some civil days, given ascending; what was counted stays."""
+        columns, (codes, of_codes) = self.columns, self.odd
+        if columns:
+            kept = np.isin(columns["day"], days)
+            columns = {name: values[kept] for name, values in columns.items()}
+        odd = np.isin(of_codes, days)
+        rows = self.rows
+        if rows.num_rows:
+            rows = rows.filter(pa.array(np.isin(rows["day"].to_numpy(), days)))
+        return replace(self, columns=columns, odd=(codes[odd], of_codes[odd]), rows=rows)
 
 
 def _total(values: pa.ChunkedArray) -> float:

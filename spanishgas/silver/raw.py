@@ -23,11 +23,13 @@ class RawPart:
         settings: Where the files came from, and the column mapping.
         table: Raw columns beside ``source_file`` and ``source_line``; those of text formats are text.
         seen: Day -> raw files that were first landed on it, before the extraction: they did not change since.
+        digests: Raw file -> digest of the bytes that it was landed as, where that is known.
     """
 
     settings: SourcePart
     table: ir.Table
     seen: Mapping[date, Sequence[str]] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def extracted_on(self, rows: ir.Table, otherwise: date) -> ir.DateValue:
         """Day on which every row was extracted.

@@ -87,11 +87,28 @@ class LandedFile:
 
 
 @dataclass(frozen=True)
+class TablePart:
+    """Some rows of a table that is published in several files.
+
+    Attributes:
+        path: Where they are: in the draft, or as they are published already.
+        made_from: Digest of all that they are made from; None where they are not to be named again.
+        earlier: The file as the publication before has it; it is named again.
+    """
+
+    path: Path
+    made_from: str | None
+    earlier: DataFile | None = None
+
+
+@dataclass(frozen=True)
 class Product:
     """What a stage made for one target.
 
     Attributes:
         tables: Table name -> expression or frame; the runner checks, writes and publishes them.
+        parts: Table name -> its rows in several files, written into the draft or published already; the runner checks
+            the new ones. No row of the contract's key is in two of them.
         contracts: Contract of each of these tables; every table has one.
         landed: Table name -> files already written into the draft, with the columns they have.
         landed_columns: Column name -> type of landed tables.
@@ -102,6 +119,7 @@ class Product:
     """
 
     tables: Mapping[str, ir.Table | pd.DataFrame] = field(default_factory=dict)
+    parts: Mapping[str, Sequence[TablePart]] = field(default_factory=dict)
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     landed: Mapping[str, Sequence[LandedFile]] = field(default_factory=dict)
     landed_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from spanishgas.config import Settings
 from spanishgas.contracts import Contract, find_contract
+from spanishgas.engine.content import RowsHash, digest_of_files, hash_file
 from spanishgas.engine.embedded import open_embedded
 from spanishgas.engine.fingerprint import code_digest, fingerprint, lock_digest
 from spanishgas.engine.session import Engine, open_engine
@@ -34,7 +35,7 @@ from spanishgas.engine.store import (
 from spanishgas.errors import ContractError, LaterReleaseError, PublishError, SpanishGasError
 from spanishgas.failures import PLACE, STAGE, STEP, note
 from spanishgas.registry import ModelRegistry, RunLog, Tracker
-from spanishgas.stages.base import Build, Product, Progress, Report, Stage, Target, Workspace
+from spanishgas.stages.base import Build, Product, Progress, Report, Stage, TablePart, Target, Workspace
 from spanishgas.stages.checks import check_table
 from spanishgas.stages.datasets import facts_of
 from spanishgas.stages.display import Display
@@ -324,6 +325,9 @@ def _write(engine: Engine, draft: Draft, product: Product, say: Progress) -> dic
             contract_version=contract.version,
             columns=engine.column_types(parts[0]),
         )
+    for name, parts_of in product.parts.items():
+        say(f"checking {name}")
+        written[name] = _in_parts(engine, draft, product.contracts[name], parts_of)
     for name, files in product.landed.items():
         written[name] = PublishedTable(
             files=tuple(file.data_file(draft.folder) for file in files),
@@ -333,6 +337,28 @@ def _write(engine: Engine, draft: Draft, product: Product, say: Progress) -> dic
             columns=dict(product.landed_columns.get(name, {})),
         )
     return written
+
+
+def _in_parts(engine: Engine, draft: Draft, contract: Contract, parts: Sequence[TablePart]) -> PublishedTable:
+    """A table whose rows are in several files, of which some may be published already: these were checked then."""
+    fresh = [part.path for part in parts if part.earlier is None]
+    if fresh:
+        check_table(engine, contract, engine.scan(fresh))
+    files, hashes = list[DataFile](), list[RowsHash]()
+    for part in parts:
+        told = part.earlier and part.earlier.content_hash
+        hashes.append(RowsHash.of(told) if told else hash_file(part.path))
+        found = part.earlier or DataFile(path=_relative(draft, part.path))
+        kept = {"made_from": part.made_from, "content_hash": hashes[-1].told()}
+        files.append(found.model_copy(update=kept))
+    digest, count = digest_of_files([part.path for part in parts], hashes)
+    return PublishedTable(
+        files=tuple(files),
+        rows=count,
+        content_hash=digest,
+        contract_version=contract.version,
+        columns=engine.column_types(parts[0].path),
+    )
 
 
 def _relative(draft: Draft, file: Path) -> str:

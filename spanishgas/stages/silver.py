@@ -1,7 +1,9 @@
 """Stage `silver`: from landed sources to clean tables, a quarantine and a quality report."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
@@ -11,15 +13,31 @@ from spanishgas.bronze import extras_dataset
 from spanishgas.config import ExtraTable, QualitySettings, Settings, SourcePart, SourceSettings
 from spanishgas.contracts import SILVER_TABLES, SOURCES
 from spanishgas.contracts.bronze import INGESTION_LOG, REJECTS
-from spanishgas.contracts.silver import DELIVERY_FIGURES
+from spanishgas.contracts.silver import CONSUMPTION_DAILY, DELIVERY_FIGURES
+from spanishgas.engine.embedded import EmbeddedEngine
+from spanishgas.engine.fingerprint import code_digest, lock_digest
 from spanishgas.engine.store import DataFile, Manifest, Publication, TableStore
 from spanishgas.errors import PublishError
 from spanishgas.quality import TABLE_GATES, TableFacts, accepted_tags, figures_of, judge, refusal, table_facts
 from spanishgas.registry import ModelRegistry, RunLog
-from spanishgas.silver import TABLE_OF, RawPart, RawSource, SilverResult, build_silver, plot_quality, render_quality
-from spanishgas.stages.base import Build, PlainStage, Product, Report, Target, Workspace
+from spanishgas.silver import (
+    HOURLY,
+    TABLE_OF,
+    Before,
+    Keeping,
+    Month,
+    RawPart,
+    RawSource,
+    SilverResult,
+    as_landed,
+    build_silver,
+    plot_quality,
+    render_quality,
+)
+from spanishgas.stages.base import Build, PlainStage, Product, Report, TablePart, Target, Workspace
 from spanishgas.stages.gates import last_delivery, remember, with_gates
 from spanishgas.stages.ingest import LANDING
+from spanishgas.stages.readings_left import forget_others, left_beside, what_is_left
 
 SILVER = Publication(layer="silver", name="silver")
 CONTRACTS = {contract.name: contract for contract in SILVER_TABLES}
@@ -41,6 +59,8 @@ class SilverSettings(BaseModel):
     first_seen: dict[str, date]
     # Gates decide whether silver is published, not what.
     quality: QualitySettings = Field(exclude=True)
+    # Whether days that did not change are made again: the same comes out.
+    force: bool = Field(exclude=True)
 
 
 class Silver(PlainStage):
@@ -80,6 +100,7 @@ class Silver(PlainStage):
             extracted_on=extracted_on,
             first_seen={file: day for file, day in seen.items() if day < extracted_on},
             quality=settings.quality,
+            force=settings.force,
         )
         # The log tells when files were landed: another day with the same files is the same silver.
         inputs = {name: table.content_hash for name, table in landed.tables.items() if name != INGESTION_LOG.name}
@@ -91,6 +112,7 @@ class Silver(PlainStage):
         view = target.settings
         assert isinstance(view, SilverSettings)
         landed = target.manifests["bronze"]
+        keeping = _keeping(workspace, target, landed)
         result = build_silver(
             workspace.engine,
             sources=_sources(workspace, landed, view),
@@ -98,6 +120,7 @@ class Silver(PlainStage):
             rejects=_rejects(workspace, landed),
             timezone=view.timezone,
             progress=workspace.progress,
+            keeping=keeping,
         )
         quality = workspace.engine.frame(result.tables["quality"])
         workspace.progress("asking the gates")
@@ -117,9 +140,15 @@ class Silver(PlainStage):
         tags |= accepted_tags(verdicts, view.quality)
         metrics |= figures_of(verdicts)
         tables = {**result.tables, DELIVERY_FIGURES.name: figures}
+        parts: dict[str, Sequence[TablePart]] = {}
+        if result.months:
+            del tables[CONSUMPTION_DAILY.name]
+            parts[CONSUMPTION_DAILY.name] = _parts(workspace.store, result.months)
+            if result.left is not None:
+                left_beside(workspace.store, [one.made_from for one in result.months if one.made_from], result.left)
         # What is in order already is not sorted again.
         order: dict[str, Sequence[str]] = dict.fromkeys(result.in_order, ())
-        product = Product(tables=tables, contracts=CONTRACTS, order_by=order, metrics=metrics, tags=tags)
+        product = Product(tables=tables, parts=parts, contracts=CONTRACTS, order_by=order, metrics=metrics, tags=tags)
         report = Report(
             markdown=render_quality(quality),
             figures={"quality": plot_quality(quality)},
@@ -140,6 +169,7 @@ class Silver(PlainStage):
         """
         (manifest,) = manifests
         remember(store, manifest)
+        forget_others(store, manifest)
         found = store.newest("bronze", LANDING, settings.run_date)
         landed = None if found is None or settings.data.extracted_on else store.find(found)
         if landed is not None:
@@ -149,6 +179,53 @@ class Silver(PlainStage):
             if refused is not None:
                 raise refused
         return ""
+
+
+def _keeping(workspace: Workspace, target: Target, landed: Manifest) -> Keeping | None:
+    """Where the days of each month are written to, and what is published of them; None where they go in one table."""
+    view = target.settings
+    assert isinstance(view, SilverSettings)
+    table = landed.tables.get(HOURLY)
+    if not isinstance(workspace.engine, EmbeddedEngine) or table is None:
+        return None
+    if any(file.digest is None for file in table.files):
+        return None
+    code = f"{code_digest(__name__)} {lock_digest()}"
+    folder = workspace.drafts[target.publication] / CONSUMPTION_DAILY.name
+    return Keeping(code, folder, None if view.force else _before(workspace, landed))
+
+
+def _before(workspace: Workspace, landed: Manifest) -> Before | None:
+    """The days that are published, and what the pass that made them has left; None where they cannot be used."""
+    store, engine = workspace.store, workspace.engine
+    try:
+        found = store.find(SILVER)
+    except PublishError:  # damaged, so made again
+        return None
+    # What was erased from must not come back, and what is left beside it knows nothing of it.
+    if found is None or "erased_by" in found.tags or CONSUMPTION_DAILY.name not in found.tables:
+        return None
+    left = what_is_left(store, found)
+    if left is None:
+        return None
+    months: dict[str, Path] = {}
+    for file in found.tables[CONSUMPTION_DAILY.name].files:
+        with suppress(PublishError):  # damaged, so made again
+            months[str(file.made_from)] = store.checked(found, [file])[0]
+    try:
+        customers, quarantine = (engine.scan(store.files(found, name)) for name in ("customers", "quarantine"))
+    except PublishError:
+        return None
+    return Before(left, months, customers, as_landed(quarantine, _rejects(workspace, landed)))
+
+
+def _parts(store: TableStore, months: Sequence[Month]) -> list[TablePart]:
+    earlier: dict[str | None, DataFile] = {}
+    if any(month.earlier for month in months) and (found := store.find(SILVER)) is not None:
+        earlier = {file.made_from: file for file in found.tables[CONSUMPTION_DAILY.name].files}
+    return [
+        TablePart(month.file, month.made_from, earlier[month.earlier] if month.earlier else None) for month in months
+    ]
 
 
 def _sources(workspace: Workspace, landed: Manifest, view: SilverSettings) -> dict[str, RawSource]:
@@ -187,7 +264,8 @@ def _raw_part(
         if day is not None:
             seen.setdefault(day, []).append(name)
     rows = workspace.engine.scan(workspace.store.checked(landed, files), origins=names)
-    return RawPart(settings=part, table=rows, seen=seen)
+    digests = {name: f"{file.digest}" for file, name in zip(files, names, strict=True) if file.digest}
+    return RawPart(settings=part, table=rows, seen=seen, digests=digests)
 
 
 def _first_seen(landed: Manifest) -> dict[str, date]:

@@ -141,6 +141,16 @@ def test_days_are_those_of_the_slow_way(data: st.DataObject, minutes: int, cut: 
         assert told == pytest.approx(values, abs=1e-9), key
 
 
+def test_a_day_that_is_not_whole_and_never_tells_electricity_has_no_negative_readings(tmp_path: Path) -> None:
+    day = DAYS[0]
+    rows = [
+        Reading("B", datetime.combine(day, time(hour)), day + timedelta(days=1), None, 0.5, False) for hour in range(23)
+    ]
+    daily, _, counts = build(tmp_path, [as_frame(rows)])
+    assert daily["elec_negative_count"].tolist() == [0]
+    assert counts["gap_hours"] == 1
+
+
 @pytest.fixture
 def usual(tmp_path: Path) -> pd.DataFrame:
     """Two customers' autumn fortnight with noise of every kind."""
