@@ -226,6 +226,7 @@ class _RangesPass(_Pass):
     ) -> None:
         super().__init__(engine, readings, by_point=by_point)
         self._ranges, self._folder = find_ranges(engine, sampled, count), engine.scratch("ranges")
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._blocks: list[SortedBlock] = []
 
     def read(self, readings: Sequence[Reading], progress: Progress, limit: int | None) -> None:

@@ -281,6 +281,7 @@ def test_a_new_day_reads_its_own_file_and_names_the_months_before_again(tmp_path
     retailer = Retailer(5)
     before = make(tmp_path / "first", retailer, None, clock="civil")
     retailer.a_new_day()
+    retailer.files[f"{retailer.until}.parquet"] = retailer.readings(retailer.until, retailer.until)
     after = make(tmp_path / "second", retailer, before, clock="civil")
     assert after.read == len(retailer.files[f"{retailer.until}.parquet"])
     assert [month.file for month in after.months[:2]] == [month.file for month in before.months[:2]]
