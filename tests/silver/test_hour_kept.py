@@ -268,13 +268,13 @@ def test_deliveries_one_after_the_other_are_what_a_whole_pass_makes(
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize("ranges", [1, 3])
-@pytest.mark.parametrize("clock", ["civil", "utc"])
-@pytest.mark.parametrize("points", [1, 2])
-@pytest.mark.parametrize("seed", range(10, 16))
+@pytest.mark.parametrize(
+    ("seed", "points", "clock", "ranges"),
+    [(10, 1, "civil", 1), (11, 2, "utc", 3), (12, 1, "utc", 3), (13, 2, "civil", 1)],
+)
 def test_long_sequences_of_deliveries(tmp_path: Path, seed: int, points: int, clock: str, ranges: int) -> None:
     with patch.object(consumption_daily, "ranges_needed", lambda *_: ranges):
-        follow(tmp_path, seed, 12, clock=clock, points=points)
+        follow(tmp_path, seed, 10, clock=clock, points=points)
 
 
 def test_a_new_day_reads_its_own_file_and_names_the_months_before_again(tmp_path: Path) -> None:
