@@ -16,12 +16,24 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 
 # \b of RE2 knows ASCII letters only, that of Java all letters: between `ó` and `n` it sees no boundary.
 BOUNDARY = "(?:(?<![0-9A-Za-z_])(?=[0-9A-Za-z_])|(?<=[0-9A-Za-z_])(?![0-9A-Za-z_]))"
+# Escapes stand in strings only; a backslash of a text is two.
+ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+UNKNOWN_TO_SPARK = {"a": "\a", "v": "\v", "f": "\f"}
 ESCAPED = re.compile(r"\\(x\{[0-9A-Fa-f]+\}|.)", re.DOTALL)
 
 
 def java_pattern(pattern: str) -> str:
     """A pattern of RE2 in Java's grammar, with the same meaning."""
     return ESCAPED.sub(lambda found: BOUNDARY if found.group(1) == "b" else found.group(0), pattern)
+
+
+def spark_strings(statement: str) -> str:
+    """A statement whose strings are read by Spark as they were meant.
+
+    The compiler writes bell, vertical tab and form feed as escapes that Spark takes for the letters a, v and f: white
+    space that is stripped from texts would take these letters with it.
+    """
+    return ESCAPE.sub(lambda found: UNKNOWN_TO_SPARK.get(found.group(1), found.group(0)), statement)
 
 
 class Dialect(PySparkCompiler):  # type: ignore[misc]

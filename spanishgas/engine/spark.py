@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from spanishgas.config import EngineSettings
 from spanishgas.engine.chunks import Chunk, Result, RowGroup, Spool, map_chunks
 from spanishgas.engine.content import RowsHash, digest_of_files, hash_file
-from spanishgas.engine.dialect import Dialect
+from spanishgas.engine.dialect import Dialect, spark_strings
 from spanishgas.engine.embedded import EmbeddedEngine, open_embedded
 from spanishgas.engine.partitions import Partition
 from spanishgas.engine.session import LEAST_MEMORY_MIB, ROW_GROUP_ROWS, Engine, need_files
@@ -120,7 +120,7 @@ class SparkEngine(Engine):
     def _rows(self, expression: ir.Table) -> Any:
         """An expression as a Spark data frame."""
         self._backend._run_pre_execute_hooks(expression)
-        return self._spark.sql(self._backend.compile(expression))
+        return self._spark.sql(spark_strings(self._backend.compile(expression)))
 
     def scan(self, files: Sequence[Path], *, origins: Sequence[str] | None = None) -> ir.Table:
         need_files(files)

@@ -117,6 +117,13 @@ CASES: dict[str, Callable[[ir.Table], ir.Table]] = {
     "texts": lambda t: t.select(
         "id", a=t.text.fill_null("").lower(), b=t.text.length(), c=t.text.nullif("").strip(), d=t.who + "x"
     ),
+    "white space around texts": lambda t: t.select(
+        "id",
+        **{
+            f"of{number}": ibis.literal(text).strip()
+            for number, text in enumerate(("fava", " \f\v\tvalf\n\r ", "\f", "a\\f'b\\\\v", "\a\bé\a"))
+        },
+    ),
     "digests of texts": lambda t: t.select(
         "id", a=t.text.hexdigest("md5").substr(0, 8), b=t.text.hexdigest("md5") < "8"
     ),
