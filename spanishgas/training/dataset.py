@@ -155,7 +155,7 @@ def _counts(engine: Engine, table: ir.Table) -> pd.DataFrame:
         stayed=table.sample_weight.sum(where=table.left_horizon == 0).round(),
         left=table.sample_weight.sum(where=table.left_horizon == 1).round(),
         censored=table.sample_weight.sum(where=table.left_horizon.isnull()).round(),
-        **{f"left_{window}": (table[f"left_{window}"] == 1).sum() for window in WINDOWS},
+        **{f"left_{window}": table.sample_weight.sum(where=table[f"left_{window}"] == 1).round() for window in WINDOWS},
     )
     frame = engine.frame(grouped)
     frame["as_of"] = pd.to_datetime(frame["as_of"]).dt.date

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.benchmarks import baseline
 from tests.benchmarks.harness import LATEST, call_step, case_modules, measure, record
 
-# A pipeline at several sizes, which takes an hour: only when it is named.
+# A pipeline at several sizes, which takes long: only when it is named.
 GROWTH = "growth"
 # Measured with servers side by side, not as a process beside another; needs the published demo.
 SERVING = "serving"

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.benchmarks.harness import case_modules, measure, record
 
 BASELINE = Path(__file__).with_name("baseline.json")
-# Medians of three pairs differ by less than this from one run to the next, by what was seen on a busy machine.
+# A judgement, not a measure: less may be what else runs on the machine.
 SLOWER = 1.25
 
 

@@ -16,7 +16,6 @@ from pipelines import lineage
 from spanishgas.config.places import ObjectAddress
 from spanishgas.dashboard.data import RECOMMENDED, SCORES, Published
 from spanishgas.dashboard.signals import monitored_days
-from spanishgas.engine.storage import ObjectStorage
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.engine.suppression import KEY_VARIABLE
 from spanishgas.errors import ConfigError, StorageError
@@ -25,21 +24,11 @@ from spanishgas.serving.publisher import Publisher
 from spanishgas.serving.settings import ServingSettings
 from spanishgas.stages import erase, export, features, ingest, retention, score
 from spanishgas.stages.places import recommended_on, scores_on
-from tests.e2e.worlds import SIZE, WIDE, WORLD, Retailer, with_own_artifacts
+from tests.e2e.worlds import SIZE, WIDE, WORLD, Retailer, taken_up, with_own_artifacts
 from tests.once import PUBLISHED
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2024, 12, 9)
-
-
-def taken_up(retailer: Retailer, address: ObjectAddress) -> Retailer:
-    """The same retailer with its tables in an object store, as a copy of the folder makes them."""
-    storage = ObjectStorage(address)
-    for file in sorted(retailer.root.rglob("*")):
-        name = file.relative_to(retailer.root)
-        if file.is_file() and not {"current", "_locks", "_studies"} & set(name.parts):
-            storage.put(name.as_posix(), file.read_bytes())
-    return Retailer(address, retailer.tracking)
 
 
 def table_of(store: TableStore, manifest: Manifest, name: str) -> pd.DataFrame:

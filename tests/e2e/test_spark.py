@@ -18,11 +18,10 @@ import pytest
 
 from spanishgas.config.places import ObjectAddress
 from spanishgas.engine.spark import SparkEngine
-from spanishgas.engine.storage import ObjectStorage
 from spanishgas.stages import drift, features, recommend, score, silver, training_set
 from spanishgas.stages.base import Stage
 from spanishgas.stages.runner import Outcome
-from tests.e2e.worlds import Retailer
+from tests.e2e.worlds import Retailer, taken_up
 from tests.spark import BRIEF, needs_spark
 
 pytestmark = needs_spark
@@ -66,7 +65,7 @@ import importlib, json, sys
 from pathlib import Path
 import pytest
 from tests.e2e.test_spark import hashes, record_fetched
-from tests.e2e.worlds import Retailer
+from tests.e2e.worlds import Retailer, taken_up
 root, uri, artifacts, name, *overrides = sys.argv[1:]
 from spanishgas.config import TrackingSettings
 from spanishgas.silver import hour_ranges
@@ -138,12 +137,7 @@ def record_fetched(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 @pytest.mark.drill
 @pytest.mark.decided
 def test_tables_in_an_object_store_are_the_same(retailer: Retailer, object_store: ObjectAddress) -> None:
-    storage = ObjectStorage(object_store)
-    for file in sorted(retailer.root.rglob("*")):
-        name = file.relative_to(retailer.root)
-        if file.is_file() and not {"current", "_locks", "_studies"} & set(name.parts):
-            storage.put(name.as_posix(), file.read_bytes())
-    stored = Retailer(object_store, retailer.tracking)
+    stored = taken_up(retailer, object_store)
     for stage in (features.STAGE, score.STAGE):
         made = stored.run(stage, *ON_SPARK, HERE)
         assert not made.cached

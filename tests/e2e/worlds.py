@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from spanishgas.config import Settings, TrackingSettings
+from spanishgas.config.places import ObjectAddress
+from spanishgas.engine.storage import ObjectStorage
 from spanishgas.engine.store import Manifest, TableStore
 from spanishgas.registry import Tracker
 from spanishgas.stages import silver
@@ -97,6 +99,16 @@ class Retailer:
     def silver(self, name: str) -> pd.DataFrame:
         manifest = self.store.read(silver.SILVER, made_by="silver")
         return pd.read_parquet(self.store.files(manifest, name)[0])
+
+
+def taken_up(retailer: Retailer, address: ObjectAddress) -> Retailer:
+    """The same retailer with its tables in an object store, as a copy of the folder makes them."""
+    storage = ObjectStorage(address)
+    for file in sorted(retailer.root.rglob("*")):
+        name = file.relative_to(retailer.root)
+        if file.is_file() and not {"current", "_locks", "_studies"} & set(name.parts):
+            storage.put(name.as_posix(), file.read_bytes())
+    return Retailer(address, retailer.tracking)
 
 
 def later(retailer: Retailer) -> tuple[str, str]:

@@ -318,3 +318,13 @@ def test_what_is_left_is_of_no_use_where_it_is_damaged(tmp_path: Path) -> None:
     assert Facts.unpacked(packed[:-9]) is None
     assert Facts.unpacked(b"no facts") is None
     assert b"A0" not in packed
+
+
+def test_readings_of_a_file_that_is_delivered_no_more_are_gone(tmp_path: Path) -> None:
+    retailer = Retailer(6)
+    retailer.files["late.parquet"] = retailer.files["2024-02.parquet"].head(1).assign(recorded_at="2024-05-01")
+    before = make(tmp_path / "first", retailer, None, clock="civil")
+    del retailer.files["late.parquet"]
+    after = make(tmp_path / "second", retailer, before, clock="civil")
+    assert [month.earlier is None for month in after.months] == [True, False, False]
+    assert_same(after, make(tmp_path / "anew", retailer, None, clock="civil"))
